@@ -18,12 +18,12 @@ from model_cases import Case, case
 from safetensors import safe_open
 from sklearn.metrics import confusion_matrix
 from study_makers import SUMMARY
+from tunecli.model_folder.adjust.positive_class import positive_class
 
 from tunecli.cli.refit import results_lines
 from tunecli.errors import ModelFolderError, RefitError
 from tunecli.model_folder.adjust.adjusting import adjusted_to, refuse_threshold, unadjusted
 from tunecli.model_folder.adjust.held_out import stored_outputs
-from tunecli.model_folder.adjust.positive_class import positive_class
 from tunecli.model_folder.card import card
 from tunecli.model_folder.exports.exporting import TOLERANCE, export_model
 from tunecli.model_folder.format.folder import FACTS, write_model

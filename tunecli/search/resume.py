@@ -116,11 +116,14 @@ class StoredStudy:
         before = self.summary
         return replace(summary, guess=before.guess, positive=before.positive)
 
+    def completed(self, study: StudyFile) -> Study:
+        """Return a study file completed from the data of this study."""
+        known = self.summary
+        return study.completed(known.task, known.n_rows, known.given, known.positive)
+
     def changes_to(self, study: StudyFile) -> tuple[Change, ...]:
         """Return how `study` differs from the stored study."""
-        known = self.summary
-        completed = study.completed(known.task, known.n_rows, known.given, known.positive)
-        return changes(self.study, completed)
+        return changes(self.study, self.completed(study))
 
     def refuse_unless_same(self, study: StudyFile) -> None:
         """Refuse edits that would make scores incomparable.
@@ -179,6 +182,16 @@ class StoredStudy:
     def numerics(self) -> int:
         """The version of the arithmetic at the first trial; 1 in studies that do not store it."""
         return version_of(self.attributes.environment)
+
+    def record_report_edits(self, study: Study, database: StudyDatabase) -> tuple[str, ...]:
+        """Store this call's edits if they only affect reports and budgets, and return them.
+
+        Other edits are stored by the next call that trains.
+        """
+        effects = {change.effect for change in self.changes_to(study)}
+        if "report" not in effects or not effects <= {"report", "budget"}:
+            return ()
+        return self.record_edits(study, database).news
 
     def record_edits(self, study: Study, database: StudyDatabase) -> Edits:
         """Store this call's edits with the first trial that they affect."""

@@ -116,7 +116,10 @@ class Search:
                 stored.refuse_unless_same(self._study)
                 stored.refuse_other_code(self._study)
                 if stored.is_finished(self._limits.n_total):
-                    yield self._started(stored.study, 0, stored.trials, ())
+                    assert database is not None
+                    study = stored.completed(self._study)
+                    news = stored.record_report_edits(study, database)
+                    yield self._started(study, 0, stored.trials, news)
                     yield SearchEnded("done", len(stored.trials), self._limits.n_total)
                     return
             first = (stored.study if stored is not None else self._study).data
@@ -265,6 +268,7 @@ class Search:
             changes=news,
             learned=learned,
             has_pruner=study.search.pruner is not None,
+            tolerance=study.tolerance,
             gates=study.gates,
             titles=titles(study.first_config),
             further_objectives=tuple(

@@ -12,7 +12,7 @@ from tunecli.study_file.print_study import goal_sections
 from tunecli.study_file.read.read_sections import Sections
 from tunecli.study_file.settings.ranges import FloatRange, IntRange
 from tunecli.study_file.settings.setting_types import Effect, OnEdit, mark
-from tunecli.study_file.settings.settings import Component, SearchSettings
+from tunecli.study_file.settings.settings import Component, ObjectiveSettings, SearchSettings
 from tunecli.study_file.space.tree import (
     SETTINGS,
     SLOTS,
@@ -60,7 +60,7 @@ def changes(old: StudyFile, new: StudyFile) -> tuple[Change, ...]:
 
 
 def _shared(old: Sections, new: Sections) -> Iterator[Change]:
-    """Yield changes in what every trial shares, all of which affects scores."""
+    """Yield changes in what every trial shares; most of it affects scores."""
     yield from _differing("seed", old.seed, new.seed)
     in_tree = {"scale", "augment"}
     yield from _settings("data.", *(s.shared_data.model_dump(exclude=in_tree) for s in (old, new)))
@@ -68,6 +68,9 @@ def _shared(old: Sections, new: Sections) -> Iterator[Change]:
     before, after = goal_sections(old), goal_sections(new)
     for section in ("objective", "constraints", "metrics"):
         yield from _differing(section, before.get(section), after.get(section))
+    for key, field in ObjectiveSettings.model_fields.items():
+        earlier, later = (getattr(sections, key) for sections in (old, new))
+        yield from _differing(f"objective.{key}", earlier, later, _effect(field))
 
 
 def _searches(old: StudyFile, new: StudyFile) -> Iterator[Change]:

@@ -21,6 +21,7 @@ from tunecli.study_file.settings.settings import (
     CompressionSettings,
     DataSettings,
     Direction,
+    ObjectiveSettings,
     SearchSettings,
     Settings,
     TrainingSettings,
@@ -124,10 +125,15 @@ def _prepared() -> dict[str, Schema]:
 def _objectives() -> Schema:
     """Return the schema of objectives: metrics of the right direction, and the user's own."""
     directions: tuple[Direction, ...] = ("maximize", "minimize")
-    one = _any_of(
-        *(_only(way, {"allOf": [_ref("metric"), _metrics_named(way)]}) for way in directions)
-    )
+    one = _any_of(*map(_objective, directions))
     return _any_of(one, {"type": "array", "items": one, "minItems": 1}, _NONE)
+
+
+def _objective(direction: Direction) -> Schema:
+    """Return the schema of an objective with its settings: `{maximize: …, tolerance: …}`."""
+    metric = {"allOf": [_ref("metric"), _metrics_named(direction)]}
+    settings: dict[str, Schema] = _section(ObjectiveSettings)["properties"]
+    return _closed({direction: metric, **settings}, required=[direction])
 
 
 def _constraints() -> Schema:

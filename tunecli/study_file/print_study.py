@@ -48,6 +48,8 @@ def study_data(sections: Sections, tree: Tree) -> dict[str, Any]:
     if sections.validation != ValidationSettings():
         file["validation"] = sections.validation.model_dump(exclude_none=True)
     file |= slots | goal_sections(sections)
+    if sections.tolerance is not None:
+        file["objective"]["tolerance"] = sections.tolerance
     file["search"] = _search_data(sections.search)
     if sections.written_start:
         file["search"]["start_with"] = sections.written_start

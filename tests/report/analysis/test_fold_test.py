@@ -7,13 +7,7 @@ import pytest
 from scipy import stats
 from sklearn.model_selection import KFold, TimeSeriesSplit
 
-from tunecli.report.analysis.fold_test import (
-    LEVEL,
-    are_tied,
-    least_difference,
-    p_value,
-    variance_factor,
-)
+from tunecli.report.analysis.fold_test import p_value, variance_factor
 from tunecli.study_file.settings.settings import ValidationSettings
 
 
@@ -62,17 +56,8 @@ def test_nothing_is_known_of_one_fold_or_of_other_folds(
     one: tuple[float, ...], other: tuple[float, ...]
 ) -> None:
     assert math.isnan(p_value(one, other))
-    assert not are_tied(one, other)
 
 
 def test_equal_scores_are_equal_and_a_constant_difference_is_one() -> None:
     assert p_value([0.5, 0.75], [0.5, 0.75]) == 1.0
     assert p_value([0.5, 0.75], [0.25, 0.5]) == 0.0
-
-
-def test_the_least_difference_is_where_the_test_turns() -> None:
-    deviations = np.array([-0.02, 0.01, 0.0, 0.02, -0.01])
-    spread = float(deviations.std(ddof=1))
-    needed = least_difference(spread, 5)
-    zeros = [0.0] * 5
-    assert p_value((deviations + needed).tolist(), zeros) == pytest.approx(LEVEL)

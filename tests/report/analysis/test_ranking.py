@@ -60,41 +60,7 @@ def test_a_trial_knows_how_much_its_training_parts_overlap() -> None:
     assert ratio() is None
 
 
-def test_growing_training_parts_tie_more_trials() -> None:
-    folds, others = (0.9, 0.9, 0.9), (0.8623, 0.85, 0.8377)
-    plain = {"validation": {"folds": 3}}
-    n_tied = []
-    for config in (plain, plain | {"data": {"time": "date"}}):
-        found = study(
-            "maximize",
-            *(replace(trial(n, *s), config=config) for n, s in enumerate((folds, others))),
-        )
-        n_tied.append(len(ranking.tied_with_best(found)))
-    assert n_tied == [1, 2]
-
-
-def test_tied_are_the_best_and_what_its_folds_cannot_tell_from_it() -> None:
-    best = trial(0, 0.90, 0.92, 0.88, 0.91, 0.89)
-    near = trial(1, 0.91, 0.90, 0.88, 0.90, 0.90)  # better in some folds, worse in others
-    shifted = trial(2, *(score - 0.01 for score in best.fold_scores))  # worse in every fold
-    other_folds = trial(3, 0.9, 0.9)
-    found = study("maximize", shifted, near, other_folds, best)
-    assert [t.number for t in ranking.tied_with_best(found)] == [0, 1]
-    turned = study("minimize", shifted, near, best)
-    assert ranking.tied_with_best(turned)[0] is shifted
-
-
-def test_with_one_fold_nothing_is_known_of_ties() -> None:
-    assert ranking.tied_with_best(study("maximize", trial(0, 0.9), trial(1, 0.9))) == []
-    assert ranking.tied_with_best(study("maximize")) == []
-    assert ranking.noise_of(trial(0, 0.9)) is None
-
-
-def test_equal_scores_are_tied() -> None:
-    found = study("minimize", trial(0, 0.5, 0.5), trial(1, 0.5, 0.5), trial(2, 0.6, 0.6))
-    assert [t.number for t in ranking.tied_with_best(found)] == [0, 1]
-
-
 def test_noise_is_the_standard_error_of_the_mean() -> None:
     d = 0.02 * math.sqrt(3) / 2
     assert ranking.noise_of(trial(0, 0.9 - d, 0.9 - d, 0.9 + d, 0.9 + d)) == pytest.approx(0.01)
+    assert ranking.noise_of(trial(0, 0.9)) is None

@@ -43,13 +43,13 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> StudyRecord:
 
 def test_json_holds_everything(study: StudyRecord) -> None:
     whole = json.loads(study_json(study))
-    assert whole["format"] == 1
+    assert whole["format"] == 2
     assert (whole["name"], whole["metric"], whole["direction"]) == (
         "digits",
         "accuracy",
         "maximize",
     )
-    assert (whole["best"], whole["ties"]) == (0, [0])
+    assert (whole["best"], whole["standings"]["trials"]) == (0, [])
     assert whole["counts"]["complete"] == 2
     assert whole["summary"] == json.loads(json.dumps(asdict(SUMMARY)))
     for stored, trial in zip(whole["trials"], study.trials, strict=True):

@@ -32,7 +32,7 @@ from tunecli.report.findings.fitting import _spearman, fitting
 from tunecli.report.findings.length import lengths
 from tunecli.report.findings.limits import limits
 from tunecli.report.findings.noise import noise
-from tunecli.report.findings.space.losing_options import isolated_options
+from tunecli.report.findings.space.losing_options import isolated_options, undecided_choices
 from tunecli.report.findings.space.unstable import unstable
 from tunecli.report.findings.ties import simplest, ties
 
@@ -82,7 +82,9 @@ def test_an_option_whose_range_ends_too_early_has_not_lost() -> None:
     evidence = planted(Plant(optimizers={"SGD": -0.03, "AdamW": 0.0}), 0)
     (lost,) = isolated_options(evidence)
     assert lost.changes == (DroppedChoices("optimizer", ("SGD",)),)
-    (waits,) = isolated_options(evidence, [edge("optimizer.SGD.lr")])
+    at_edge = [edge("optimizer.SGD.lr")]
+    assert isolated_options(evidence, at_edge) == []
+    (waits,) = undecided_choices(evidence, at_edge)
     assert not waits.changes
     assert "optimizer (first widen the ranges of SGD)" in waits.sentence
     assert isolated_options(evidence, [edge("optimizer.AdamW.lr")]) == [lost]
@@ -240,9 +242,9 @@ def test_the_simplest_is_near_the_best_and_no_larger() -> None:
     for seed in range(5):
         evidence = planted(Plant(), seed)
         best, chosen = evidence.ranked[0], simplest(evidence)
-        assert chosen in evidence.tied
+        assert chosen in evidence.equal
         assert chosen.n_weights <= best.n_weights
-        assert best.value - chosen.value <= best.spread / 5**0.5
+        assert best.value - chosen.value <= evidence.standings.region
         for finding in ties(evidence):
             assert finding.figures["recommended"] == chosen.number
 

@@ -89,8 +89,8 @@ def fixes_the_idle_one(findings: list[Finding]) -> bool:
 
 
 def names_no_winner(findings: list[Finding]) -> bool:
-    (found,) = of_kind(findings, "isolation")
-    return not found.changes and "optimizer (" in found.sentence
+    (found,) = of_kind(findings, "undecided")
+    return not any(of_kind(findings, "isolation")) and "optimizer (" in found.sentence
 
 
 def drops_the_worse(findings: list[Finding]) -> bool:
@@ -154,7 +154,7 @@ def cuts_the_optimum_off(finding: Finding, _: Evidence) -> bool:
 
 
 def recommends_a_worse_one(finding: Finding, evidence: Evidence) -> bool:
-    """The simplest tied trial is truly behind the best by more than folds show."""
+    """The simplest equal trial is truly behind the best by more than folds show."""
     best, simple = evidence.ranked[0], evidence.study.trial(finding.figures["recommended"])
     behind = UNMARKED.score(best.params) - UNMARKED.score(simple.params)
     noise = noise_of(best)

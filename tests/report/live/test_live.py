@@ -107,7 +107,6 @@ digits is finished: 3 of 3 trials done.
 trials      1 complete · 1 pruned · 1 failed, in TIME
 best        trial 0, accuracy 0.9763 ± 0.0100
             model=MLP lr=0.001234 schedule=none
-            no other trial is tied with it (t-test over its 2 folds)
 next        tunecli report digits
             tunecli report digits --trial 0
 """

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 from study_makers import SUMMARY
 
+from tunecli.report.analysis.standing import UNKNOWN
 from tunecli.report.live import cost_tips
 from tunecli.report.live.search_state import SearchState
 from tunecli.search.events.events import (
@@ -92,15 +93,17 @@ def test_a_search_that_goes_on_counts_what_was_before() -> None:
     assert state.best == earlier[0]
     state.update(finished(4, 0.695, fold_scores=(0.70, 0.69)), 1.0)
     assert (state.n_done, state.n_finished_here, state.best) == (5, 1, earlier[0])
-    assert state.n_tied() == 1  # trial 1 is worse in both folds alike, trial 4 is not
+    verdicts = [one.verdict for one in state.compared().standings]
+    assert verdicts == ["worse", "not distinguished"]  # trial 1 is as much behind in both folds
 
 
-def test_ties_are_unknown_without_a_best_or_folds() -> None:
+def test_nothing_is_compared_without_a_best_or_folds() -> None:
     state = SearchState()
     state.update(started(), 0.0)
-    assert state.n_tied() is None
+    assert state.compared().standings == ()
     state.update(finished(0, 0.7, is_best=True, fold_scores=(0.7,)), 0.0)
-    assert state.n_tied() is None
+    state.update(finished(1, 0.7, fold_scores=(0.7,)), 0.0)
+    assert state.compared().standings == (UNKNOWN,)
 
 
 def test_the_state_does_not_grow_with_evaluations() -> None:

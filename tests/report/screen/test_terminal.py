@@ -149,7 +149,6 @@ folds       0.9500  0.9700
 metrics     f1 0.5000
 cost        4.1 s, 1,234 weights, 256 MiB peak, scored at evaluation 3 of 3
 parameters  width=32 optimizer=AdamW lr=0.01
-ties        no other trial is tied with it (t-test over its 2 folds)
 accuracy    ▁▅█  0.5543 → 0.9600
 train loss  █▄▁  1.423 → 1.000
 
@@ -188,17 +187,18 @@ def branches(folder: Path) -> StudyRecord:
 def test_a_study_with_branches(tmp_path: Path) -> None:
     shown = lines(render_study(branches(tmp_path), top=4))
     assert "edited      from trial 5: search.trials: 5 -> 12\n" in shown
-    assert "ties        6 other trials are tied with it (t-test over its 2 folds)\n" in shown
+    others = "none practically equal (within 0.0025), 6 not distinguished, 5 worse"
+    assert f"others      {others}\n" in shown
     assert (
         """
 Top 4 of 12 complete trials
 shared: width=32
 trial  accuracy            time  parameters
    11  0.9290 ± 0.0099    4.1 s  optimizer=AdamW lr=0.00833
-    9  0.9250 ± 0.0099    4.1 s  optimizer=AdamW lr=0.01
-   10  0.9250 ± 0.0071 ≈  4.1 s  optimizer=SGD lr=0.00909
-    7  0.9210 ± 0.0099    4.1 s  optimizer=AdamW lr=0.0125
-≈ tied with the best: its folds show no reliable difference
+    9  0.9250 ± 0.0099 ?  4.1 s  optimizer=AdamW lr=0.01
+   10  0.9250 ± 0.0071 ?  4.1 s  optimizer=SGD lr=0.00909
+    7  0.9210 ± 0.0099 ?  4.1 s  optimizer=AdamW lr=0.0125
+? not distinguished from the best: neither practically equal nor worse
 
 Parameter importance over 12 complete trials
   optimizer."""
@@ -456,5 +456,5 @@ def test_what_was_found_is_there_before_the_importance(
     assert (
         text(Group(*shown))
         .rstrip()
-        .endswith("≈ tied with the best: its folds show no reliable difference")
+        .endswith("? not distinguished from the best: neither practically equal nor worse")
     )

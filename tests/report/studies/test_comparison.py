@@ -69,7 +69,8 @@ def test_a_tie_is_what_the_folds_cannot_tell(tmp_path: Path) -> None:
     comparison = compared([read_study(url) for url in (a, b, c)])
     first, second, third = comparison.ordered
     assert [first.name, second.name, third.name] == ["b", "a", "c"]
-    assert [comparison.is_tied(one) for one in (first, second, third)] == [False, True, False]
+    verdicts = [comparison.verdict(one) for one in (first, second, third)]
+    assert verdicts == ["", "not distinguished", "worse"]
 
 
 @pytest.mark.parametrize(
@@ -119,7 +120,7 @@ def test_choices_are_those_that_several_have(comparison: Comparison) -> None:
 
 def test_json_says_the_same(comparison: Comparison) -> None:
     whole = json.loads(comparison_json(comparison))
-    assert (whole["format"], whole["metric"], whole["direction"]) == (1, "accuracy", "maximize")
+    assert (whole["format"], whole["metric"], whole["direction"]) == (2, "accuracy", "maximize")
     for stored, one in zip(whole["studies"], comparison.contenders, strict=True):
         assert stored["name"] == one.name
         assert stored["best_so_far"] == one.best_so_far()

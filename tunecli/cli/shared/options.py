@@ -65,7 +65,8 @@ CodeOption = Annotated[
     ),
 ]
 TrialOption = Annotated[
-    str, Option(help="A trial number, `best`, or `simplest` (of those tied with the best).")
+    str,
+    Option(help="A trial number, `best`, or `simplest` (of the best and its practical equals)."),
 ]
 ParetoOption = Annotated[
     int | None, Option(help="Place on the Pareto front, as numbered in the report.")

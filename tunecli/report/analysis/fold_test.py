@@ -1,14 +1,14 @@
-"""Whether two trials differ by more than their folds do: the corrected resampled t-test.
+"""Whether two models differ by more than their folds do: the corrected resampled t-test.
 
-The scores of two trials on the same folds are paired, and the training parts of the folds overlap,
+The scores of two models on the same folds are paired, and the training parts of the folds overlap,
 so that a plain t-test finds differences that do not exist. Nadeau and Bengio (Inference for the
 Generalization Error, Machine Learning 52, 2003, section 3.2) correct the variance of the mean
 difference over J splits from s²/J to (1/J + n_valid/n_train) s²; for k folds n_valid/n_train is
 1/(k - 1), and with repeats J is their number times k (Bouckaert and Frank, PAKDD 2004). If the
 training parts grow with time, the mean of n_valid/n_train over the splits is used.
 
-A trial is tied with the best if that test, two-sided at 5 %, finds no difference. One fold allows
-no test. This is the project's only definition of a tie.
+It compares the best trial with an untuned baseline; `standing` compares trials with each other.
+One fold allows no test.
 """
 
 from __future__ import annotations
@@ -55,20 +55,3 @@ def p_value(one: Sequence[float], other: Sequence[float], ratio: float | None = 
     from scipy.special import stdtr
 
     return float(2 * stdtr(n_splits - 1, -abs(mean) / error))
-
-
-def are_tied(one: Sequence[float], other: Sequence[float], ratio: float | None = None) -> bool:
-    """Return whether the folds show no difference between two trials; False if that is unknown."""
-    return p_value(one, other, ratio) >= LEVEL
-
-
-def least_difference(deviation: float, n_splits: int, ratio: float | None = None) -> float:
-    """Return the smallest mean difference that the test would detect.
-
-    Args:
-        deviation: standard deviation over splits of the difference of two trials.
-    """
-    from scipy.special import stdtrit
-
-    quantile = float(stdtrit(n_splits - 1, 1 - LEVEL / 2))
-    return quantile * math.sqrt(variance_factor(n_splits, ratio)) * deviation

@@ -1,4 +1,4 @@
-"""Which trials are best, and which are tied with the best."""
+"""Which trials are best, and how many there are of each outcome."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from pydantic import ValidationError
 
 from tunecli.database.records import StudyRecord, TrialRecord
-from tunecli.report.analysis.fold_test import are_tied
 from tunecli.study_file.settings.settings import ValidationSettings
 
 WORDS = ("complete", "pruned", "diverged", "infeasible", "failed", "running", "waiting")
@@ -59,19 +58,6 @@ def n_valid_per_train(trial: TrialRecord) -> float | None:
         return None
     in_time = isinstance(data, Mapping) and data.get("time") is not None
     return settings.n_valid_per_train(in_time=in_time)
-
-
-def tied_with_best(study: StudyRecord) -> list[TrialRecord]:
-    """Return the best complete trial and the trials that are tied with it, best first.
-
-    The list is empty if that is unknown: with one fold, or before a trial is complete.
-    """
-    order = ranked(study)
-    if not order or order[0].spread is None:
-        return []
-    best, ratio = order[0], n_valid_per_train(order[0])
-    others = (t for t in order[1:] if are_tied(best.fold_scores, t.fold_scores, ratio))
-    return [best, *others]
 
 
 def counts(study: StudyRecord) -> dict[str, int]:

@@ -50,7 +50,7 @@ def _rival(metric: str, baseline: Baseline) -> Rival:
     return Rival(baseline.name, values, {metric: baseline.fold_scores} | baseline.fold_metrics)
 
 
-def standings(
+def rival_scores(
     study: StudyRecord, baselines: Sequence[Baseline], best: TrialRecord
 ) -> tuple[list[str], list[tuple[str, list[float | None]]]]:
     """Return a table of the best trial and its rivals.

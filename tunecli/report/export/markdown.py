@@ -12,13 +12,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from tunecli.database.records import StudyRecord
 from tunecli.report.analysis import ranking
 from tunecli.report.analysis.pareto import front
-from tunecli.report.analysis.rivals import standings
+from tunecli.report.analysis.rivals import rival_scores
 from tunecli.report.analysis.undefined import undefined_metrics
 from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.findings.evidence.finding import Finding
 from tunecli.report.phrases import wording
 from tunecli.report.screen.comparison_lines import study_row
-from tunecli.report.screen.trial_tables import TIED, marked_score, parameters_text
+from tunecli.report.screen.trial_tables import mark_notes, marked_score, parameters_text
 from tunecli.report.studies.comparison import Comparison, SharedOption
 from tunecli.study_file.text.counts import count
 
@@ -44,7 +44,7 @@ def to_markdown(evidence: Evidence, findings: Sequence[Finding], top: int = 5) -
     if study.further_objectives:
         lines += [*_front(study), ""]
     elif evidence.ranked:
-        lines += [*_standings(evidence)]
+        lines += [*_rivals(evidence)]
         lines += [*_top(evidence, top), ""]
     lines += [f"{entry}  " for entry in _origin(study)]
     return "\n".join(lines).rstrip() + "\n"
@@ -116,9 +116,9 @@ def _finding(finding: Finding) -> Iterator[str]:
     yield from (f"  - {code(change.line)}" for change in finding.changes)
 
 
-def _standings(evidence: Evidence) -> Iterator[str]:
+def _rivals(evidence: Evidence) -> Iterator[str]:
     """Yield the best trial and untuned models in every metric, if there are several."""
-    heads, rows = standings(evidence.study, evidence.baselines, evidence.ranked[0])
+    heads, rows = rival_scores(evidence.study, evidence.baselines, evidence.ranked[0])
     if not rows:
         return
     cells = ([escaped(name), *(wording.score(v, vs[0]) for v in vs)] for name, vs in rows)
@@ -128,21 +128,21 @@ def _standings(evidence: Evidence) -> Iterator[str]:
 
 def _top(evidence: Evidence, top: int) -> Iterator[str]:
     trials = evidence.ranked[:top]
-    tied = {trial.number for trial in evidence.tied[1:]}
+    verdicts = [evidence.standings.verdict(trial) for trial in trials]
     rows = (
         [
             str(trial.number),
-            marked_score(trial, trials[0], trial.number in tied),
+            marked_score(trial, trials[0], verdict),
             wording.duration(trial.seconds) if trial.seconds else "–",
             escaped(parameters_text(evidence.study, trial)),
         ]
-        for trial in trials
+        for trial, verdict in zip(trials, verdicts, strict=True)
     )
     headers = ["trial", escaped(evidence.study.title), "time", "parameters"]
     yield from _table(headers, ["---:", "---", "---:", "---"], rows)
-    if any(trial.number in tied for trial in trials):
+    for note in mark_notes(verdicts, trials, evidence.standings.region):
         yield ""
-        yield TIED
+        yield note
 
 
 def _front(study: StudyRecord) -> Iterator[str]:

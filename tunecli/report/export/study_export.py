@@ -1,8 +1,9 @@
 """A study as JSON with everything or CSV with one row per trial; a comparison as JSON.
 
-The JSON of a study is one object. `format` is 1 and grows when the meaning of a key changes; new
-keys do not change it. A number that is not finite is null; times are UTC in ISO 8601, durations
-are seconds, memory is bytes.
+The JSON of a study is one object. `format` is 2 and grows when a key goes or changes its meaning;
+new keys do not change it. A number that is not finite is null; times are UTC in ISO 8601,
+durations are seconds, memory is bytes. (Format 1 had `ties` instead of `standings`: numbers of the
+trials that a t-test did not tell from the best one.)
 
     format, name, metric, direction, database (no password), file, study_file, overrides,
     resolved, environment, edits
@@ -22,8 +23,13 @@ are seconds, memory is bytes.
     counts        {outcome: n}
     best          number of the best trial, or null
     again         a study file that repeats the best trial; empty without one
-    ties          numbers of the complete trials that are tied with the best, which is the first;
-                  empty with one fold
+    standings     {region, is_given, worse_above, equal_above, trials}: the complete trials
+                  compared with the best one; `region` is the difference in score that does not
+                  matter, the study file's tolerance if `is_given`; a verdict needs a probability
+                  above `worse_above` (also better) or `equal_above` (better or equal)
+      trials      [{number, verdict, better, equal, worse}], all but the best; the verdict is
+                  "better", "practically equal", "not distinguished", "worse", or "" if nothing
+                  can be said; then three probabilities, null if unknown
     importance    {n_trials, values: {parameter: share}, left_out: {parameter: why}, reason,
                   intervals: {parameter: [low, high]}}: 5th and 95th percentile of 20 bootstrap
                   resamples of the trials
@@ -47,13 +53,13 @@ are seconds, memory is bytes.
       curve       {step, score, folds: [{step, epoch, train_loss, score, lr, metrics}]}, lists with
                   one entry per evaluation; the outer `score` is the mean over folds
 
-A comparison of studies is one object too, and its `format` is 1. The findings on a study are in
+A comparison of studies is one object too, and its `format` is 2. The findings on a study are in
 the study's own export.
 
     format, metric, direction
-    studies       [{name, best, value, spread, tied, counts, seconds, best_so_far}]: `best` is
-                  the number of the best trial, `tied` whether it is tied with the best of all,
-                  `best_so_far` has one entry per trial, null before one is complete
+    studies       [{name, best, value, spread, verdict, counts, seconds, best_so_far}]: `best` is
+                  the number of the best trial, `verdict` how it compares with the best of all (see
+                  `standings`), `best_so_far` has one entry per trial, null before one is complete
     choices       [{parameter, options: [{choice, studies: {name: branch}}]}], the choices that at
                   least two studies have; a branch is one of the study's own `isolation`
 
@@ -80,6 +86,8 @@ from tunecli.report.analysis import ranking
 from tunecli.report.analysis.importance import importance
 from tunecli.report.analysis.importance_intervals import importance_intervals
 from tunecli.report.analysis.pareto import front
+from tunecli.report.analysis.standing import EQUAL, WORSE
+from tunecli.report.analysis.standings import Standings
 from tunecli.report.analysis.undefined import undefined_metrics
 from tunecli.report.findings.all_findings import all_findings
 from tunecli.report.findings.evidence.evidence import Evidence
@@ -89,7 +97,7 @@ from tunecli.report.phrases import wording
 from tunecli.report.studies import best
 from tunecli.report.studies.comparison import ComparedStudy, Comparison
 
-FORMAT = 1
+FORMAT = 2
 
 _SCALARS = (
     *("number", "state", "outcome", "reason", "value", "spread", "best_step", "seconds"),
@@ -124,7 +132,7 @@ def study_json(study: StudyRecord) -> str:
         "counts": ranking.counts(study),
         "best": winner.number if winner is not None else None,
         "again": best.config_yaml(study, winner) if winner is not None else "",
-        "ties": [trial.number for trial in ranking.tied_with_best(study)],
+        "standings": _standings(evidence.standings),
         "importance": asdict(importance(study)) | {"intervals": importance_intervals(study)},
         "isolation": [asdict(one) for one in isolations(evidence)],
         "findings": [_finding(finding) for finding in all_findings(evidence)],
@@ -184,6 +192,16 @@ def trial_columns(study: StudyRecord) -> dict[str, list[Any]]:
     return columns
 
 
+def _standings(standings: Standings) -> dict[str, Any]:
+    return {
+        "region": standings.region,
+        "is_given": standings.is_given,
+        "worse_above": WORSE,
+        "equal_above": EQUAL,
+        "trials": [{"number": number, **asdict(one)} for number, one in standings.of.items()],
+    }
+
+
 def _compared(comparison: Comparison, one: ComparedStudy) -> dict[str, Any]:
     best = one.best
     return {
@@ -191,7 +209,7 @@ def _compared(comparison: Comparison, one: ComparedStudy) -> dict[str, Any]:
         "best": best.number if best is not None else None,
         "value": best.value if best is not None else None,
         "spread": best.spread if best is not None else None,
-        "tied": comparison.is_tied(one),
+        "verdict": comparison.verdict(one),
         "counts": ranking.counts(one.study),
         "seconds": one.seconds,
         "best_so_far": one.best_so_far(),

@@ -69,10 +69,18 @@ def fit_of(curve: Curve, sign: int) -> Fit | None:
     return Fit(smooth[peak] - smooth[-1], loss_last < loss_then)
 
 
-@finding("fitting", plot="learning", of_several=True)
-def fitting(evidence: Evidence) -> list[Finding]:
-    """Return a finding if the good trials overfit, else one if they underfit."""
-    return [*_overfitting(evidence)] or [*_underfitting(evidence)]
+@finding("fitting", plot="learning", of_several=True, after=("length",))
+def fitting(evidence: Evidence, lengths: Sequence[Finding] = ()) -> list[Finding]:
+    """Return a finding if the good trials overfit, else one if they underfit.
+
+    Args:
+        lengths: findings on the length of the training. Trials that should train longer do not
+            overfit, and those that should train less do not underfit.
+    """
+    factor = next((one.figures["factor"] for one in lengths if "factor" in one.figures), 1.0)
+    overfitting = _overfitting(evidence) if factor <= 1 else ()
+    underfitting = _underfitting(evidence) if factor >= 1 else ()
+    return [*overfitting] or [*underfitting]
 
 
 def _underfitting(evidence: Evidence) -> Iterator[Finding]:

@@ -31,7 +31,7 @@ _LONGER = 2
 _PATIENCE = "training.early_stopping.patience"
 
 
-@finding("length", plot="learning", of_several=True, rank=4)
+@finding("length", plot="learning", of_several=True, compares=True, rank=4)
 def lengths(evidence: Evidence) -> list[Finding]:
     """Return a finding on the number of epochs (or steps), else one on early stopping."""
     return [*_peaks(evidence)] or [*_early_stopping(evidence)]

@@ -6,26 +6,27 @@ import statistics
 from collections.abc import Iterator
 from operator import sub
 
-from tunecli.report.analysis.fold_test import least_difference
+from tunecli.report.analysis.standing import least_difference
 from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.findings.evidence.finding import Finding, NewSetting, finding
 from tunecli.report.findings.optimism import expected_luck
 from tunecli.report.phrases.wording import score
 
 _TOP = 10
-_FEWEST_TIED = 3
+_FEWEST_ALIKE = 3
 _REPEATS = 3
 
 
-@finding("noise", plot="leaders")
+@finding("noise", plot="leaders", compares=True)
 def noise(evidence: Evidence) -> Iterator[Finding]:
-    """Return a finding if most of the top trials are tied."""
+    """Return a finding if most of the top trials are not told apart from the best."""
     top = [t for t in evidence.ranked[:_TOP] if t.spread is not None]
     n_splits = len(top[0].fold_scores) if top else 0
     top = [trial for trial in top if len(trial.fold_scores) == n_splits]
-    tied = {trial.number for trial in evidence.tied}
-    n_tied = sum(trial.number in tied for trial in top[1:])
-    if len(top) < _TOP or n_tied < max(_FEWEST_TIED, len(top) // 2):
+    standings = evidence.standings
+    alike = standings.having("practically equal", "not distinguished")
+    n_alike = sum(trial in alike for trial in top[1:])
+    if len(top) < _TOP or n_alike < max(_FEWEST_ALIKE, len(top) // 2):
         return
     best, ratio = top[0], evidence.n_valid_per_train
     deviation = statistics.median(
@@ -33,8 +34,9 @@ def noise(evidence: Evidence) -> Iterator[Finding]:
     )
     luck = expected_luck(evidence) or 0.0
     gap = max(evidence.goodness(best) - luck - evidence.goodness(top[-1]), 0.0)
-    seen = least_difference(deviation, n_splits, ratio)
-    seen_with_repeats = least_difference(deviation, _REPEATS * n_splits, ratio)
+    region = standings.region or 0.0
+    seen = least_difference(deviation, n_splits, ratio, region)
+    seen_with_repeats = least_difference(deviation, _REPEATS * n_splits, ratio, region)
     # Folds by time are always the same.
     is_once = evidence.setting("validation.folds") == n_splits
     can_repeat = is_once and evidence.setting("data.time") is None
@@ -43,7 +45,7 @@ def noise(evidence: Evidence) -> Iterator[Finding]:
     sentence += (
         f"; {_REPEATS} repeats would lower that to {score(seen_with_repeats)}."
         if can_repeat
-        else ", so most of the top trials are tied."
+        else ", so most of the top trials are not distinguished from the best."
     )
     yield Finding(
         "advice" if decides else "note",
@@ -51,7 +53,7 @@ def noise(evidence: Evidence) -> Iterator[Finding]:
         weight=0.45 if decides else 0.25,
         figures={
             "gap": gap,
-            "n_tied": n_tied,
+            "n_alike": n_alike,
             "least_difference": seen,
             "least_difference_with_repeats": seen_with_repeats,
             "repeats": _REPEATS,

@@ -1,4 +1,4 @@
-"""Which trials are tied with the best, and which of them is the simplest."""
+"""Which trials may be as good as the best, and which of its equals is the simplest."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import math
 from collections.abc import Iterator
 
 from tunecli.database.records import TrialRecord
-from tunecli.report.analysis.fold_test import p_value
-from tunecli.report.analysis.ranking import noise_of
 from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.findings.evidence.finding import Finding, finding
 from tunecli.report.phrases.wording import duration
@@ -17,51 +15,71 @@ _WORTH = 0.9  # share of the best's weights or time; a smaller saving does not c
 
 
 def simplest(evidence: Evidence) -> TrialRecord | None:
-    """Return the tied trial with the fewest weights, then the fastest; None without a tie.
+    """Return the trial with the fewest weights, then the fastest, of the best and its equals.
 
-    Only trials within one standard error of the best count (Breiman et al., Classification and
-    Regression Trees, 1984, section 3.4.3): few folds also tie clearly worse trials.
+    Only trials that are practically equal to the best count. None before a trial is complete.
     """
-    if not evidence.tied:
-        return None
-    best = evidence.tied[0]
-    least = evidence.goodness(best) - (noise_of(best) or 0.0)
-    return min((t for t in evidence.tied if evidence.goodness(t) >= least), key=_cost)
+    return min(evidence.equal, key=_cost, default=None)
 
 
-@finding("ties", plot="leaders")
+@finding("ties", plot="leaders", compares=True)
 def ties(evidence: Evidence) -> Iterator[Finding]:
-    """Return a finding if other trials are tied with the best."""
-    n_others = len(evidence.tied) - 1
+    """Return a finding if other trials are practically equal to the best, or not distinguished."""
+    open_ = evidence.standings.having("not distinguished")
     recommended = simplest(evidence)
-    if n_others < 1 or recommended is None:
+    if recommended is None or not evidence.equal[1:] + open_:
         return
-    best, ratio = evidence.tied[0], evidence.n_valid_per_train
+    best = evidence.ranked[0]
     is_simpler = _is_simpler(recommended, best)
-    if is_simpler:
-        saving = _saving(recommended, best)
-        sentence = (
-            f"Trial {recommended.number} is tied with the best (trial {best.number}) and simpler: "
-            f"{saving}."
-        )
-    else:
-        are = "trials are" if n_others > 1 else "trial is"
-        sentence = (
-            f"{n_others:,} other {are} tied with the best (trial {best.number}) over "
-            f"{count(len(best.fold_scores), 'fold')}, but no simpler one is within one standard "
-            "error of it."
-        )
     yield Finding(
         "advice" if is_simpler else "note",
-        sentence,
+        _simpler(recommended, best) if is_simpler else _alike(evidence),
         weight=0.5 if is_simpler else 0.2,
         figures={
-            "n_tied": n_others,
+            "n_equal": len(evidence.equal) - 1,
+            "n_not_distinguished": len(open_),
             "recommended": recommended.number,
-            "p": p_value(best.fold_scores, recommended.fold_scores, ratio),
+            "region": evidence.standings.region,
         },
-        trials=tuple(trial.number for trial in evidence.tied),
-        advice=f"see --trial {recommended.number}" if is_simpler else f"use trial {best.number}",
+        trials=tuple(trial.number for trial in (*evidence.equal, *open_)),
+        advice=f"see --trial {recommended.number}" if is_simpler else _way_out(evidence, best),
+    )
+
+
+def _simpler(recommended: TrialRecord, best: TrialRecord) -> str:
+    return (
+        f"Trial {recommended.number} is practically equal to the best (trial {best.number}) and "
+        f"simpler: {_saving(recommended, best)}."
+    )
+
+
+def _alike(evidence: Evidence) -> str:
+    """Return how many trials are practically equal to the best, and how many may be."""
+    best, n_equal = evidence.ranked[0], len(evidence.equal) - 1
+    n_open = len(evidence.standings.having("not distinguished"))
+    reference = f"the best (trial {best.number})"
+    if not n_equal:
+        return (
+            f"The folds do not distinguish {count(n_open, 'trial')} from {reference}, and show "
+            "none that is practically equal to it."
+        )
+    equal = f"{count(n_equal, 'trial')} {_are(n_equal)} practically equal to {reference}"
+    simpler = "but not much simpler" if n_equal == 1 else "none of them much simpler"
+    unsettled = f"; {n_open:,} {_are(n_open)} not distinguished from it" if n_open else ""
+    return f"{equal}, {simpler}{unsettled}."
+
+
+def _are(n: int) -> str:
+    return "is" if n == 1 else "are"
+
+
+def _way_out(evidence: Evidence, best: TrialRecord) -> str:
+    """Return what to do; where nothing is equal, also how to say which differences matter."""
+    if evidence.equal[1:] or evidence.standings.is_given:
+        return f"use trial {best.number}"
+    return (
+        f"use trial {best.number}; objective: {{…, tolerance: X}} tells the report that a "
+        "difference of X does not matter to you"
     )
 
 

@@ -10,6 +10,7 @@ from typing import Literal
 from rich.text import Text
 
 from tunecli.data.rows.summary import DataSummary
+from tunecli.report.analysis.standing import verdict_counts
 from tunecli.report.live.search_state import SearchState
 from tunecli.report.phrases import wording
 from tunecli.report.phrases.layout import Line, labelled
@@ -169,9 +170,10 @@ def _best_lines(state: SearchState, started: SearchStarted, best: TrialFinished)
     value = Text(f"{metric} {score}", style="bold green")
     yield labelled("best", Text(f"trial {best.number}, ").append_text(value))
     yield labelled("", " ".join(wording.assignments(best.params, state.gates)))
-    n_tied = state.n_tied()
-    if n_tied is not None:
-        yield labelled("", wording.tie_sentence(n_tied, len(best.fold_scores)))
+    compared = state.compared()
+    counts = verdict_counts(compared.standings)
+    if others := wording.standing_counts(*counts, compared.region):
+        yield labelled("", f"other trials: {others}")
 
 
 def _front_lines(state: SearchState, started: SearchStarted) -> Iterator[Line]:

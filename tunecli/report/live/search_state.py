@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from tunecli.data.rows.summary import DataSummary
 from tunecli.report.analysis import ranking
-from tunecli.report.analysis.fold_test import are_tied
+from tunecli.report.analysis.standing import Compared, Yardstick, compared_with
 from tunecli.search.events.events import (
     DataDescribed,
     SearchEnded,
@@ -166,9 +166,22 @@ class SearchState:
         """What `or:` puts in place of a range, by the range's name."""
         return self.started.gates if self.started is not None else {}
 
-    def n_tied(self) -> int | None:
-        """Return how many other trials are tied with the best; None if that is unknown."""
-        if self.best is None or len(self.best.fold_scores) < 2:
-            return None
-        best, ratio = self.best.fold_scores, self.best.n_valid_per_train
-        return sum(are_tied(best, scores, ratio) for scores in self.fold_scores) - 1
+    def compared(self) -> Compared:
+        """Return how the other complete trials compare with the best."""
+        if self.started is None or self.best is None:
+            return Compared(())
+        sign = 1.0 if self.started.direction == "maximize" else -1.0
+        guesses = self.summary.guess if self.summary is not None else {}
+        guess = guesses.get(self.started.objective)
+        yardstick = Yardstick(
+            self.started.tolerance,
+            None if guess is None else sign * guess,
+            self.best.n_valid_per_train,
+        )
+        others = [*self.fold_scores]
+        others.remove(self.best.fold_scores)
+        return compared_with(
+            [sign * score for score in self.best.fold_scores],
+            [[sign * score for score in scores] for scores in others],
+            yardstick,
+        )

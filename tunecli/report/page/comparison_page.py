@@ -6,8 +6,7 @@ from tunecli.report.page.html_document import html_page
 from tunecli.report.page.plots.compared_studies import best_so_far_plot, shared_choices
 from tunecli.report.page.plots.plot import Plot
 from tunecli.report.phrases import wording
-from tunecli.report.screen.comparison_lines import study_row
-from tunecli.report.screen.trial_tables import TIED
+from tunecli.report.screen.comparison_lines import study_row, verdict_notes
 from tunecli.report.studies.comparison import Comparison
 
 
@@ -29,6 +28,6 @@ def comparison_page(comparison: Comparison) -> str:
         rows=[study_row(comparison, one) for one in comparison.ordered],
         choice_keys=[f"choice:{name}" for name in choices],
         data=wording.data_lines(summary) if summary is not None else [],
-        tied=TIED,
+        notes=verdict_notes(comparison),
         marks={},
     )

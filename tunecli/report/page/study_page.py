@@ -10,7 +10,7 @@ from tunecli.database.urls import without_password
 from tunecli.report.analysis import pareto, ranking
 from tunecli.report.analysis.importance import Importance, importance
 from tunecli.report.analysis.importance_intervals import ImportanceInterval, importance_intervals
-from tunecli.report.analysis.rivals import standings
+from tunecli.report.analysis.rivals import rival_scores
 from tunecli.report.analysis.undefined import undefined_metrics
 from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.findings.evidence.finding import Finding
@@ -81,7 +81,7 @@ def _texts(evidence: Evidence) -> dict[str, Any]:
         "goal": pareto.goal(study),
         "figures": _tiles(evidence, best),
         "best": best,
-        "standings": _standings(evidence, best) if best is not None else ((), ()),
+        "rivals": _rivals(evidence, best) if best is not None else ((), ()),
         "best_facts": _best_facts(study, best) if best is not None else [],
         "data": wording.data_lines(study.summary, titles=study.titles)
         if study.summary is not None
@@ -170,9 +170,11 @@ def _tiles(evidence: Evidence, best: TrialRecord | None) -> Iterator[tuple[str, 
     yield _best_tile(study, best)
     counts = wording.tally(ranking.counts(study)) or "none yet"
     yield "trials", f"{len(study.trials):,}", counts
-    if evidence.tied:
-        below = "other complete trials, by a t-test over folds"
-        yield "tied with the best", f"{len(evidence.tied) - 1:,}", below
+    if any(evidence.standings.counts):
+        n_equal, n_open, n_worse = evidence.standings.counts
+        within = f"within {wording.score(evidence.standings.region)}"
+        below = ", ".join([within, *wording.open_counts(n_open, n_worse)])
+        yield "practically equal to the best", f"{n_equal:,}", below
     seconds = sum(trial.seconds or 0.0 for trial in study.trials)
     if seconds:
         yield "training", wording.duration(seconds), last_active(study)
@@ -197,9 +199,9 @@ def _best_facts(study: StudyRecord, best: TrialRecord) -> Iterator[tuple[str, st
         yield from adjustment_lines(study.adjustment)
 
 
-def _standings(evidence: Evidence, best: TrialRecord) -> tuple[list[str], list[list[str]]]:
+def _rivals(evidence: Evidence, best: TrialRecord) -> tuple[list[str], list[list[str]]]:
     """Return the heads and the cells of a table of the best trial and untuned models."""
-    heads, rows = standings(evidence.study, evidence.baselines, best)
+    heads, rows = rival_scores(evidence.study, evidence.baselines, best)
     return heads, [
         [wording.plain(name), *(wording.score(v, values[0]) for v in values)]
         for name, values in rows

@@ -356,9 +356,43 @@ def _is_end_of_one(end: str, names: Iterable[str]) -> bool:
     return sum(name == end or name.endswith("." + end) for name in names) == 1
 
 
-def tie_sentence(n_tied: int, n_folds: int) -> str:
-    """Return how many trials are tied with the best, as its folds show."""
-    folds = count(n_folds, "fold")
-    others = count(n_tied, "other trial") if n_tied else "no other trial"
-    verb = "are" if n_tied > 1 else "is"
-    return f"{others} {verb} tied with it (t-test over its {folds})"
+def standing_counts(n_equal: int, n_open: int, n_worse: int, region: float | None) -> str:
+    """Return how other trials compare with the best: `2 practically equal (within 0.002), …`.
+
+    It is empty if nothing is known of any trial.
+    """
+    if region is None or not n_equal + n_open + n_worse:
+        return ""
+    equal = f"{f'{n_equal:,}' if n_equal else 'none'} practically equal (within {score(region)})"
+    return ", ".join([equal, *open_counts(n_open, n_worse)])
+
+
+def open_counts(n_open: int, n_worse: int) -> list[str]:
+    """Return how many trials are not distinguished from the best, and how many are worse."""
+    words = ((n_open, "not distinguished"), (n_worse, "worse"))
+    return [f"{n:,} {word}" for n, word in words if n]
+
+
+def equality(region: float, n_folds: int) -> str:
+    """Return when a trial is practically equal to the best.
+
+    Args:
+        region: difference in score that does not matter.
+    """
+    if n_folds < 2:
+        return f"within the tolerance of {score(region)}; one fold shows no noise"
+    return f"more than 80 % likely to be at most {score(region)} behind it"
+
+
+def standing_text(verdict: str, best: int, region: float, worse: float | None) -> str:
+    """Return how a trial compares with the best one.
+
+    Args:
+        best: number of the best trial.
+        region: difference in score that does not matter.
+        worse: probability that it is behind by more; None if unknown.
+    """
+    link = {"practically equal": "to", "not distinguished": "from"}.get(verdict, "than")
+    behind = f"likely to be more than {score(region)} behind"
+    likely = "" if worse is None else f"; {worse:.0%} {behind}"
+    return f"{verdict} {link} trial {best}, the best{likely}"

@@ -28,8 +28,7 @@ def comparison_parts(comparison: Comparison) -> Iterator[RenderableType]:
     )
     yield Text()
     yield _table(comparison)
-    if any(map(comparison.is_tied, comparison.contenders)):
-        yield Text(trial_tables.TIED, style="dim")
+    yield from (Text(note, style="dim") for note in verdict_notes(comparison))
     if comparison.ranked:
         yield from heading("Best so far, trial by trial")
         yield _curves(comparison)
@@ -50,12 +49,19 @@ def study_row(comparison: Comparison, one: ComparedStudy) -> list[str]:
     ]
 
 
+def verdict_notes(comparison: Comparison) -> list[str]:
+    """Return what the marks of the scores mean."""
+    best = [one.best for one in comparison.ranked if one.best is not None]
+    verdicts = [comparison.verdict(one) for one in comparison.ranked]
+    return trial_tables.mark_notes(verdicts, best, comparison.region)
+
+
 def _score(comparison: Comparison, one: ComparedStudy) -> str:
-    """Return a study's best value with its spread, marked if it is tied with the best of all."""
+    """Return a study's best value with its spread, marked by how it compares with the best."""
     first = comparison.ranked[0].best if comparison.ranked else None
     if one.best is None or first is None:
         return "–"
-    return trial_tables.marked_score(one.best, first, comparison.is_tied(one))
+    return trial_tables.marked_score(one.best, first, comparison.verdict(one))
 
 
 def _table(comparison: Comparison) -> Table:

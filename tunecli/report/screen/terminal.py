@@ -14,7 +14,8 @@ from tunecli.database.curves import Curve
 from tunecli.database.records import StudyRecord, TrialRecord
 from tunecli.report.analysis import pareto, ranking
 from tunecli.report.analysis.importance import Importance, importance
-from tunecli.report.analysis.rivals import standings
+from tunecli.report.analysis.rivals import rival_scores
+from tunecli.report.analysis.standings import standings_of
 from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.findings.evidence.finding import Finding, Severity
 from tunecli.report.phrases import wording
@@ -68,7 +69,7 @@ def study_parts(
             yield from _front(study)
         else:
             yield from _best(study, best)
-            yield from _standings(evidence, best)
+            yield from _rivals(evidence, best)
             yield from _leaders(study, top, study_file)
         yield from model_parts(study)
         yield from _importance(importance(study))
@@ -230,18 +231,18 @@ def _best(study: StudyRecord, best: TrialRecord) -> Iterator[RenderableType]:
     yield beside(score_label(study), Text(value + folds, style="bold green"))
     yield from trial_facts(study, best)
     yield beside("parameters", " ".join(wording.assignments(best.params, study.gates)))
-    n_tied = len(ranking.tied_with_best(study)) - 1
-    if n_tied >= 0:
-        yield beside("ties", wording.tie_sentence(n_tied, len(best.fold_scores)))
+    standings = standings_of(study)
+    if others := wording.standing_counts(*standings.counts, standings.region):
+        yield beside("others", others)
     yield from curve_lines(study, best)
 
 
-def _standings(evidence: Evidence, best: TrialRecord) -> Iterator[RenderableType]:
+def _rivals(evidence: Evidence, best: TrialRecord) -> Iterator[RenderableType]:
     """Yield the best trial and untuned models in every metric, if there are several."""
-    heads, rows = standings(evidence.study, evidence.baselines, best)
+    heads, rows = rival_scores(evidence.study, evidence.baselines, best)
     if rows:
         yield from heading("The best trial, untuned models and guessing")
-        yield trial_tables.standings_table(heads, rows)
+        yield trial_tables.rival_table(heads, rows)
 
 
 def _importance(result: Importance) -> Iterator[RenderableType]:

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from tunecli.database.curves import Curve
 from tunecli.database.records import StudyRecord, TrialRecord
+from tunecli.report.analysis.standings import standings_of
 from tunecli.report.analysis.undefined import undefined_metrics
 from tunecli.report.phrases import wording
 from tunecli.report.phrases.layout import beside, heading
@@ -36,6 +37,7 @@ def render_trial(study: StudyRecord, number: int, study_file: str = "") -> Rende
     if trial.value is not None:
         value = f"{wording.plain(study.title)} {wording.with_spread(trial.value, trial.spread)}"
         parts.append(beside(score_label(study), Text(value, style="bold")))
+    parts += starmap(beside, _standing(study, trial))
     parts += trial_facts(study, trial)
     parts += starmap(beside, _origin(trial))
     parts += curve_lines(study, trial)
@@ -49,6 +51,18 @@ def render_trial(study: StudyRecord, number: int, study_file: str = "") -> Rende
         parts += heading("Study file that repeats this trial")
         parts.append(yaml_lines(study_file))
     return Group(*parts)
+
+
+def _standing(study: StudyRecord, trial: TrialRecord) -> Iterator[tuple[str, str]]:
+    """Yield how a complete trial compares with the best one."""
+    standings = standings_of(study)
+    standing = standings.of.get(trial.number)
+    if standing is not None and standing.verdict and standings.region is not None:
+        best = standings.trials[0].number
+        yield (
+            "standing",
+            wording.standing_text(standing.verdict, best, standings.region, standing.worse),
+        )
 
 
 def _origin(trial: TrialRecord) -> Iterator[tuple[str, str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from rich.console import Group, RenderableType
 from rich.progress_bar import ProgressBar
@@ -11,6 +11,8 @@ from rich.text import Text
 
 from tunecli.database.records import StudyRecord, TrialRecord
 from tunecli.report.analysis import ranking
+from tunecli.report.analysis.standing import Verdict
+from tunecli.report.analysis.standings import standings_of
 from tunecli.report.findings.space.losing_options import Branch, Isolation
 from tunecli.report.phrases import wording
 from tunecli.report.phrases.layout import folded, numeric, plain_table, unbroken
@@ -32,24 +34,24 @@ _ROUNDS_TO_ONE_PERCENT = 0.005
 _DIGITS = 3  # significant digits of a parameter in a row with others
 _MISSING = object()
 
-TIED = "≈ tied with the best: its folds show no reliable difference"
+_MARKS: Mapping[Verdict, str] = {"practically equal": "≈", "not distinguished": "?"}
 
 
 def top_table(study: StudyRecord, top: int) -> RenderableType:
     """Return the best complete trials: mean ± spread, time, and the parameters that differ."""
     trials = ranking.ranked(study)[:top]
-    tied = {trial.number for trial in ranking.tied_with_best(study)[1:]}
+    standings = standings_of(study)
     rows = [
         (
             str(trial.number),
-            marked_score(trial, trials[0], trial.number in tied),
+            marked_score(trial, trials[0], standings.verdict(trial)),
             wording.duration(trial.seconds) if trial.seconds is not None else "–",
         )
         for trial in trials
     ]
     columns = [numeric("trial"), unbroken(study.title), numeric("time")]
-    is_marked = any(trial.number in tied for trial in trials)
-    below = [Text(TIED, style="dim")] if is_marked else []
+    notes = mark_notes([standings.verdict(trial) for trial in trials], trials, standings.region)
+    below = (Text(note, style="dim") for note in notes)
     return Group(*_with_parameters(study, trials, columns, rows), *below)
 
 
@@ -64,10 +66,10 @@ def front_table(study: StudyRecord, trials: Sequence[TrialRecord]) -> Renderable
     return Group(*_with_parameters(study, trials, columns, rows))
 
 
-def standings_table(
+def rival_table(
     heads: Sequence[str], rows: Sequence[tuple[str, Sequence[float | None]]]
 ) -> RenderableType:
-    """Return one row per metric, one column per model; see `rivals.standings`."""
+    """Return one row per metric, one column per model; see `rivals.rival_scores`."""
     columns = [Column(head, justify="right", overflow="fold") for head in heads]
     texts = (
         [wording.plain(name), *(wording.score(value, values[0]) for value in values)]
@@ -76,10 +78,31 @@ def standings_table(
     return plain_table([Column("metric", no_wrap=True), *columns], texts)
 
 
-def marked_score(trial: TrialRecord, best: TrialRecord, is_tied: bool) -> str:
-    """Return a trial's value with its spread as the best one's, marked if it is tied with it."""
+def marked_score(trial: TrialRecord, best: TrialRecord, verdict: Verdict) -> str:
+    """Return a trial's value with its spread as the best one's, marked by its verdict."""
     score = wording.with_spread(trial.value, trial.spread, best.value)
-    return f"{score} ≈" if is_tied else score
+    return f"{score} {_MARKS[verdict]}" if verdict in _MARKS else score
+
+
+def mark_notes(
+    verdicts: Collection[Verdict], trials: Sequence[TrialRecord], region: float | None
+) -> list[str]:
+    """Return what the marks mean that occur in a table.
+
+    Args:
+        trials: the trials of the table, the best first.
+        region: difference in score that does not matter.
+    """
+    n_folds = len(trials[0].fold_scores) if trials else 0
+    meanings: Mapping[Verdict, str] = {
+        "practically equal": f"to the best: {wording.equality(region or 0.0, n_folds)}",
+        "not distinguished": "from the best: neither practically equal nor worse",
+    }
+    return [
+        f"{_MARKS[verdict]} {verdict} {meaning}"
+        for verdict, meaning in meanings.items()
+        if verdict in verdicts
+    ]
 
 
 def objective_cells(study: StudyRecord, trial: TrialRecord, best: TrialRecord) -> list[str]:

@@ -14,7 +14,8 @@ from typing import Any
 from tunecli.database.records import StudyRecord, TrialRecord
 from tunecli.errors import NotComparableError
 from tunecli.report.analysis import ranking
-from tunecli.report.analysis.fold_test import are_tied
+from tunecli.report.analysis.standing import Compared, Verdict
+from tunecli.report.analysis.standings import standings_against, yardstick_of
 from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.findings.space.losing_options import Branch, Isolation, isolations
 from tunecli.report.phrases import wording
@@ -107,13 +108,26 @@ class Comparison:
         """All studies, best first, then those without a complete trial."""
         return self.ranked + [one for one in self.contenders if one.best is None]
 
-    def is_tied(self, contender: ComparedStudy) -> bool:
-        """Return whether a study's best trial is tied with the best of all."""
-        first = self.ranked[0] if self.ranked else None
-        if first is None or contender is first or first.best is None or contender.best is None:
-            return False
-        ratio = ranking.n_valid_per_train(first.best)
-        return are_tied(first.best.fold_scores, contender.best.fold_scores, ratio)
+    @cached_property
+    def region(self) -> float | None:
+        """Difference in score that does not matter, by the best study; None if unknown."""
+        return self._compared.region
+
+    def verdict(self, contender: ComparedStudy) -> Verdict:
+        """Return how a study's best trial compares with the best of all, which has no verdict."""
+        pairs = zip(self.ranked[1:], self._compared.standings, strict=False)
+        return next((standing.verdict for one, standing in pairs if one is contender), "")
+
+    @cached_property
+    def _compared(self) -> Compared:
+        """The best trial of each other study, then all other trials, which show the noise."""
+        trials = [one.evidence.ranked for one in self.ranked]
+        if not trials:
+            return Compared(())
+        (best, *rest), *others = trials
+        study = self.ranked[0].study
+        compared = [one[0] for one in others] + [t for one in others for t in one[1:]] + rest
+        return standings_against(best, compared, study, yardstick_of(study, best))
 
     def shared_choices(self) -> dict[str, list[SharedOption]]:
         """Return the choices that at least two studies have, with their options, in order."""

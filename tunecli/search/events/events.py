@@ -56,6 +56,7 @@ class SearchStarted:
         learned: sentences on what the sampler learned from other studies.
         titles: what people read instead of the name of a metric, with what it averages.
         gates: the value that each parameter with an `or:` takes while it is off, by name.
+        tolerance: difference in score that does not matter; None for the default.
     """
 
     study: str
@@ -74,6 +75,7 @@ class SearchStarted:
     gates: dict[str, Scalar] = field(default_factory=dict)
     further_objectives: tuple[tuple[str, Direction], ...] = ()
     titles: dict[str, str] = field(default_factory=dict)
+    tolerance: float | None = None
 
     def titled(self, metric: str) -> str:
         """Return what people read instead of a metric's name."""

@@ -8,12 +8,20 @@ from typing import Any
 from tunecli.study_file.read.read_components import Grammar
 from tunecli.study_file.read.read_fixed import RANGE, FixedReader
 from tunecli.study_file.settings.metric_names import COSTS, METRICS, written_label
-from tunecli.study_file.settings.settings import Component, Constraint, Direction, Objective
+from tunecli.study_file.settings.settings import (
+    Component,
+    Constraint,
+    Direction,
+    Objective,
+    ObjectiveSettings,
+)
 from tunecli.study_file.settings.switching_off import is_none
 from tunecli.study_file.settings.units import in_base_unit
 from tunecli.study_file.text.document import Path
 from tunecli.study_file.text.dump import inline
 from tunecli.study_file.text.suggestions import did_you_mean
+
+_DIRECTIONS: tuple[Direction, ...] = ("minimize", "maximize")
 
 
 class ObjectiveReader(FixedReader):
@@ -21,11 +29,13 @@ class ObjectiveReader(FixedReader):
 
     Attributes:
         named: every metric that was read, with its place.
+        tolerance: `objective.tolerance`; None if it is not given.
     """
 
     def __init__(self, grammar: Grammar, *, has_own_training: bool) -> None:
         super().__init__(grammar, has_own_training=has_own_training)
         self.named: list[tuple[Path, Component]] = []
+        self.tolerance: float | None = None
 
     def _metric(self, written: Any, at: Path) -> Component | None:
         metric = self.component(written, at, "metric", optional=False)
@@ -44,6 +54,7 @@ class ObjectiveReader(FixedReader):
         if isinstance(data, list):
             written = {(*at, index): one for index, one in enumerate(data)}
         read = {below: self._read_objective(one, below) for below, one in written.items()}
+        self._refuse_settings_of_several(written)
         by_label: dict[str, Objective] = {}
         for below, objective in read.items():
             if objective is None:
@@ -70,20 +81,34 @@ class ObjectiveReader(FixedReader):
         return True
 
     def _read_objective(self, data: Any, at: Path) -> Objective | None:
-        if not isinstance(data, dict) or len(data) != 1:
+        goals = _goals(data) if isinstance(data, dict) else []
+        if len(goals) != 1:
             example = "{maximize: accuracy} or {minimize: rmse}"
             self.problems.add(at, f"must be {example}, but got {inline(data)}.")
             return None
-        direction, metric = next(iter(data.items()))
+        direction, metric = goals[0], data[goals[0]]
+        self._read_settings({key: data[key] for key in data if key != direction}, at)
         at = (*at, direction)
-        if direction not in ("minimize", "maximize"):
-            hint = did_you_mean(direction, ("minimize", "maximize")) or " Write one of them."
+        if direction not in _DIRECTIONS:
+            hint = did_you_mean(direction, _DIRECTIONS) or " Write one of them."
             message = f"must be `minimize` or `maximize`, but got {inline(direction)}.{hint}"
             self.problems.add(at, message, of_key=True)
             self._metric(metric, at)
             return None
         component = self._metric(metric, at)
         return self._objective(direction, component, at) if component else None
+
+    def _read_settings(self, data: dict[str, Any], at: Path) -> None:
+        read = self.settings(ObjectiveSettings, self.without_ranges(data, at), at)
+        self.tolerance = read.tolerance if read is not None else None
+
+    def _refuse_settings_of_several(self, written: dict[Path, Any]) -> None:
+        """Report settings that compare trials with the best one, where no trial is the best."""
+        for below, one in written.items() if len(written) > 1 else ():
+            for key in ObjectiveSettings.model_fields:
+                if isinstance(one, dict) and key in one:
+                    message = "has no effect with several objectives: no trial is the best. "
+                    self.problems.add_new((*below, key), f"{message}Remove it.")
 
     def _objective(self, direction: Direction, metric: Component, at: Path) -> Objective | None:
         better = METRICS[metric.name].direction if metric.name in METRICS else direction
@@ -165,3 +190,9 @@ class ObjectiveReader(FixedReader):
         for objective in objectives:
             by_label.pop(written_label(objective.metric), None)
         return tuple(by_label.values())
+
+
+def _goals(data: dict[str, Any]) -> list[Any]:
+    """Return the keys that are directions, or are meant to be."""
+    directions = [key for key in data if key in _DIRECTIONS]
+    return directions or [key for key in data if key not in ObjectiveSettings.model_fields]

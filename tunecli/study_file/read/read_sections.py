@@ -50,6 +50,7 @@ class Sections:
         validation: open until the study is completed unless the file sets it.
         objectives: all objectives, in order; empty until the study is completed unless the file
             sets them.
+        tolerance: difference in the objective's score that does not matter; None for the default.
         constraints: the limits of every trial.
         metrics: other metrics to measure.
         named_metrics: every metric that the file names, with its place.
@@ -62,6 +63,7 @@ class Sections:
     shared_data: DataSettings
     validation: ValidationSettings = field(default_factory=ValidationSettings)
     objectives: tuple[Objective, ...] = ()
+    tolerance: float | None = None
     constraints: tuple[Constraint, ...] = ()
     metrics: tuple[Component, ...] = ()
     named_metrics: tuple[tuple[Path, Component], ...] = field(default=(), compare=False)
@@ -107,6 +109,7 @@ class SectionReader:
             shared_data=data,
             validation=validation,
             objectives=objectives,
+            tolerance=self._parts.tolerance,
             constraints=constraints,
             metrics=metrics,
             named_metrics=tuple(self._parts.named),

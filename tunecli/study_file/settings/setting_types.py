@@ -11,10 +11,10 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
 SourceKind = Literal["bundled", "table", "arrays", "pictures", "torchvision", "code"]
-Effect = Literal["budget", "search", "space", "refused"]
+Effect = Literal["budget", "search", "space", "report", "refused"]
 """The effect of an edit on a study: `budget` changes how long it runs, `search` how the next
-trials are suggested; `space` widens or narrows a range; `refused` makes old and new scores
-incomparable, or leaves rows incomplete.
+trials are suggested; `space` widens or narrows a range; `report` changes only what reports say;
+`refused` makes old and new scores incomparable, or leaves rows incomplete.
 """
 
 LARGEST = 3e38

@@ -14,7 +14,9 @@ from numpy.random import Generator, default_rng
 from tunecli.database.curves import Curve
 from tunecli.database.records import StudyRecord, TrialRecord
 from tunecli.errors import StudyFileError
-from tunecli.report.analysis.ranking import n_valid_per_train, ranked, tied_with_best
+from tunecli.report.analysis.guessing import is_guessing_beaten
+from tunecli.report.analysis.ranking import n_valid_per_train, ranked
+from tunecli.report.analysis.standings import Standings, standings_of
 from tunecli.report.findings.evidence.positions import Numeric
 from tunecli.study_file.settings.ranges import Categories, Range
 from tunecli.study_file.space.walk import contains
@@ -95,9 +97,19 @@ class Evidence:
         return best_tenth(self.ranked)
 
     @cached_property
-    def tied(self) -> list[TrialRecord]:
-        """The best trial and the trials that are tied with it, best first."""
-        return tied_with_best(self.study)
+    def standings(self) -> Standings:
+        """How the complete trials compare with the best one."""
+        return standings_of(self.study)
+
+    @cached_property
+    def equal(self) -> list[TrialRecord]:
+        """The best trial and those that are practically equal to it, best first."""
+        return [*self.ranked[:1], *self.standings.having("practically equal")]
+
+    @cached_property
+    def is_guessing_beaten(self) -> bool:
+        """Whether the best trial is reliably better than guessing; True if that is unknown."""
+        return is_guessing_beaten(self.study)
 
     @cached_property
     def ranges(self) -> dict[str, Range]:

@@ -128,6 +128,8 @@ class FindingKind:
         needs_trials: complete trials of the smallest study in which it is shown.
         of_several: whether it also holds with several objectives: it leads away from no part of
             the front.
+        compares: whether it compares trials with each other. Then it is silent where no trial
+            beats guessing: what their scores differ by has no meaning.
         rank: of two changes to one parameter, that of the smaller rank is made.
         after: names of kinds whose findings it takes into account.
     """
@@ -137,6 +139,7 @@ class FindingKind:
     plot: str = ""
     needs_trials: int = ENOUGH_TRIALS
     of_several: bool = False
+    compares: bool = False
     rank: int = 9
     after: tuple[str, ...] = ()
 
@@ -144,6 +147,11 @@ class FindingKind:
         """Return the findings of this kind; see `find`."""
         found = self.find(*evidence)
         return [one if one.kind else replace(one, kind=self.name) for one in found]
+
+
+def parameters_of(*found: Iterable[Finding]) -> frozenset[str]:
+    """Return the parameters that findings of some kinds are about."""
+    return frozenset(name for of_kind in found for one in of_kind for name in one.parameters)
 
 
 def finding(name: str, **facts: Any) -> Callable[[Find], FindingKind]:

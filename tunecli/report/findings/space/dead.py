@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from tunecli.database.records import TrialRecord
 from tunecli.report.findings.evidence.effects import Effect, effect_of, permutation_p
 from tunecli.report.findings.evidence.evidence import Evidence
-from tunecli.report.findings.evidence.finding import Finding, Fixed, finding
+from tunecli.report.findings.evidence.finding import Finding, Fixed, finding, parameters_of
 from tunecli.report.findings.evidence.positions import number_position, rounded
 from tunecli.report.phrases.wording import joined, plain
 from tunecli.study_file.settings.ranges import GATE, Categories, FloatRange
@@ -45,14 +45,21 @@ class WithoutEffect:
     most_explained: float
 
 
-@finding("dead", rank=5)
-def dead(evidence: Evidence) -> Iterator[Finding]:
-    """Return one finding with all parameters that could as well be fixed."""
+@finding("dead", compares=True, rank=5, after=("unstable", "edge", "isolation", "fitting"))
+def dead(evidence: Evidence, *earlier: Sequence[Finding]) -> Iterator[Finding]:
+    """Return one finding with all parameters that could as well be fixed.
+
+    Args:
+        earlier: findings that a parameter has an effect; those parameters are left out.
+    """
+    effective = parameters_of(*earlier)
     # Parameters that others depend on (see `isolation`) and ranges with `or:` are left out.
     names = [
         name
         for name in evidence.ranges
-        if not evidence.is_parent(name) and name + GATE not in evidence.ranges
+        if name not in effective
+        and not evidence.is_parent(name)
+        and name + GATE not in evidence.ranges
     ]
     without = [one for name in names if (one := _if_dead(evidence, name)) is not None]
     if not without:

@@ -47,7 +47,7 @@ class Crowd:
         return len(self.trials)
 
 
-@finding("edge", needs_trials=0, rank=3)
+@finding("edge", needs_trials=0, compares=True, rank=3)
 def edges(evidence: Evidence) -> Iterator[Finding]:
     """Return a finding for each bound at which the good trials crowd."""
     numeric = {name: kind for name, kind in evidence.numeric.items() if kind.low < kind.high}

@@ -12,15 +12,15 @@ Percentile intervals of a maximum are too short: at 95 % they separate two equal
 ten studies, at 99 % in one of twenty-five. So 99 % intervals are called 95 % here, with the level
 divided by the number of comparisons with the winner.
 
-An option has lost if it is behind by more than chance explains, if its best trial is not tied with
-the best of all, and if none of the ranges inside it ends too early.
+An option has lost if it is behind by more than chance explains, if its best trial is worse than
+the best of all (or that is unknown), and if none of the ranges inside it ends too early.
 """
 
 from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,7 +28,12 @@ from numpy.typing import NDArray
 
 from tunecli.database.records import TrialRecord
 from tunecli.report.findings.evidence.evidence import Evidence, takes
-from tunecli.report.findings.evidence.finding import DroppedChoices, Finding, finding
+from tunecli.report.findings.evidence.finding import (
+    DroppedChoices,
+    Finding,
+    finding,
+    parameters_of,
+)
 from tunecli.report.phrases.wording import joined, plain, scalar, score
 from tunecli.study_file.settings.ranges import Categories
 from tunecli.study_file.text.scalars import Scalar
@@ -254,38 +259,52 @@ def _n_more(mean: float, low: float, n: int) -> int | None:
     return needed if needed <= _MOST_TRIALS else None
 
 
-@finding("isolation", rank=1, after=("edge",))
+@finding("isolation", compares=True, rank=1, after=("edge",))
 def isolated_options(evidence: Evidence, at_edges: Sequence[Finding] = ()) -> Iterator[Finding]:
-    """Return a finding for each choice that has losers, and one for all undecided choices.
+    """Return a finding for each choice that has losers.
 
     Args:
         at_edges: a parameter whose range ends too early: an option that has one is not tuned yet.
     """
-    untuned = [name for edge in at_edges for name in edge.parameters]
-    undecided = []
+    untuned = parameters_of(at_edges)
     for one in isolations(evidence):
         losers = _losers(evidence, one, untuned)
         if losers:
             yield _won(one, losers)
-        elif one.behind:
-            undecided.append(one)
+
+
+@finding("undecided", compares=True, after=("edge", "isolation", "dead"))
+def undecided_choices(
+    evidence: Evidence, at_edges: Sequence[Finding] = (), *decided: Sequence[Finding]
+) -> Iterator[Finding]:
+    """Return one finding on all choices without a winner.
+
+    Args:
+        at_edges: a parameter whose range ends too early: an option that has one is not tuned yet.
+        decided: findings on choices that are settled: an option has won, or none matters.
+    """
+    settled = parameters_of(*decided)
+    undecided = [
+        one for one in isolations(evidence) if one.behind and one.parameter not in settled
+    ]
     if undecided:
-        yield _open(undecided, untuned)
+        yield _open(undecided, parameters_of(at_edges))
 
 
-def _losers(evidence: Evidence, one: Isolation, untuned: Sequence[str]) -> list[Difference]:
+def _losers(evidence: Evidence, one: Isolation, untuned: Collection[str]) -> list[Difference]:
     """Return the options that are behind by more than trials, folds and ranges can explain."""
-    tied = {(type(value), value) for value in (t.params.get(one.parameter) for t in evidence.tied)}
+    rivals = evidence.standings.having("better", "practically equal", "not distinguished")
+    reached = {(type(value), value) for value in (t.params.get(one.parameter) for t in rivals)}
     return [
         difference
         for difference in one.behind
         if difference.low > 0
-        and (type(difference.choice), difference.choice) not in tied
+        and (type(difference.choice), difference.choice) not in reached
         and not _is_untuned(one, difference.choice, untuned)
     ]
 
 
-def _is_untuned(one: Isolation, choice: Scalar, untuned: Sequence[str]) -> bool:
+def _is_untuned(one: Isolation, choice: Scalar, untuned: Collection[str]) -> bool:
     return any(name.startswith(f"{one.parameter}.{choice}.") for name in untuned)
 
 
@@ -310,7 +329,7 @@ def _won(one: Isolation, losers: Sequence[Difference]) -> Finding:
     )
 
 
-def _open(undecided: Sequence[Isolation], untuned: Sequence[str]) -> Finding:
+def _open(undecided: Sequence[Isolation], untuned: Collection[str]) -> Finding:
     is_short = len(undecided) > _MOST_NUMBERS
     parts = [
         f"{plain(one.parameter)} ({_needed(one, untuned, is_short=is_short)})" for one in undecided
@@ -330,7 +349,7 @@ def _open(undecided: Sequence[Isolation], untuned: Sequence[str]) -> Finding:
     )
 
 
-def _needed(one: Isolation, untuned: Sequence[str], *, is_short: bool) -> str:
+def _needed(one: Isolation, untuned: Collection[str], *, is_short: bool) -> str:
     """Return what would settle it: a wider range, or more trials if that number is reasonable."""
     waiting = [d.choice for d in one.behind if _is_untuned(one, d.choice, untuned)]
     if waiting:

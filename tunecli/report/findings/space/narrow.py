@@ -23,7 +23,7 @@ _NARROW = 0.6  # share of the range; a wider part is not worth a new range
 _LEVEL = 0.01
 
 
-@finding("narrow", rank=6, after=("failures", "limits", "unstable", "edge", "dead"))
+@finding("narrow", compares=True, rank=6, after=("failures", "limits", "unstable", "edge", "dead"))
 def narrow(evidence: Evidence, *earlier: Sequence[Finding]) -> Iterator[Finding]:
     """Return one finding with all ranges that can be narrowed and that no other finding changes.
 

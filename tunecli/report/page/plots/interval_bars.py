@@ -10,6 +10,7 @@ from typing import Any
 from tunecli.database.records import StudyRecord, TrialRecord
 from tunecli.report.analysis.importance import Importance
 from tunecli.report.analysis.importance_intervals import N_RESAMPLES, ImportanceInterval
+from tunecli.report.analysis.standing import Verdict
 from tunecli.report.findings.evidence.evidence import Baseline, Evidence, TestScore
 from tunecli.report.findings.space.losing_options import Branch, Isolation
 from tunecli.report.page.plots.plot import Plot, Trace, axis, dot_trace, plot_layout, text
@@ -21,6 +22,10 @@ _ROW = 26  # pixels
 _AROUND = 64
 _MOST_PARAMETERS, _MOST_TRIALS = 12, 10
 _WHISKERS = "Whiskers: standard deviation over folds."
+_SYMBOLS: Mapping[Verdict, str] = {
+    "practically equal": "diamond-open",
+    "not distinguished": "circle-open",
+}
 
 
 @dataclass(frozen=True)
@@ -194,14 +199,15 @@ def branch_rows(branch: Branch, name: str) -> list[Row]:
 
 
 def leaders(evidence: Evidence) -> Plot:
-    """Return the best ten trials; those that are tied with the best are hollow."""
+    """Return the best ten trials; those that may be as good as the best are hollow."""
     n_trials = min(len(evidence.ranked), _MOST_TRIALS)
     return _top_plot(
         evidence,
         "The best trials",
         [_trial_row(evidence, rank) for rank in range(n_trials)],
         f"of the best {count(n_trials, 'trial')} and its spread over folds.",
-        f"{_WHISKERS} Diamonds: tied with the best.",
+        f"{_WHISKERS} Diamonds: practically equal to the best. Hollow dots: not "
+        "distinguished from it.",
     )
 
 
@@ -240,12 +246,11 @@ def _top_plot(evidence: Evidence, title: str, rows: list[Row], shows: str, note:
 def _trial_row(evidence: Evidence, rank: int) -> Row:
     trial = evidence.ranked[rank]
     assert trial.value is not None
-    is_tied = trial.number in {tied.number for tied in evidence.tied[1:]}
     return Row(
         f"trial {trial.number}",
         trial.value,
         *_around(trial.value, trial.spread),
-        symbol="diamond-open" if is_tied else "circle",
+        symbol=_SYMBOLS.get(evidence.standings.verdict(trial), "circle"),
         number=trial.number,
     )
 

@@ -1,0 +1,39 @@
+"""The score of guessing: of always predicting the commonest class, or the mean."""
+
+from __future__ import annotations
+
+import statistics
+
+from tunecli.database.records import StudyRecord
+from tunecli.report.analysis.fold_test import LEVEL, p_value
+from tunecli.report.analysis.ranking import best_trial, n_valid_per_train
+from tunecli.training.outcome.evaluation import GUESSES
+
+
+def guess_scores(study: StudyRecord) -> tuple[float, ...]:
+    """Return the scores of guessing: per fold, or one mean over folds; empty if unknown."""
+    for baseline in study.baselines:
+        if baseline.name in GUESSES and baseline.fold_scores:
+            return baseline.fold_scores
+    guess = study.summary.guess.get(study.metric) if study.summary is not None else None
+    return () if guess is None else (guess,)
+
+
+def guess_of(study: StudyRecord) -> float | None:
+    """Return the mean score of guessing; None if unknown."""
+    scores = guess_scores(study)
+    return statistics.fmean(scores) if scores else None
+
+
+def is_guessing_beaten(study: StudyRecord) -> bool:
+    """Return whether the best trial is reliably better than guessing; True if that is unknown.
+
+    It is not if a trial is no better on average, or if the folds show no difference (`p_value`).
+    """
+    best, scores = best_trial(study), guess_scores(study)
+    if best is None or best.value is None or not scores:
+        return True
+    ahead = best.value - statistics.fmean(scores)
+    if study.direction == "minimize":
+        ahead = -ahead
+    return ahead > 0 and not p_value(best.fold_scores, scores, n_valid_per_train(best)) >= LEVEL

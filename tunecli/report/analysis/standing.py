@@ -1,0 +1,200 @@
+"""Whether trials are better than the best one, practically equal to it, or worse.
+
+The scores of two trials on the same folds are paired, and the training parts of the folds overlap.
+The Bayesian correlated t-test (Benavoli, Corani, Demšar and Zaffalon, Time for a Change, Journal
+of Machine Learning Research 18(77), 2017, section 4.1) gives the mean difference m of two trials
+over J splits a Student distribution with location m and squared scale (1/J + ρ/(1 - ρ)) s², where
+ρ is the share of validation rows, so that ρ/(1 - ρ) is the number of validation rows per training
+row. The variance s² of each trial is shrunk towards that of all trials (`moderated_variance`).
+
+Differences inside the region of practical equivalence do not matter. It is the study's tolerance,
+or a quarter of the standard deviation of the best trial's scores between folds, which is shrunk
+alike.
+
+A trial is *worse* if it is more than 95 % likely to be behind by more than the region: the usual
+level of a one-sided claim. It is *practically equal* if it is more than 80 % likely not to be: a
+wrong claim costs little more than the region, so it needs less certainty. *Better* is the mirror
+of worse. The rest is *not distinguished*. A trial behind one that is worse is worse too, whatever
+its own noise. A trial that is no more than the region better than guessing is never practically
+equal.
+
+With one fold the noise is unknown. Then only the tolerance of the study speaks: trials whose
+scores are within it are practically equal, and nothing is said of the others.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunecli.report.analysis.fold_test import variance_factor
+from tunecli.report.analysis.moderated_variance import VariancePrior
+
+Array = NDArray[np.float64]
+
+Verdict = Literal["better", "practically equal", "not distinguished", "worse", ""]
+"""Empty where nothing can be said."""
+
+WORSE, EQUAL = 0.95, 0.8
+"""Probabilities above which a trial is called worse (or better), and practically equal."""
+
+REGION = 0.25  # of the standard deviation between folds
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a trial compares with the best.
+
+    Attributes:
+        better, equal, worse: probabilities that it is better than the best by more than the
+            region, within the region, and worse by more; None if the noise is unknown.
+    """
+
+    verdict: Verdict = ""
+    better: float | None = None
+    equal: float | None = None
+    worse: float | None = None
+
+
+UNKNOWN = Standing()
+
+
+def verdict_counts(standings: Iterable[Standing]) -> tuple[int, int, int]:
+    """Return how many trials are practically equal to the best, not distinguished, and worse."""
+    n_of = Counter(one.verdict for one in standings)
+    return n_of["practically equal"], n_of["not distinguished"], n_of["worse"]
+
+
+@dataclass(frozen=True)
+class Yardstick:
+    """What the comparison of a study's trials is made with.
+
+    Attributes:
+        tolerance: difference in score that does not matter, as the study file says; None if it
+            does not.
+        guess: score of guessing, with the sign of the scores; None if unknown.
+        ratio: validation rows per training row; None for that of as many folds.
+    """
+
+    tolerance: float | None = None
+    guess: float | None = None
+    ratio: float | None = None
+
+
+@dataclass(frozen=True)
+class Compared:
+    """The standing of each trial.
+
+    Attributes:
+        region: difference that does not matter; None if unknown.
+    """
+
+    standings: tuple[Standing, ...]
+    region: float | None = None
+
+
+def compared_with(
+    best: Sequence[float], others: Sequence[Sequence[float]], yardstick: Yardstick
+) -> Compared:
+    """Compare trials with the best one.
+
+    Args:
+        best: a score for each split, larger is better.
+        others: the same of the other trials; those with other splits have no standing.
+    """
+    alike = [_is_alike(scores, best) for scores in others]
+    table = [scores for scores, is_alike in zip(others, alike, strict=True) if is_alike]
+    rows = np.array(table, float).reshape(len(table), len(best))
+    judge = _over_folds if len(best) > 1 else _with_one_fold
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # scores almost diverged
+        known, region = judge(np.array(best, float), rows, yardstick)
+    following = iter(known)
+    return Compared(tuple(next(following) if one else UNKNOWN for one in alike), region)
+
+
+def _is_alike(scores: Sequence[float], best: Sequence[float]) -> bool:
+    return len(scores) == len(best) > 0 and all(map(math.isfinite, (*scores, *best)))
+
+
+def _with_one_fold(
+    best: Array, rows: Array, yardstick: Yardstick
+) -> tuple[list[Standing], float | None]:
+    region = yardstick.tolerance
+    if region is None or not len(rows):
+        return [UNKNOWN] * len(rows), region
+    scores = rows[:, 0]
+    is_equal = (scores >= best[0] - region) & _beats_guessing(scores, region, yardstick)
+    return [Standing("practically equal") if one else UNKNOWN for one in is_equal], region
+
+
+def _over_folds(
+    best: Array, rows: Array, yardstick: Yardstick
+) -> tuple[list[Standing], float | None]:
+    levels, differences = rows.mean(axis=1), rows - best
+    means, variances = differences.mean(axis=1), differences.var(axis=1, ddof=1)
+    tells = np.isfinite(variances) & _beats_guessing(levels, 0.0, yardstick)
+    region = yardstick.tolerance
+    if region is None:
+        region = REGION * _spread(best, rows[tells])
+    prior = VariancePrior.fitted(variances[tells], len(best) - 1)
+    shrunk, n_free = prior.moderated(variances, len(best) - 1)
+    errors = np.sqrt(variance_factor(len(best), yardstick.ratio) * shrunk)
+    worse = _probability_above(-means - region, errors, n_free)
+    better = _probability_above(means - region, errors, n_free)
+    farthest = means[worse > WORSE].max(initial=-math.inf)
+    is_equal = (1 - worse > EQUAL) & _beats_guessing(levels, region, yardstick)
+    verdicts = np.select(
+        [~np.isfinite(errors), means <= farthest, better > WORSE, is_equal],
+        ["", "worse", "better", "practically equal"],
+        "not distinguished",
+    )
+    columns = (one.tolist() for one in (verdicts, better, worse))
+    return [_standing(*one) for one in zip(*columns, strict=True)], region
+
+
+def _spread(best: Array, rows: Array) -> float:
+    """Return the best trial's standard deviation between folds, shrunk towards that of all."""
+    n_free = len(best) - 1
+    own = best.var(ddof=1)
+    prior = VariancePrior.fitted(np.append(rows.var(axis=1, ddof=1), own), n_free)
+    shrunk, _ = prior.moderated(own, n_free)
+    return math.sqrt(shrunk)
+
+
+def _beats_guessing(levels: Array, margin: float, yardstick: Yardstick) -> NDArray[np.bool_]:
+    """Return which mean scores are above guessing by more than a margin; all if it is unknown."""
+    guess = -math.inf if yardstick.guess is None else yardstick.guess
+    return levels > guess + margin
+
+
+def _probability_above(distances: Array, errors: Array, n_free: float) -> Array:
+    """Return the probability that a Student variable around `distances` is above 0."""
+    from scipy.special import stdtr
+
+    return np.where(errors == 0, distances > 0, stdtr(n_free, distances / errors))
+
+
+def _standing(verdict: Verdict, better: float, worse: float) -> Standing:
+    return Standing(verdict, better, max(1 - better - worse, 0.0), worse) if verdict else UNKNOWN
+
+
+def least_difference(
+    deviation: float, n_splits: int, ratio: float | None, region: float = 0.0
+) -> float:
+    """Return the mean difference from which on a trial is called worse.
+
+    Args:
+        deviation: standard deviation over splits of the difference of two trials.
+        ratio: validation rows per training row; None for that of as many folds.
+        region: difference that does not matter.
+    """
+    from scipy.special import stdtrit
+
+    quantile = float(stdtrit(n_splits - 1, WORSE))
+    return region + quantile * math.sqrt(variance_factor(n_splits, ratio)) * deviation
