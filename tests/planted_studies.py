@@ -7,7 +7,7 @@ on rising, or falls again, as the plant wants it.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -25,6 +25,7 @@ DECAY = "optimizer.AdamW.weight_decay"
 WIDTH = "model.MLP.width"
 DROPOUT = "model.MLP.dropout"
 IDLE = "loss.CrossEntropyLoss.label_smoothing"
+ACTIVATION = "model.MLP.activation"
 
 SPACE: Mapping[str, FloatRange | IntRange] = {
     WIDTH: IntRange(16, 256, log=True),
@@ -33,6 +34,7 @@ SPACE: Mapping[str, FloatRange | IntRange] = {
     DECAY: FloatRange(1e-5, 1e-1, log=True),
 }
 N_FOLDS = 5
+SOON = 0.01  # cost of the rest at which a third is left of what shows only among good trials
 N_EPOCHS = 20
 
 
@@ -43,8 +45,12 @@ class Plant:
     Attributes:
         optima: position of the best value of each number in its range; beyond 0 to 1 for outside.
         weights: how much of the score a number costs at a distance of a whole range.
+        costs: what a number costs by its position, instead of the bump.
         optimizers: what each adds to the score; none for no choice.
+        activations: what each costs where all else is at its best, and ever less where it is not;
+            none for no choice.
         idle: a further number that does nothing.
+        idle_costs: what that number costs where all else is at its best, by its position.
         diverges_above: position of the learning rate.
         rise: time constant of the curves, in epochs.
         decay: what the validation score loses an epoch once it has risen.
@@ -57,8 +63,11 @@ class Plant:
         default_factory=lambda: {WIDTH: 0.5, DROPOUT: 0.45, LR: 0.55, DECAY: 0.4}
     )
     weights: Mapping[str, float] = field(default_factory=lambda: dict.fromkeys(SPACE, 0.1))
+    costs: Mapping[str, Callable[[float], float]] = field(default_factory=dict)
     optimizers: Mapping[str, float] = field(default_factory=dict)
+    activations: Mapping[str, float] = field(default_factory=dict)
     idle: bool = False
+    idle_costs: Callable[[float], float] = lambda place: 0.0
     diverges_above: float = math.inf
     rise: float = 2.0
     decay: float = 0.0
@@ -72,17 +81,25 @@ class Plant:
         space: dict[str, Range] = {**SPACE}
         if self.idle:
             space[IDLE] = FloatRange(0.0, 0.3)
+        if self.activations:
+            space[ACTIVATION] = Categories(tuple(self.activations))
         if self.optimizers:
             space["optimizer"] = Categories(tuple(self.optimizers))
         return space
 
     def score(self, params: Mapping[str, Any]) -> float:
         """Without noise."""
-        cost = sum(
-            self.weights[name] * (position(kind, params[name]) - self.optima[name]) ** 2
-            for name, kind in SPACE.items()
-        )
+        cost = sum(self._cost(name, position(kind, params[name])) for name, kind in SPACE.items())
+        late = self.activations.get(params.get(ACTIVATION, ""), 0.0)
+        if IDLE in params:
+            late += self.idle_costs(position(self.space[IDLE], params[IDLE]))
+        cost += late * math.exp(-cost / SOON)
         return 0.95 - cost + self.optimizers.get(params.get("optimizer", ""), 0.0)
+
+    def _cost(self, name: str, place: float) -> float:
+        if name in self.costs:
+            return self.costs[name](place)
+        return self.weights[name] * (place - self.optima[name]) ** 2
 
 
 def planted(plant: Plant, seed: int, n_trials: int = 60, noise: float = 0.004) -> Evidence:

@@ -99,14 +99,14 @@ def _underfitting(evidence: Evidence) -> Iterator[Finding]:
     ]
     if not crowds:
         return
-    name, crowd = min(crowds, key=lambda one: one[1].chance)
+    name, crowd = min(crowds, key=lambda one: one[1].trend.chance)
     metric = plain(evidence.study.title)
     yield Finding(
         "advice",
         f"The models underfit: {crowd.n_inside} of the best {crowd.n_good} trials have almost "
         f"no {plain(name)}, and more of it makes the {metric} worse.",
         weight=0.6,
-        figures={"slope": crowd.slope, "p": crowd.chance, "n_good": crowd.n_good},
+        figures={"slope": crowd.trend.slope, "p": crowd.trend.chance, "n_good": crowd.n_good},
         parameters=(name,),
         trials=crowd.trials,
         advice="use a larger model, or train longer",

@@ -10,7 +10,7 @@ a sampler that converges in all parameters at once from making one look like ano
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,24 +36,16 @@ class Effect:
         score: (n,) normal scores of the trials without what the other parameters explain.
         columns: (n, 1 or more) the parameter's columns without what the others explain.
         explained: share of the variance of all normal scores that the others explain.
-        n_free: degrees of freedom that remain for the residual.
     """
 
     score: Array
     columns: Array
     explained: float
-    n_free: int
 
     @property
     def share(self) -> float:
         """Share of the variance left by the others that the parameter explains."""
         return _share(self.score, _orthonormal(self.columns))
-
-    @property
-    def straight(self) -> Effect:
-        """The effect of a number without the square of its position."""
-        n_free = self.n_free + self.columns.shape[1] - 1
-        return replace(self, columns=self.columns[:, :1], n_free=n_free)
 
 
 def effect_of(evidence: Evidence, trials: Sequence[TrialRecord], name: str) -> Effect | None:
@@ -66,13 +58,13 @@ def effect_of(evidence: Evidence, trials: Sequence[TrialRecord], name: str) -> E
     if not own.shape[1]:
         return None
     score = _normal_scores([evidence.goodness(trial) for trial in trials])
-    nuisance = _orthonormal(_others(evidence, trials, name, score, own.shape[1]))
+    nuisance = _orthonormal(other_columns(evidence, trials, name, score, own.shape[1]))
     left = score - nuisance @ (nuisance.T @ score)
     own = own - nuisance @ (nuisance.T @ own)
     if np.linalg.norm(own) < 1e-9 * len(trials):
         return None
     explained = 1.0 - float(left @ left) / max(float(score @ score), 1e-12)
-    return Effect(left, own, explained, len(trials) - 1 - nuisance.shape[1] - own.shape[1])
+    return Effect(left, own, explained)
 
 
 def design_columns(evidence: Evidence, trials: Sequence[TrialRecord], name: str) -> Array:
@@ -92,26 +84,6 @@ def design_columns(evidence: Evidence, trials: Sequence[TrialRecord], name: str)
     return (columns - columns.mean(axis=0)) if columns.size else np.zeros((len(trials), 0))
 
 
-def slope_at_end(effect: Effect, end: float) -> tuple[float, float]:
-    """Return how steeply the score changes with a number's position at an end of its range.
-
-    Args:
-        end: 0 for the low end, 1 for the high one.
-
-    Returns:
-        the slope in standard deviations of the score over the width of the range, positive if it
-        still rises outwards, and its standard error.
-    """
-    outwards = 1.0 if end else -1.0
-    weights = outwards * np.array([1.0, 2 * (end - 0.5)])[: effect.columns.shape[1]]
-    inverse = np.linalg.pinv(effect.columns.T @ effect.columns)
-    fitted = inverse @ effect.columns.T @ effect.score
-    residual = effect.score - effect.columns @ fitted
-    variance = float(residual @ residual) / max(effect.n_free, 1)
-    error = np.sqrt(variance * float(weights @ inverse @ weights))
-    return float(weights @ fitted), float(error)
-
-
 def permutation_p(effect: Effect, rng: np.random.Generator) -> float:
     """Return how often the parameter's values in random order explain as much."""
     own = _orthonormal(effect.columns)
@@ -122,11 +94,23 @@ def permutation_p(effect: Effect, rng: np.random.Generator) -> float:
     return float((1 + (shares >= observed - 1e-12).sum()) / (1 + _N_PERMUTATIONS))
 
 
-def _others(
-    evidence: Evidence, trials: Sequence[TrialRecord], name: str, score: Array, n_own: int
+def other_columns(
+    evidence: Evidence,
+    trials: Sequence[TrialRecord],
+    name: str,
+    score: Array,
+    n_own: int,
+    *,
+    trials_per_column: int = _TRIALS_PER_COLUMN,
 ) -> Array:
-    """Return columns of the other parameters, the most explanatory first, as many as fit."""
-    room = len(trials) // _TRIALS_PER_COLUMN - n_own - 1
+    """Return columns of the other parameters, the most explanatory first, as many as fit.
+
+    Args:
+        score: (n,) centred scores, which decide what is explanatory.
+        n_own: columns that the model has already, besides its constant.
+        trials_per_column: fewest trials for each column of the model.
+    """
+    room = len(trials) // trials_per_column - n_own - 1
     candidates = [
         design_columns(evidence, trials, other) for other in evidence.ranges if other != name
     ]

@@ -9,7 +9,9 @@ from functools import cached_property
 from typing import Any
 from zlib import crc32
 
+import numpy as np
 from numpy.random import Generator, default_rng
+from numpy.typing import NDArray
 
 from tunecli.database.curves import Curve
 from tunecli.database.records import StudyRecord, TrialRecord
@@ -18,7 +20,7 @@ from tunecli.report.analysis.guessing import is_guessing_beaten
 from tunecli.report.analysis.ranking import n_valid_per_train, ranked
 from tunecli.report.analysis.standings import Standings, standings_of
 from tunecli.report.findings.evidence.positions import Numeric
-from tunecli.study_file.settings.ranges import Categories, Range
+from tunecli.study_file.settings.ranges import GATE, Categories, Range
 from tunecli.study_file.space.walk import contains
 from tunecli.study_file.text.document import Document
 from tunecli.study_file.text.scalars import Scalar
@@ -146,6 +148,32 @@ class Evidence:
 
     def _has(self, trial: TrialRecord, name: str) -> bool:
         return name in trial.params and contains(self.ranges[name], trial.params[name])
+
+    def branch_of(self, name: str) -> dict[str, Scalar]:
+        """Return the options of the best trial that has a parameter, where other trials differ.
+
+        These are the options of choices on which other parameters depend, such as the model.
+        """
+        trials = self.having(name)
+        best = trials[0].params if trials else {}
+        return {
+            choice: best[choice]
+            for choice, kind in self.ranges.items()
+            if choice in best and isinstance(kind, Categories) and not choice.endswith(GATE)
+            if self.is_parent(choice) and not all(takes(t, choice, best[choice]) for t in trials)
+        }
+
+    def is_in_branch(self, name: str, trials: Sequence[TrialRecord]) -> NDArray[np.bool_]:
+        """Return (n,) whether each trial is in the branch of a parameter; see `branch_of`."""
+        branch = self.branch_of(name).items()
+        return np.array([all(takes(t, *option) for option in branch) for t in trials], bool)
+
+    def in_branch(self, name: str) -> list[TrialRecord]:
+        """Return the trials of `having` that are in the parameter's branch; best first."""
+        trials = self.having(name)
+        return [
+            t for t, is_in in zip(trials, self.is_in_branch(name, trials), strict=True) if is_in
+        ]
 
     def is_parent(self, name: str) -> bool:
         """Return whether other parameters exist only for some values of this one."""

@@ -1,8 +1,11 @@
 """Which parameters have no measurable effect.
 
-An effect that was not seen, among all trials or among the better half of them, may still exist. So
-it must also be certain (at 95 %, one-sided) that the parameter explains little, and would explain
-little if the sampler had spread its values over the whole range.
+An effect that was not seen may still exist. So all of the parameter's values must have been
+compared among the good trials (`good_values`), and it must be certain (at 95 %, one-sided) that it
+explains little, and would explain little if the sampler had spread its values over the whole range.
+
+Only trials of the branch of the best trial count: in another one, such as a model that ignores the
+parameter, its effect says nothing.
 """
 
 from __future__ import annotations
@@ -17,12 +20,14 @@ from tunecli.report.findings.evidence.effects import Effect, effect_of, permutat
 from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.findings.evidence.finding import Finding, Fixed, finding, parameters_of
 from tunecli.report.findings.evidence.positions import number_position, rounded
+from tunecli.report.findings.space.good_values import are_all_parts_good, chance_of_parts
 from tunecli.report.phrases.wording import joined, plain
 from tunecli.study_file.settings.ranges import GATE, Categories, FloatRange
 from tunecli.study_file.text.scalars import Scalar
 
 _FEWEST = 30  # trials that have the parameter
-_NOISE = 0.01  # a smaller p is a sign of an effect
+_NOISE = 0.01  # a smaller p is a sign of an effect among all trials
+_NOISE_OF_PARTS = 0.02  # the same among the better half of them
 _SMALL = 0.05  # share of the variance of the scores; a larger one is still worth searching
 _UNIFORM = 1 / 12  # variance of a position that is uniform from 0 to 1
 _QUANTILE = 1.645  # 95 % quantile of the normal distribution
@@ -83,19 +88,18 @@ def dead(evidence: Evidence, *earlier: Sequence[Finding]) -> Iterator[Finding]:
 
 
 def _if_dead(evidence: Evidence, name: str) -> WithoutEffect | None:
-    trials = evidence.having(name)
-    if len(trials) < _FEWEST:
+    trials = evidence.in_branch(name)
+    if len(trials) < _FEWEST or not are_all_parts_good(evidence, trials, name):
         return None
     whole = effect_of(evidence, trials, name)
-    better = effect_of(evidence, trials[: len(trials) // 2], name)
-    if whole is None or better is None:
+    if whole is None:
         return None
     most = most_explained(whole) * _spread_out(evidence, trials, name)
     if most > _SMALL:
         return None
     rng = evidence.rng(f"dead {name}")
-    chances = permutation_p(whole, rng), permutation_p(better, rng)
-    if min(chances) < _NOISE:
+    chances = permutation_p(whole, rng), chance_of_parts(evidence, trials, name)
+    if chances[0] < _NOISE or chances[1] < _NOISE_OF_PARTS:
         return None
     return WithoutEffect(name, _value(evidence, trials[0], name), len(trials), chances, most)
 

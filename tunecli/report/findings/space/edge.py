@@ -1,9 +1,11 @@
 """Whether the good trials crowd at a bound of a range, and the score rises towards it.
 
 Crowding alone shows little: a sampler that learns returns to where it was lucky. So the score must
-also rise with the parameter while the others are accounted for, by a t-test at 5 % for all bounds
-of a study together, and a fitted parabola must not turn before the bound, within its error. Pruned
-trials count with their last mean.
+also rise at the bound itself (`trend`), by a t-test at 5 % for all bounds of a study together. And
+if it went on rising like that, a wider range must promise more than the noise of a comparison.
+
+A parameter of several branches, such as the learning rate of several models, is judged within the
+branch of the best trial that has it: another branch may want another range.
 
 How far the range grows depends on what the good trials gain there: see `wider`.
 """
@@ -14,13 +16,11 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from scipy.special import stdtr
-
-from tunecli.report.findings.evidence.effects import effect_of, slope_at_end
 from tunecli.report.findings.evidence.evidence import Evidence, best_tenth
 from tunecli.report.findings.evidence.finding import Finding, NewRange, finding
-from tunecli.report.findings.evidence.positions import Numeric, number_position
+from tunecli.report.findings.evidence.positions import Numeric, number_position, position
 from tunecli.report.findings.evidence.separation import Rule
+from tunecli.report.findings.evidence.trend import Trend, trend_at
 from tunecli.report.findings.space.edge_gain import EdgeGain, edge_gain
 from tunecli.report.findings.space.unstable import boundaries, cliff, rule_figures
 from tunecli.report.findings.space.useful_bounds import useful_bounds
@@ -39,8 +39,7 @@ class Crowd:
 
     trials: tuple[int, ...]
     n_good: int
-    slope: float
-    chance: float
+    trend: Trend
 
     @property
     def n_inside(self) -> int:
@@ -55,13 +54,16 @@ def edges(evidence: Evidence) -> Iterator[Finding]:
     for name, kind in numeric.items():
         for end in (0.0, 1.0):
             useful = useful_bounds(evidence, name)
-            if widened(kind, end, useful) is None or (name, _side(end)) in unstable:
+            farthest = widened(kind, end, useful)
+            if farthest is None or (name, _side(end)) in unstable:
                 continue
             crowd = crowd_at(evidence, name, kind, end, _LEVEL / (2 * len(numeric)))
             if crowd is None:
                 continue
             beyond = cliff(evidence, name, kind, end, _LEVEL)
             gain = edge_gain(evidence, name, end, _outer(kind))
+            if _promises_nothing(crowd, gain, kind, end, farthest):
+                continue
             wider = widened(kind, end, useful, FAR if gain.is_certain else NEAR)
             if beyond:
                 yield _stays(beyond, crowd)
@@ -78,22 +80,25 @@ def crowd_at(
         end: 0 for the low end, 1 for the high end.
         level: significance level of the test.
     """
-    trials = evidence.having(name)
+    trials = evidence.in_branch(name)
     if len(trials) < _FEWEST:
         return None
     good = best_tenth(trials)
     at_bound = [t for t in good if abs(number_position(kind, t, name) - end) <= _outer(kind)]
     if len(at_bound) < _CROWD * len(good):
         return None
-    effect = effect_of(evidence, evidence.judged(name), name)
-    if effect is None:
+    trend = trend_at(evidence, name, end)
+    if trend is None or trend.chance >= level:
         return None
-    slope, error = slope_at_end(effect.straight, end)
-    chance = _one_sided_p(slope, error, effect.straight.n_free)
-    at_the_end, uncertain = slope_at_end(effect, end)
-    if chance >= level or at_the_end <= -uncertain:
-        return None
-    return Crowd(tuple(t.number for t in at_bound), len(good), slope, chance)
+    return Crowd(tuple(t.number for t in at_bound), len(good), trend)
+
+
+def _promises_nothing(
+    crowd: Crowd, gain: EdgeGain, kind: Numeric, end: float, wider: Numeric
+) -> bool:
+    """Return whether the trend, continued to a wider range's end, stays within the noise."""
+    step = abs(position(kind, wider.high if end else wider.low) - end)
+    return gain.noise is not None and crowd.trend.slope * step < gain.noise
 
 
 def _side(end: float) -> str:
@@ -104,13 +109,6 @@ def _outer(kind: Numeric) -> float:
     """Return the share of a range that counts as its end; for few whole numbers only the bound."""
     n_steps = (kind.high - kind.low) / kind.step if kind.step and not kind.log else math.inf
     return min(_OUTER, 0.5 / n_steps) if n_steps * _OUTER < 1 else _OUTER
-
-
-def _one_sided_p(slope: float, error: float, n_free: int) -> float:
-    """Return the probability of a slope at least this steep if the true slope is zero."""
-    if n_free < 1 or error <= 0:
-        return 1.0
-    return float(stdtr(n_free, -slope / error))
 
 
 def _stays(beyond: Rule, crowd: Crowd) -> Finding:
@@ -151,8 +149,8 @@ def _finding(
             "end": where,
             "n_at_bound": crowd.n_inside,
             "n_good": crowd.n_good,
-            "slope": crowd.slope,
-            "p": crowd.chance,
+            "slope": crowd.trend.slope,
+            "p": crowd.trend.chance,
             "gain": gain.score,
             "noise": gain.noise,
         },

@@ -41,7 +41,7 @@ def edge_gain(evidence: Evidence, name: str, end: float, share: float) -> EdgeGa
         end: 0 for the low end, 1 for the high end.
         share: of the range that counts as its end.
     """
-    kind, trials = evidence.numeric[name], evidence.having(name)
+    kind, trials = evidence.numeric[name], evidence.in_branch(name)
     at_end = [abs(number_position(kind, trial, name) - end) <= share for trial in trials]
     if all(at_end) or not any(at_end):
         return EdgeGain(0.0, None)
