@@ -1,4 +1,4 @@
-"""How much the test score of `tunecli refit` depends on the seed, with and without a held-out tenth.
+"""How much the test score of a refit depends on its seed, with and without a held-out tenth.
 
     OMP_NUM_THREADS=1 nice -n 15 python tests/benchmarks/delivered_model.py --data DIR
 

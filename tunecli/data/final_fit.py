@@ -48,7 +48,7 @@ def final_fit(
             if there are enough rows.
     """
     dataset, rows = store.dataset, store.split.search_rows
-    cut = _cut(store, rows) if cut_validation else None
+    cut = _cut(store) if cut_validation else None
     train, valid = cut or (rows, rows)
     fitted = fit_preprocessing(
         dataset,
@@ -66,9 +66,14 @@ def final_fit(
     return FinalFit(fold, fitted, cut is not None)
 
 
-def _cut(store: FoldStore, rows: Tensor) -> tuple[Tensor, Tensor] | None:
+def can_cut(store: FoldStore) -> bool:
+    """Return whether a tenth of the rows can be held out: both parts have rows of every class."""
+    return _cut(store) is not None
+
+
+def _cut(store: FoldStore) -> tuple[Tensor, Tensor] | None:
     """Return training and validation rows; None if one of them would lack rows or a class."""
-    dataset = store.dataset
+    dataset, rows = store.dataset, store.split.search_rows
     splitter = splitter_of(dataset, store.settings.split_seed)
     strata = dataset.y[rows].numpy() if dataset.task == "classification" else None
     try:
@@ -82,5 +87,5 @@ def _cut(store: FoldStore, rows: Tensor) -> tuple[Tensor, Tensor] | None:
 
 
 def _says_too_little(y: Tensor, n_classes: int) -> bool:
-    """Return whether a part has a single row or lacks a class, so that metrics may be undefined."""
+    """Return whether a part has a single row, or lacks a class that metrics may need."""
     return len(y) < 2 or len(y.unique()) < n_classes

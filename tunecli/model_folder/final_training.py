@@ -8,6 +8,7 @@ counts.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -21,6 +22,14 @@ from tunecli.training.step.precision import choose_device
 
 HeldOutFor = Literal["early stopping", "schedule", "noise", "fine-tuning"]
 """What needs a tenth of the rows: all but fine-tuning choose the evaluation on it."""
+
+WHY: Mapping[HeldOutFor, str] = {
+    "early stopping": "the study stops early",
+    "schedule": "the learning rate follows the scores",
+    "noise": "the best evaluation of the search is better than those around it by more than their "
+    "noise",
+    "fine-tuning": "fine-tuning needs scores",
+}
 
 
 def held_out_for(config: TrialConfig, stand_out: StandOut | None) -> HeldOutFor | None:

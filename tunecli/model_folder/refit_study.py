@@ -19,8 +19,15 @@ from tunecli.model_folder.card import card
 from tunecli.model_folder.find import MODEL
 from tunecli.model_folder.format.folder import TEXTS, refuse_foreign_model, write_model
 from tunecli.model_folder.looks_at_test_set import count_look
-from tunecli.model_folder.refitting import Refitted, RefitTrial, as_searched, refit_seeds
+from tunecli.model_folder.refitting import (
+    Refitted,
+    RefitTrial,
+    as_searched,
+    refit_seeds,
+    training_in_words,
+)
 from tunecli.model_folder.results import Results, results_of
+from tunecli.report.analysis.best_evaluation import best_of_curve
 from tunecli.report.studies.best import config_of
 from tunecli.search.study.study_folder import StudyFolder
 from tunecli.search.study.trial_folders import BEST
@@ -40,7 +47,7 @@ def refit_study(
     *,
     trains: bool = True,
     compression: CompressionSettings | None = None,
-    announce: Callable[[], None] = lambda: None,
+    announce: Callable[[str], None] = lambda doing: None,
 ) -> tuple[Path, Results]:
     """Make a model from a trial, score it on the test rows, and write its folder.
 
@@ -50,7 +57,8 @@ def refit_study(
         trains: whether to train on all rows outside the test set; otherwise the model is the mean
             of the fold models that the search kept.
         compression: the compression to use instead of the trial's.
-        announce: called once nothing is refused anymore, before the work that takes long.
+        announce: called with what will be done, once nothing is refused anymore and before the
+            work that takes long.
 
     Returns:
         the model folder, and the scores.
@@ -67,7 +75,7 @@ def refit_study(
         trial = replace(trial, config=config)
     models = kept_models(study_folder, trial_record.number)
     training = refit_seeds(trial, store, n_seeds) if trains else None
-    announce()
+    announce(training_in_words(trial, store) if trains else "averaging its fold models")
     refits = [as_searched(trial, store, models)] if training is None else [*training]
     has_test = refits[0].predictions is not None
     looks = len(study.test_looks) + has_test
@@ -88,7 +96,12 @@ def trial_of(
     """
     config = config_of(study, record)
     trial = RefitTrial(
-        study.name, record.number, config, record.best_step or 0, record.fold_scores
+        study.name,
+        record.number,
+        config,
+        record.best_step or 0,
+        record.fold_scores,
+        best_of_curve(record, study.curve(record), study.direction),
     )
     _refuse_other_code(study, workspace)
     permit(workspace.code)

@@ -14,13 +14,14 @@ import torch
 from torch import nn
 
 from tunecli import __version__
-from tunecli.data.final_fit import FinalFit, final_fit
+from tunecli.data.final_fit import FinalFit, can_cut, final_fit
 from tunecli.data.fold_store import FoldStore
 from tunecli.data.preprocessing.preparation import Preprocessing, fit_preprocessing
 from tunecli.data.rows.dataset import FoldData
 from tunecli.data.rows.features import as_features
 from tunecli.errors import DataError, RefitError
 from tunecli.model_folder.final_training import (
+    WHY,
     FinalTraining,
     HeldOutFor,
     held_out_for,
@@ -95,6 +96,14 @@ class Refitted:
     validation_rows: int = 0
     step: int | None = None
     n_evaluations: int = 0
+
+
+def training_in_words(trial: RefitTrial, store: FoldStore) -> str:
+    """Describe the final training: which rows are held out of it, and why."""
+    rows = "all rows outside the test set"
+    if trial.held_out_for is None or not can_cut(store):
+        return f"training on {rows}"
+    return f"training on nine tenths of {rows}, because {WHY[trial.held_out_for]}"
 
 
 def refit_seeds(trial: RefitTrial, store: FoldStore, n_seeds: int = 1) -> Iterator[Refitted]:

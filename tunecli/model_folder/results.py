@@ -12,12 +12,15 @@ from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix
 
 from tunecli.data.fold_store import FoldStore
+from tunecli.model_folder.final_training import WHY, HeldOutFor
 from tunecli.model_folder.format.folder import weight_files
 from tunecli.model_folder.format.model import Model
 from tunecli.model_folder.refitting import Refitted, RefitTrial
 from tunecli.model_folder.score_interval import Predicted, ScoreInterval, bootstrap_intervals
+from tunecli.report.analysis.best_evaluation import StandOut
 from tunecli.study_file.settings.metric_names import label, prediction_metrics
 from tunecli.study_file.settings.settings import TrialConfig
+from tunecli.study_file.text.counts import count
 from tunecli.training.compression.costs import Latency, latency, macs, share_of_zeros
 from tunecli.training.step.losses import Predictions
 
@@ -72,6 +75,12 @@ class Results:
         residuals: quantiles of prediction minus truth, by share; None for classification.
         looks: how often the study's test set was looked at, this time included.
         costs: costs of the model.
+        stand_out: how far the trial's best evaluation stands out from those around it; None if
+            unknown.
+        held_out_for: why a tenth of the rows was to be held out of the training; None if nothing
+            needs it. `n_validation` is 0 if there were too few rows for it.
+        step: index of the evaluation whose weights the model has; None for fold models.
+        n_evaluations: evaluations up to the end of the training; 0 for fold models.
     """
 
     metric: str
@@ -86,6 +95,27 @@ class Results:
     residuals: dict[str, float] | None
     looks: int
     costs: ModelCosts
+    stand_out: StandOut | None = None
+    held_out_for: HeldOutFor | None = None
+    step: int | None = None
+    n_evaluations: int = 0
+
+    @property
+    def weights_in_words(self) -> str:
+        """Say at which evaluation the weights were taken, and why there."""
+        assert self.step is not None, "fold models have several"
+        which = f"evaluation {self.step + 1}"
+        if self.held_out_for is None:
+            return f"of {which}, the best one of the search"
+        why = WHY[self.held_out_for]
+        if not self.n_validation:
+            return f"of {which}, the best one of the search: too few rows to hold out a tenth"
+        rows = count(self.n_validation, "row")
+        if self.held_out_for == "fine-tuning":
+            return f"of {which}, the best one of the search; {rows} held out, because {why}"
+        return (
+            f"of {which} of {self.n_evaluations}, the best one on {rows} held out, because {why}"
+        )
 
     @property
     def of_test(self) -> ScoreInterval | None:
@@ -133,6 +163,10 @@ def results_of(
         residuals=residuals,
         looks=looks,
         costs=costs_of_model(first.model, store),
+        stand_out=trial.stand_out,
+        held_out_for=trial.held_out_for if first.step is not None else None,
+        step=first.step,
+        n_evaluations=first.n_evaluations,
     )
 
 

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tunecli.database.records import StudyRecord, TrialRecord
+from tunecli.database.curves import Curve
+from tunecli.database.records import TrialRecord
+from tunecli.report.phrases import wording
 from tunecli.study_file.settings.settings import Direction
 
 N_AROUND = 4
@@ -46,12 +48,27 @@ class StandOut:
         """Whether the evaluation is better than those around it by more than their noise."""
         return self.gap > self.noise
 
+    def in_words(self) -> str:
+        """Describe it in one sentence part that begins with the evaluation, from 1."""
+        subject = f"evaluation {self.step + 1}"
+        noise = f"their noise of {wording.score(self.noise, self.expected)}"
+        gap = wording.score(self.gap, self.expected)
+        if self.gap <= 0:
+            return f"{subject} does not stand out from those around it"
+        if not self.is_noise:
+            return f"{subject} is {gap} better than those around it, within {noise}"
+        return f"{subject} is {gap} better than those around it, more than {noise}"
 
-def stand_out_of(study: StudyRecord, trial: TrialRecord) -> StandOut | None:
-    """Return how far the best evaluation of a trial stands out; None if that is unknown."""
+
+def best_of_curve(trial: TrialRecord, curve: Curve, direction: Direction) -> StandOut | None:
+    """Return how far the best evaluation of a complete trial stands out; None if unknown.
+
+    Args:
+        curve: the curves of the trial.
+    """
     if trial.state != "complete" or trial.best_step is None:
         return None
-    return stand_out(study.curve(trial).score, trial.best_step, study.direction)
+    return stand_out(curve.score, trial.best_step, direction)
 
 
 def stand_out(scores: Sequence[float], step: int, direction: Direction) -> StandOut | None:
