@@ -68,6 +68,7 @@ class InProcessExecutor:
 
     def __init__(self, n_workers: int, seed: int = 0, deaths: float = 0.0) -> None:
         self.n_workers = n_workers
+        self.is_up = True
         self._deaths = deaths
         self._random = random.Random(seed)
         self._waiting: deque[Job] = deque()

@@ -15,6 +15,7 @@ class TrainingExecutor:
 
     def __init__(self, first_task: FirstTask, n_workers: int, workspace: Workspace = HERE) -> None:
         self.n_workers = n_workers
+        self.is_up = True
         self._told: deque[Event] = deque()
         self._waiting: deque[Job] = deque()
         self._trainer = Trainer(0, workspace, self._told.append, _go_on)

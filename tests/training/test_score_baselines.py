@@ -28,7 +28,7 @@ from tunecli.study_file.settings.settings import DataSettings, TrialConfig
 from tunecli.study_file.study_file import StudyFile
 from tunecli.training import score_baselines
 from tunecli.training.outcome.evaluation import BASELINES, Baseline
-from tunecli.training.score_baselines import fit_baseline
+from tunecli.training.score_baselines import expected_seconds, fit_baseline
 from tunecli.training.state.random_state import fold_seed
 
 TREES = "gradient-boosted trees"
@@ -181,23 +181,28 @@ def test_two_processes_give_the_same_bits() -> None:
     assert one.count("(") == 3
 
 
-def test_of_many_rows_a_part_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_many_rows_a_part_is_drawn() -> None:
     store = store_of("digits")
-    monkeypatch.setattr(score_baselines, "SECONDS", 3 * 1e-7 * 64 * 10 * 700)  # time for 700 rows
-    part = fit_baseline("logistic regression", config(store), store)
-    assert part.note == "on 700 rows"
+    limit = 3 * 1e-7 * 64 * 10 * 700.5  # time for 700 rows
+    part, again = (
+        fit_baseline("logistic regression", config(store), store, limit) for _ in range(2)
+    )
+    assert part.note == "on 700 rows of 958"
     assert 0.9 < np.mean(part.fold_scores) < 1
-    assert (
-        part.fold_scores == fit_baseline("logistic regression", config(store), store).fold_scores
-    )
+    assert part.fold_scores == again.fold_scores
+    assert expected_seconds("logistic regression", store, limit) == pytest.approx(limit, rel=0.01)
 
 
-def test_what_would_take_minutes_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_would_take_too_long_is_left_out_and_that_is_said(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     store = store_of("digits")
-    monkeypatch.setattr(score_baselines, "SECONDS", 0.5)
-    assert fit_baseline(TREES, config(store), store) == Baseline(
-        TREES, note="it would take minutes"
-    )
+    whole = expected_seconds(TREES, store, 30.0)
+    note = f"it would take about {whole:.0f} s, more than a tenth of the search"
+    assert fit_baseline(TREES, config(store), store, 0.5) == Baseline(TREES, note=note)
+    assert expected_seconds(TREES, store, 0.5) == 0
+    monkeypatch.setattr(score_baselines, "MOST_BASELINE_SECONDS", 0.5)
+    assert fit_baseline(TREES, config(store), store, 0.5).note == "it would take minutes"
 
 
 def test_large_pictures_have_a_guess_only() -> None:

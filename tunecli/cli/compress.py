@@ -72,7 +72,7 @@ def compress(
                 study_folder,
                 workspace,
                 compression=steps[pick],
-                announce=lambda: say(words),
+                announce=lambda _: say(words),
             )
         print_result("\n".join([*results_lines(results), f"model       {path}"]))
         return

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from tunecli.search.study.study_folder import StudyFolder
     from tunecli.training.outcome.adjustment import ThresholdWish
 
-_TRAINING = "training on all rows outside the test set"
-
 
 def refit(
     study: options.StudyArgument,
@@ -54,7 +52,7 @@ def refit(
     runs: options.RunsOption = Path("runs"),
     storage: options.StorageOption = None,
 ) -> None:
-    """Train a trial on all rows outside the test set, then score the model on the test set.
+    """Train a trial on the rows outside the test set, then score the model on the test set.
 
     Example: tunecli refit digits
     """
@@ -64,9 +62,8 @@ def refit(
         raise BadParameter("--seeds has no effect with --as-searched, which does not train.")
     trial_record = options.chosen(record, trial, pareto, best_within, minimize, maximize)
     workspace = workspace_of(study, study_folder, record, code)
-    doing = "averaging its fold models" if as_searched else _TRAINING
 
-    def announce() -> None:
+    def announce(doing: str) -> None:
         say(f"{record.name}: trial {trial_record.number}, {doing} …")
         if not as_searched:
             say_other_numerics(record)
@@ -157,6 +154,9 @@ def results_lines(results: Results) -> list[str]:
 
     spread, metric = _spread(results.fold_scores), results.titled(results.metric)
     lines = [f"search      {metric} {with_spread(results.search_mean, spread)}"]
+    if results.stand_out is not None:
+        lines.append(f"            {results.stand_out.in_words()}")
+    lines += [f"weights     {results.weights_in_words}"] if results.step is not None else []
     test, costs = results.of_test, results.costs
     if test is None:
         lines.append("test        no rows were held out, so there is no test score")

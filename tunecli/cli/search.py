@@ -91,7 +91,7 @@ def search(
     )
     with call.held(say) as held:
         if not quiet:
-            say(f"{held.study.name}: reading the data …")
+            say(f"{held.study.name}: starting the workers, reading the data …")
         searching = held.begin()
 
         from tunecli.report.live.live import LiveView

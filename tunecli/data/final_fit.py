@@ -11,10 +11,11 @@ from tunecli.data.fold_store import FoldStore
 from tunecli.data.preprocessing.preparation import Prepared, Preprocessing, fit_preprocessing
 from tunecli.data.rows.dataset import FoldData
 from tunecli.data.splits.splitters import splitter_of
+from tunecli.errors import DataError
 from tunecli.study_file.settings.settings import Component
 
 VALIDATION_SHARE = 0.1
-"""Share of the rows that is held out when a schedule needs validation scores."""
+"""Share of the rows that is held out if the final training needs validation scores."""
 
 
 @dataclass(frozen=True)
@@ -43,10 +44,12 @@ def final_fit(
     """Prepare the data of the final training; for other arguments see `FoldStore.folds`.
 
     Args:
-        cut_validation: hold out a tenth of the rows for scores, split in the same way as folds.
+        cut_validation: hold out a tenth of the rows for scores, split in the same way as folds,
+            if there are enough rows.
     """
     dataset, rows = store.dataset, store.split.search_rows
-    train, valid = _cut(store, rows) if cut_validation else (rows, rows)
+    cut = _cut(store) if cut_validation else None
+    train, valid = cut or (rows, rows)
     fitted = fit_preprocessing(
         dataset,
         train,
@@ -57,18 +60,32 @@ def final_fit(
         integers=integers,
     )
     x_train = fitted.features(dataset.x, train)
-    x_valid = fitted.features(dataset.x, valid) if cut_validation else x_train
+    x_valid = fitted.features(dataset.x, valid) if cut else x_train
     features = Prepared(x_train, x_valid, fitted.cardinalities)
     fold = store.fold_data((train, valid), features, standardize_target)
-    return FinalFit(fold, fitted, cut_validation)
+    return FinalFit(fold, fitted, cut is not None)
 
 
-def _cut(store: FoldStore, rows: Tensor) -> tuple[Tensor, Tensor]:
-    dataset = store.dataset
+def can_cut(store: FoldStore) -> bool:
+    """Return whether a tenth of the rows can be held out: both parts have rows of every class."""
+    return _cut(store) is not None
+
+
+def _cut(store: FoldStore) -> tuple[Tensor, Tensor] | None:
+    """Return training and validation rows; None if one of them would lack rows or a class."""
+    dataset, rows = store.dataset, store.split.search_rows
     splitter = splitter_of(dataset, store.settings.split_seed)
     strata = dataset.y[rows].numpy() if dataset.task == "classification" else None
-    train, valid = next(iter(splitter.holdout(rows.numpy(), strata, VALIDATION_SHARE, 1)))
-    train_rows, valid_rows = (
-        rows[torch.from_numpy(part).sort().values] for part in (train, valid)
-    )
-    return train_rows, valid_rows
+    try:
+        parts = next(iter(splitter.holdout(rows.numpy(), strata, VALIDATION_SHARE, 1)))
+    except (DataError, ValueError):  # too few times or groups; or rows of a class
+        return None
+    if any(_says_too_little(dataset.y[rows[part]], len(dataset.classes)) for part in parts):
+        return None
+    train, valid = (rows[torch.from_numpy(part).sort().values] for part in parts)
+    return train, valid
+
+
+def _says_too_little(y: Tensor, n_classes: int) -> bool:
+    """Return whether a part has a single row, or lacks a class that metrics may need."""
+    return len(y) < 2 or len(y.unique()) < n_classes

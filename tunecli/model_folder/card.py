@@ -90,6 +90,10 @@ def _scores(results: Results, summary: DataSummary) -> Iterator[str]:
             f"{fmean(results.fold_scores):.4g}{spread}. The trial was chosen by this score, so "
             "the score is slightly optimistic."
         )
+    if results.stand_out is not None:
+        yield f"On the mean curve of the folds, {results.stand_out.in_words()}."
+    if results.step is not None:
+        yield f"The weights are those {results.weights_in_words}."
     plain = results.test_unadjusted
     if plain:
         yield (

@@ -27,8 +27,10 @@ from tunecli.model_folder.refitting import (
     adjusted,
     as_searched,
     refit_seeds,
+    training_in_words,
 )
 from tunecli.model_folder.results import Results, results_of
+from tunecli.report.analysis.best_evaluation import best_of_curve
 from tunecli.report.studies.best import config_of
 from tunecli.search.study.study_folder import StudyFolder
 from tunecli.search.study.trial_folders import BEST
@@ -50,7 +52,7 @@ def refit_study(
     trains: bool = True,
     compression: CompressionSettings | None = None,
     threshold: ThresholdWish = "auto",
-    announce: Callable[[], None] = lambda: None,
+    announce: Callable[[str], None] = lambda doing: None,
 ) -> tuple[Path, Results]:
     """Make a model from a trial, score it on the test rows, and write its folder.
 
@@ -61,7 +63,8 @@ def refit_study(
             of the fold models that the search kept.
         compression: the compression to use instead of the trial's.
         threshold: the threshold of the model, for two classes.
-        announce: called once nothing is refused anymore, before the work that takes long.
+        announce: called with what will be done, once nothing is refused anymore and before the
+            work that takes long.
 
     Returns:
         the model folder, and the scores.
@@ -80,7 +83,7 @@ def refit_study(
     refuse_threshold(threshold, store)
     models = kept_models(study_folder, trial_record.number)
     training = refit_seeds(trial, store, n_seeds) if trains else None
-    announce()
+    announce(training_in_words(trial, store) if trains else "averaging its fold models")
     plain = [as_searched(trial, store, models)] if training is None else [*training]
     kept = (study.predictions(trial_record), models) if compression is None else None
     adjustment = _adjustment(trial, store, kept, threshold)
@@ -131,7 +134,12 @@ def trial_of(
     """
     config = config_of(study, record)
     trial = RefitTrial(
-        study.name, record.number, config, record.best_step or 0, record.fold_scores
+        study.name,
+        record.number,
+        config,
+        record.best_step or 0,
+        record.fold_scores,
+        best_of_curve(record, study.curve(record), study.direction),
     )
     _refuse_other_code(study, workspace)
     permit(workspace.code)

@@ -14,14 +14,23 @@ import torch
 from torch import Tensor, nn
 
 from tunecli import __version__
-from tunecli.data.final_fit import FinalFit, final_fit
+from tunecli.data.final_fit import FinalFit, can_cut, final_fit
 from tunecli.data.fold_store import FoldStore
 from tunecli.data.preprocessing.preparation import Preprocessing, fit_preprocessing
 from tunecli.data.rows.dataset import FoldData
 from tunecli.data.rows.features import as_features
 from tunecli.errors import DataError, RefitError
+from tunecli.model_folder.final_training import (
+    WHY,
+    FinalTraining,
+    HeldOutFor,
+    held_out_for,
+    train_to,
+    train_to_best,
+)
 from tunecli.model_folder.format.manifest import Manifest, MemberManifest, ThresholdManifest
 from tunecli.model_folder.format.model import Member, Model
+from tunecli.report.analysis.best_evaluation import StandOut
 from tunecli.study_file.catalogue.code_hashes import OF_FILES
 from tunecli.study_file.settings.code_names import CodeName
 from tunecli.study_file.settings.settings import TrialConfig
@@ -49,8 +58,9 @@ class RefitTrial:
     """The trial that becomes a model.
 
     Attributes:
-        best_step: its best evaluation, from 0; training ends there.
+        best_step: its best evaluation, from 0.
         fold_scores: scores of the objective at that evaluation, one per fold.
+        stand_out: how far that evaluation stands out from those around it; None if unknown.
     """
 
     study: str
@@ -58,6 +68,12 @@ class RefitTrial:
     config: TrialConfig
     best_step: int
     fold_scores: tuple[float, ...] = ()
+    stand_out: StandOut | None = None
+
+    @property
+    def held_out_for(self) -> HeldOutFor | None:
+        """Why a tenth of the rows is held out of the final training; None if it is not."""
+        return held_out_for(self.config, self.stand_out)
 
 
 @dataclass(frozen=True)
@@ -72,14 +88,26 @@ class Refitted:
             either; else None.
         n_rows: number of rows that it was trained on.
         validation_rows: number of rows held out of the training to provide scores during it.
+        step: index of the evaluation whose weights the model has; None for fold models.
+        n_evaluations: evaluations up to the end of the training; 0 for fold models.
     """
 
     model: Model
     seed: int
     predictions: Predictions | None
     n_rows: int
-    validation_rows: int
+    validation_rows: int = 0
     unadjusted: Predictions | None = None
+    step: int | None = None
+    n_evaluations: int = 0
+
+
+def training_in_words(trial: RefitTrial, store: FoldStore) -> str:
+    """Describe the final training: which rows are held out of it, and why."""
+    rows = "all rows outside the test set"
+    if trial.held_out_for is None or not can_cut(store):
+        return f"training on {rows}"
+    return f"training on nine tenths of {rows}, because {WHY[trial.held_out_for]}"
 
 
 def refit_seeds(trial: RefitTrial, store: FoldStore, n_seeds: int = 1) -> Iterator[Refitted]:
@@ -99,14 +127,12 @@ def refit_seeds(trial: RefitTrial, store: FoldStore, n_seeds: int = 1) -> Iterat
 
 def _refits(trial: RefitTrial, store: FoldStore, n_seeds: int) -> Iterator[Refitted]:
     config = trial.config
-    has_plateaus = config.schedule is not None and config.schedule.name == "ReduceLROnPlateau"
-    needs_scores = has_plateaus or bool(config.compression.finetune_epochs)
     fit = final_fit(
         store,
         config.data.scale,
         standardizes_target(config.loss),
         embeds_categories(config.model),
-        needs_scores,
+        trial.held_out_for is not None,
         takes_integers(config),
     )
     for number in range(n_seeds):
@@ -115,26 +141,32 @@ def _refits(trial: RefitTrial, store: FoldStore, n_seeds: int) -> Iterator[Refit
 
 
 def _refit(trial: RefitTrial, config: TrialConfig, store: FoldStore, fit: FinalFit) -> Refitted:
-    device = choose_device(config.training.device)
-    # The batches per epoch of the smallest fold space the evaluations in a search.
-    size = config.training.batch_size
-    fewest = min(len(batch_sizes(len(train), size)) for train, _ in store.split.folds)
-    training = FoldTraining(config, fit.fold, device, fewest)
-    n_evaluations = min(trial.best_step + 1, len(training.timetable.evaluations))
-    if fit.has_validation:
-        for _ in range(n_evaluations):
-            next(training)
-    else:
-        training.train_unmeasured(n_evaluations)
-    network, packed = _network(config, fit, training)
+    training = _trained(trial, config, store, fit)
+    network, packed = _network(config, fit, training.fold)
     if not all(weight.isfinite().all() for weight in network.state_dict().values()):
         raise RefitError(
             f"the training with seed {config.seed} diverged: its weights are not finite. Choose "
             "another trial with --trial."
         )
     member = _member(config, fit.fold, fit.preprocessing, network, packed)
-    n_valid = len(fit.fold.valid_rows) if fit.has_validation else 0
-    return _refitted(trial, config, store, [member], len(fit.fold.y_train), n_valid)
+    made = _refitted(trial, config, store, [member], len(fit.fold.y_train))
+    return replace(
+        made,
+        validation_rows=len(fit.fold.valid_rows) if fit.has_validation else 0,
+        step=training.step,
+        n_evaluations=training.n_evaluations,
+    )
+
+
+def _trained(
+    trial: RefitTrial, config: TrialConfig, store: FoldStore, fit: FinalFit
+) -> FinalTraining:
+    if fit.has_validation and trial.held_out_for != "fine-tuning":
+        return train_to_best(config, fit)
+    # The batches per epoch of the smallest fold space the evaluations in a search.
+    size = config.training.batch_size
+    fewest = min(len(batch_sizes(len(train), size)) for train, _ in store.split.folds)
+    return train_to(trial.best_step, config, fit, fewest)
 
 
 def _network(
@@ -245,12 +277,11 @@ def _refitted(
     store: FoldStore,
     members: Sequence[Member],
     n_rows: int,
-    validation_rows: int = 0,
 ) -> Refitted:
     """Return the model of these members with its predictions for the test rows."""
     model = model_of(trial, config, store, members)
     predictions = _of_test_rows(model, store)
-    return Refitted(model, config.seed, predictions, n_rows, validation_rows)
+    return Refitted(model, config.seed, predictions, n_rows)
 
 
 def model_of(

@@ -12,12 +12,15 @@ from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix
 
 from tunecli.data.fold_store import FoldStore
+from tunecli.model_folder.final_training import WHY, HeldOutFor
 from tunecli.model_folder.format.folder import weight_files
 from tunecli.model_folder.format.model import Model
 from tunecli.model_folder.refitting import Refitted, RefitTrial
 from tunecli.model_folder.score_interval import Predicted, ScoreInterval, bootstrap_intervals
+from tunecli.report.analysis.best_evaluation import StandOut
 from tunecli.study_file.settings.metric_names import label, prediction_metrics, titles
 from tunecli.study_file.settings.settings import TrialConfig
+from tunecli.study_file.text.counts import count
 from tunecli.training.compression.costs import Latency, latency, macs, share_of_zeros
 from tunecli.training.outcome.adjustment import Adjustment
 from tunecli.training.outcome.decision import Decision, predicted_classes
@@ -78,6 +81,12 @@ class Results:
         costs: costs of the model.
         titles: what people read instead of the name of a metric, with what it averages.
         adjustment: temperature and threshold, and what they change; None for regression.
+        stand_out: how far the trial's best evaluation stands out from those around it; None if
+            unknown.
+        held_out_for: why a tenth of the rows was to be held out of the training; None if nothing
+            needs it. `n_validation` is 0 if there were too few rows for it.
+        step: index of the evaluation whose weights the model has; None for fold models.
+        n_evaluations: evaluations up to the end of the training; 0 for fold models.
     """
 
     metric: str
@@ -95,10 +104,31 @@ class Results:
     titles: dict[str, str] = field(default_factory=dict)
     test_unadjusted: dict[str, ScoreInterval] = field(default_factory=dict)
     adjustment: Adjustment | None = None
+    stand_out: StandOut | None = None
+    held_out_for: HeldOutFor | None = None
+    step: int | None = None
+    n_evaluations: int = 0
 
     def titled(self, metric: str) -> str:
         """Return what people read instead of the name of a metric."""
         return self.titles.get(metric, metric)
+
+    @property
+    def weights_in_words(self) -> str:
+        """Say at which evaluation the weights were taken, and why there."""
+        assert self.step is not None, "fold models have several"
+        which = f"evaluation {self.step + 1}"
+        if self.held_out_for is None:
+            return f"of {which}, the best one of the search"
+        why = WHY[self.held_out_for]
+        if not self.n_validation:
+            return f"of {which}, the best one of the search: too few rows to hold out a tenth"
+        rows = count(self.n_validation, "row")
+        if self.held_out_for == "fine-tuning":
+            return f"of {which}, the best one of the search; {rows} held out, because {why}"
+        return (
+            f"of {which} of {self.n_evaluations}, the best one on {rows} held out, because {why}"
+        )
 
     @property
     def of_test(self) -> ScoreInterval | None:
@@ -163,6 +193,10 @@ def results_of(
         titles=titles(config),
         test_unadjusted=unadjusted,
         adjustment=adjustment,
+        stand_out=trial.stand_out,
+        held_out_for=trial.held_out_for if first.step is not None else None,
+        step=first.step,
+        n_evaluations=first.n_evaluations,
     )
 
 

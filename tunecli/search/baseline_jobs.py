@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from tunecli.database.write import StudyDatabase
-from tunecli.search.events.events import BaselinesScored, Notice, SearchEvent
+from tunecli.search.events.events import (
+    BaselinesAwaited,
+    BaselinesScored,
+    Notice,
+    SearchEvent,
+)
 from tunecli.search.workers.executor import Executor
 from tunecli.search.workers.messages import BaselineJob, BaselineScored, WorkerDied
 from tunecli.study_file.settings.source_kinds import NO_SOURCE
 from tunecli.study_file.study_file import Study
-from tunecli.training.outcome.evaluation import BASELINES, Baseline
+from tunecli.training.outcome.evaluation import BASELINES, Baseline, BaselinePlan
 from tunecli.training.outcome.failure_reasons import WORKER_DIED
 
 
@@ -22,12 +27,16 @@ class Baselines:
 
     Args:
         study: a completed study file.
+        plan: how long they may take.
     """
 
-    def __init__(self, study: Study, database: StudyDatabase, executor: Executor) -> None:
+    def __init__(
+        self, study: Study, database: StudyDatabase, executor: Executor, plan: BaselinePlan
+    ) -> None:
         self._study = study
         self._database = database
         self._executor = executor
+        self._plan = plan
         stored = database.attributes().baselines
         self._known = {baseline.name: baseline for baseline in stored}
         self._lacking = lacking(study, stored)
@@ -47,15 +56,16 @@ class Baselines:
         if self._known and not self._lacking and not self._running:
             yield BaselinesScored(tuple(self._known.values()))
 
-    def submit(self) -> None:
+    def submit(self) -> Iterator[SearchEvent]:
         """Submit jobs for the missing baselines."""
         if not self._lacking:
             return
         config = self._study.first_config
         for number, name in enumerate(self._lacking, start=1):
             self._running[-number] = name
-            self._executor.submit(BaselineJob(-number, name, config))
+            self._executor.submit(BaselineJob(-number, name, config, limit=self._plan.limit))
         self._lacking = []
+        yield self._awaited()
 
     def take(self, event: BaselineScored) -> Iterator[SearchEvent]:
         """Store a baseline that a worker has scored."""
@@ -72,7 +82,13 @@ class Baselines:
     def _store(self, baseline: Baseline) -> Iterator[SearchEvent]:
         self._known[baseline.name] = baseline
         self._database.set_attributes({"baselines": [*self._known.values()]})
+        yield self._awaited()
         yield from self.tell()
+
+    def _awaited(self) -> BaselinesAwaited:
+        names = tuple(self._running.values())
+        seconds = sum(self._plan.seconds.get(name, 0.0) for name in names)
+        return BaselinesAwaited(names, seconds)
 
     def stop(self) -> None:
         """Leave the rest to the next call."""

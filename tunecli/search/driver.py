@@ -25,10 +25,11 @@ from tunecli.search.study.best_models import BestModels
 from tunecli.search.study.front import FrontTracker
 from tunecli.search.study.trial_folders import BEST, CHECKPOINTS, TrialFolders
 from tunecli.search.suggest.suggester import Suggester, Suggestion
+from tunecli.search.waits import Waits
 from tunecli.search.workers import messages
 from tunecli.search.workers.executor import Executor
 from tunecli.study_file.study_file import Study
-from tunecli.training.outcome.evaluation import TrialResult
+from tunecli.training.outcome.evaluation import BaselinePlan, TrialResult
 from tunecli.training.outcome.failure_reasons import WORKER_DIED, alike
 from tunecli.training.state.trial_files import CHECKPOINT
 from tunecli.training.step.timetable import n_evaluations
@@ -60,6 +61,7 @@ class Driver:
         study: a completed study file.
         history: the trials of earlier calls, in order; interrupted ones are resumed.
         folder: the study's folder, for checkpoints and kept models; None to save nothing.
+        baselines: how long the untuned baselines may take; None for the usual limit.
     """
 
     def __init__(
@@ -72,6 +74,7 @@ class Driver:
         history: list[Trial],
         limits: Limits,
         folder: Path | None = None,
+        baselines: BaselinePlan | None = None,
     ) -> None:
         self._study = study
         self._database = database
@@ -87,7 +90,7 @@ class Driver:
             study.objective.direction,
             history,
         )
-        self._baselines = Baselines(study, database, executor)
+        self._baselines = Baselines(study, database, executor, baselines or BaselinePlan())
         self._directions = [objective.direction for objective in study.objectives]
         self._free = study.search.order == "free"
         self._running: dict[int, Trial] = {}
@@ -99,6 +102,8 @@ class Driver:
         self._exhausted = False
         self._interrupted = False
         self._flushed = time.monotonic()
+        self._waits = Waits()
+        self._has_evaluated = False
         self._front = FrontTracker(self._directions, history)
 
     def interrupt(self) -> None:
@@ -118,11 +123,12 @@ class Driver:
                 yield self._ended()
                 return
             yield from self._start_trials()
-            self._baselines.submit()  # behind the first trials, which begin at once
+            yield from self._baselines.submit()  # behind the first trials, which begin at once
             if not self._running and not self._baselines.are_running:
                 break
             for event in self._executor.events(0 if self._may_prepare() else TICK):
                 yield from self._take(event)
+            yield from self._waiting()
             self._prepare()
             self._flush()
         if self._running:
@@ -254,6 +260,7 @@ class Driver:
                 yield event
 
     def _take_evaluation(self, event: messages.Evaluated) -> Iterator[events.SearchEvent]:
+        self._has_evaluated = True
         trial = self._running[event.number]
         step = event.evaluations[0].step
         mean = fmean(evaluation.score for evaluation in event.evaluations)
@@ -305,6 +312,12 @@ class Driver:
         self._checkpoints.remove(number)
         self._models.take(trial)
         yield finished_event(trial, is_best=is_best)
+
+    def _waiting(self) -> Iterator[events.Waiting]:
+        """Say that no trial of this call has been evaluated yet."""
+        if self._running and not self._has_evaluated:
+            number = min(self._running)
+            yield from self._waits.on(f"waiting for the first evaluation of trial {number}")
 
     def _flush(self) -> None:
         if time.monotonic() - self._flushed > FLUSH:

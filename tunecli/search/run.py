@@ -29,6 +29,7 @@ from tunecli.search.events.events import (
     SearchEnded,
     SearchEvent,
     SearchStarted,
+    Waiting,
 )
 from tunecli.search.events.trackers.mirror import Mirrors
 from tunecli.search.events.trackers.tracker import Destination
@@ -40,6 +41,7 @@ from tunecli.search.suggest.suggester import Suggester
 from tunecli.search.suggest.visible_trials import VisibleTrials
 from tunecli.search.transfer import learn, start_points
 from tunecli.search.try_optuna import refuse_what_optuna_refuses
+from tunecli.search.waits import Waits
 from tunecli.search.workers.executor import EXECUTORS, Executor
 from tunecli.search.workers.machine import default_jobs, git_commit
 from tunecli.search.workers.messages import DataReady, FirstTask, WorkerDied
@@ -47,6 +49,7 @@ from tunecli.study_file.catalogue.allowed_code import AllowedCode
 from tunecli.study_file.settings.metric_names import label, titles
 from tunecli.study_file.settings.settings import SearchSettings
 from tunecli.study_file.study_file import Study, StudyFile
+from tunecli.training.outcome.evaluation import BaselinePlan
 
 
 class Search:
@@ -83,6 +86,7 @@ class Search:
         self._workspace = Workspace(folder, study_folder.runs.absolute() / ".cache", code)
         training = study.training
         self._n_jobs = n_jobs or default_jobs(training.threads, training.device, jobs_per_gpu)
+        self._timeout = budget.timeout
         deadline = time.monotonic() + (budget.timeout or math.inf)
         self._limits = Limits(budget.trials, deadline, grace)
         self._log = log
@@ -123,12 +127,18 @@ class Search:
                     yield SearchEnded("done", len(stored.trials), self._limits.n_total)
                     return
             first = (stored.study if stored is not None else self._study).data
-            first_task = FirstTask(self._study, stored is None, first.arguments)
+            first_task = FirstTask(
+                self._study,
+                stored is None,
+                first.arguments,
+                self._limits.n_total if self._study.search.baselines else 0,
+                self._timeout,
+            )
             n_workers = self._n_workers(stored)
             self._executor = opened.enter_context(
                 closing(EXECUTORS["local"](first_task, n_workers, self._workspace))
             )
-            described = self._wait_for_data(self._executor)
+            described = yield from self._wait_for_data(self._executor)
             if described is None:
                 n_done = len(stored.trials) if stored else 0
                 yield SearchEnded("interrupted", n_done, self._limits.n_total)
@@ -191,7 +201,9 @@ class Search:
         yield DataDescribed(stored.as_scored(described.summary) if stored else described.summary)
         if stored is not None:
             yield from _not_comparable(stored, described)
-        self._driver = self._make_driver(study, database, self._executor, history, edits)
+        self._driver = self._make_driver(
+            study, database, self._executor, history, edits, described.baselines
+        )
         if self._interrupted:
             self._driver.interrupt()
         first = [CodeLoaded(described.worker, described.code)] if described.code else []
@@ -200,13 +212,18 @@ class Search:
                 keep_loaded_code(study, database, event.files)
             yield event
 
-    def _wait_for_data(self, executor: Executor) -> DataReady | None:
+    def _wait_for_data(self, executor: Executor) -> Generator[Waiting, None, DataReady | None]:
         """Return the first worker's description of the data; None if interrupted before.
+
+        Yields:
+            what the search waits for, at once and again after `LONG_WAIT`.
 
         Raises:
             TunecliError: the data cannot be used, or the worker died.
         """
+        waits = Waits()
         while not self._interrupted:
+            yield from waits.on("reading the data" if executor.is_up else "starting the workers")
             for event in executor.events(timeout=0.25):
                 if isinstance(event, DataReady):
                     if event.error is not None:
@@ -235,6 +252,7 @@ class Search:
         executor: Executor,
         history: list[Trial],
         edits: Edits,
+        baselines: BaselinePlan,
     ) -> Driver:
         lag = VisibleTrials(edits.parallel)
         points = database.attribute("start_with", [])
@@ -244,7 +262,9 @@ class Search:
         for trial in history:
             judge.restore(trial, range(lag.n_shown(trial.number)))
         folder = self._study_folder.folder
-        return Driver(study, database, executor, suggester, judge, history, self._limits, folder)
+        return Driver(
+            study, database, executor, suggester, judge, history, self._limits, folder, baselines
+        )
 
     def _started(
         self,
@@ -271,6 +291,7 @@ class Search:
             tolerance=study.tolerance,
             gates=study.gates,
             titles=titles(study.first_config),
+            timeout=self._timeout,
             further_objectives=tuple(
                 (label(objective.metric), objective.direction)
                 for objective in study.objectives[1:]

@@ -19,9 +19,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.dummy import DummyClassifier, DummyRegressor
-from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
-from sklearn.linear_model import LogisticRegression, Ridge
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
@@ -33,7 +30,7 @@ from tunecli.study_file.settings.code_names import is_code
 from tunecli.study_file.settings.metric_names import METRICS, label, prediction_metrics
 from tunecli.study_file.settings.settings import Component, Task, TrialConfig
 from tunecli.study_file.text.counts import count
-from tunecli.training.outcome.evaluation import Baseline
+from tunecli.training.outcome.evaluation import MOST_BASELINE_SECONDS, Baseline
 from tunecli.training.outcome.metrics import measure
 from tunecli.training.outcome.score_guard import NoScoreError, finite_float, float_of, mean
 from tunecli.training.state.random_state import fold_seed
@@ -49,7 +46,9 @@ class Guess:
     """Predicts the training part's class shares, or its mean target."""
 
     def estimator(self, store: FoldStore, seed: int) -> Any:
-        """Return the scikit-learn estimator, not fitted yet."""
+        """Return the scikit-learn estimator, not fitted yet; it is imported only here."""
+        from sklearn.dummy import DummyClassifier, DummyRegressor
+
         return DummyClassifier(strategy="prior") if store.dataset.classes else DummyRegressor()
 
     def n_features(self, store: FoldStore) -> int:
@@ -70,6 +69,8 @@ class LinearBaseline:
 
     def estimator(self, store: FoldStore, seed: int) -> Any:
         """See `Guess`."""
+        from sklearn.linear_model import LogisticRegression, Ridge
+
         return LogisticRegression() if store.dataset.classes else Ridge()
 
     def n_features(self, store: FoldStore) -> int:
@@ -101,6 +102,8 @@ class Trees:
 
     def estimator(self, store: FoldStore, seed: int) -> Any:
         """See `Guess`."""
+        from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+
         columns = store.dataset.columns
         has_classes = bool(store.dataset.classes)
         kind = HistGradientBoostingClassifier if has_classes else HistGradientBoostingRegressor
@@ -164,9 +167,6 @@ MODELS: Mapping[str, UntunedModel] = {
 MOST_FEATURES = 1024
 """Largest number of features per row: those of a picture of 32 × 32 pixels."""
 
-SECONDS = 30.0
-"""Largest estimated time of a baseline on all folds."""
-
 LEAST_SHARE = 0.25
 """Smallest share of the rows that a baseline is fitted on; fewer would say little."""
 
@@ -175,7 +175,9 @@ class NoBaselineError(Exception):
     """A baseline is skipped; the text is the reason."""
 
 
-def fit_baseline(name: str, config: TrialConfig, store: FoldStore) -> Baseline:
+def fit_baseline(
+    name: str, config: TrialConfig, store: FoldStore, limit: float = MOST_BASELINE_SECONDS
+) -> Baseline:
     """Fit and score one of `evaluation.BASELINES` on every fold.
 
     The same study gives the same bits: it uses `training.threads` threads and the folds' seeds.
@@ -183,22 +185,23 @@ def fit_baseline(name: str, config: TrialConfig, store: FoldStore) -> Baseline:
     Args:
         config: configuration of any trial; its seed, objective, metrics and threads are used.
         store: the study's data.
+        limit: largest estimated time on all folds, in seconds; see `search_cost.plan_baselines`.
     """
     start = time.perf_counter()
     try:
         with threadpool_limits(config.training.threads), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about convergence
-            baseline = _scored(name, config, store)
+            baseline = _scored(name, config, store, limit)
     except (NoBaselineError, NoScoreError) as error:
         return Baseline(name, note=str(error))
     return replace(baseline, seconds=time.perf_counter() - start)
 
 
-def _scored(name: str, config: TrialConfig, store: FoldStore) -> Baseline:
+def _scored(name: str, config: TrialConfig, store: FoldStore, limit: float) -> Baseline:
     model, task = MODELS[name], store.dataset.task
     metrics = _measurable(config, task)
-    n_largest = max(len(train) for train, _ in store.split.folds)
-    n_rows = _affordable(model, store, n_largest)
+    n_largest = _n_largest(store)
+    n_rows = _affordable(model, store, n_largest, limit)
     fold_values = []
     for fold, (_, valid_rows) in enumerate(store.split.folds):
         predicted = _predictions(model, store, fold, n_rows, fold_seed(config.seed, fold))
@@ -216,7 +219,7 @@ def _scored(name: str, config: TrialConfig, store: FoldStore) -> Baseline:
         name,
         scores,
         metrics={name: m for name, m in means.items() if math.isfinite(m)},
-        note=f"on {count(n_rows, 'row')}" if n_rows < n_largest else "",
+        note=f"on {count(n_rows, 'row')} of {n_largest:,}" if n_rows < n_largest else "",
         fold_metrics=known,
     )
 
@@ -234,7 +237,27 @@ def _measurable(config: TrialConfig, task: Task) -> Sequence[Component]:
     return measurable
 
 
-def _affordable(model: UntunedModel, store: FoldStore, n_rows: int) -> int:
+def expected_seconds(name: str, store: FoldStore, limit: float) -> float:
+    """Return the estimated time of a baseline on all folds; 0 if it is skipped."""
+    model, n_rows = MODELS[name], _n_largest(store)
+    try:
+        return _estimate(model, store, n_rows, _affordable(model, store, n_rows, limit))
+    except NoBaselineError:
+        return 0.0
+
+
+def _n_largest(store: FoldStore) -> int:
+    """Return the number of rows of the largest training part."""
+    return max(len(train) for train, _ in store.split.folds)
+
+
+def _estimate(model: UntunedModel, store: FoldStore, n_rows: int, n_fitted: int) -> float:
+    """Estimate the time on all folds, if `n_fitted` of `n_rows` rows are fitted."""
+    fixed, per_row = model.seconds(store, n_rows)
+    return len(store.split.folds) * (fixed + n_fitted * per_row)
+
+
+def _affordable(model: UntunedModel, store: FoldStore, n_rows: int, limit: float) -> int:
     """Return how many of `n_rows` training rows fit into the time limit.
 
     Raises:
@@ -245,12 +268,19 @@ def _affordable(model: UntunedModel, store: FoldStore, n_rows: int) -> int:
     n_features = model.n_features(store)
     if n_features > MOST_FEATURES:
         raise NoBaselineError(f"{n_features:,} features exceed the limit of {MOST_FEATURES:,}")
+    if (whole := _estimate(model, store, n_rows, n_rows)) <= limit:
+        return n_rows
     fixed, per_row = model.seconds(store, n_rows)
-    left = SECONDS / len(store.split.folds) - fixed
-    affordable = n_rows if n_rows * per_row <= left else int(left / per_row)
+    affordable = int((limit / len(store.split.folds) - fixed) / per_row)
     if affordable < LEAST_SHARE * n_rows:
-        raise NoBaselineError("it would take minutes")
+        raise NoBaselineError(_too_slow(whole, limit))
     return affordable
+
+
+def _too_slow(seconds: float, limit: float) -> str:
+    if limit >= MOST_BASELINE_SECONDS:
+        return "it would take minutes"
+    return f"it would take about {seconds:.0f} s, more than a tenth of the search"
 
 
 def _predictions(

@@ -21,6 +21,7 @@ from tunecli.report.live.live import LiveView
 from tunecli.report.live.search_panel import live_panel
 from tunecli.report.live.search_state import SearchState
 from tunecli.search.events.events import (
+    BaselinesAwaited,
     BaselinesScored,
     DataDescribed,
     Ending,
@@ -31,6 +32,7 @@ from tunecli.search.events.events import (
     TrialEvaluated,
     TrialFinished,
     TrialStarted,
+    Waiting,
 )
 from tunecli.training.outcome.evaluation import Baseline
 
@@ -88,7 +90,7 @@ def test_a_log_tells_of_baselines_in_one_line() -> None:
 
 def test_a_log() -> None:
     shown = re.sub(r"in [\d.]+ s$", "in TIME", log(search()), flags=re.MULTILINE)
-    shown = re.sub(r"about \d+ s", "about TIME", shown)
+    shown = re.sub(r"\d+( s)? to \d+ s left", "TIME left", shown)
     assert (
         shown
         == """\
@@ -98,7 +100,7 @@ test        360 rows held out, 1,437 used for the search
 validation  2 stratified folds
 guessing    always the commonest class: accuracy 0.1012
 trial 0  complete    accuracy 0.9763 ± 0.0100  (best)  4.1 s  model=MLP lr=0.001234 schedule=none
-time        about TIME for the whole search
+time        TIME left for 2 trials
 trial 1  pruned      accuracy 0.8000 ± 0.0100  worse than the median  4.1 s  model=MLP \
 lr=0.001234 schedule=none
 trial 2  failed      out of memory  4.1 s  model=MLP lr=0.001234 schedule=none
@@ -211,22 +213,62 @@ def test_a_log_line_holds_the_whole_configuration_and_little_of_a_reason() -> No
         finished(1, None, outcome="failed", reason="r" * 5000, params=params),
     ]
     shown = log(events).splitlines()
-    assert len(shown) == 3
-    assert all(line.endswith("parameter_49=49") for line in shown[1:])
-    assert shown[2].count("r" * 50) == 1
+    assert len(shown) == 4
+    assert all(line.endswith("parameter_49=49") for line in (shown[1], shown[3]))
+    assert shown[3].count("r" * 50) == 1
 
 
-def test_a_long_search_gets_its_time_and_advice_once() -> None:
-    shown = log(search(), seconds=1000.0)
-    assert shown.count("for the whole search") == 1
-    assert shown.count("To make the search faster, ") == 1
-    assert "cheaper" not in log(search(), seconds=1.0)
+def test_a_log_gets_an_estimate_after_one_trial_five_and_each_tenth() -> None:
+    events: list[SearchEvent] = [replace(STARTED, n_total=100)]
+    for number in range(100):
+        events += [TrialStarted(number, PARAMS, 3), finished(number)]
+    lines = log(events, seconds=10.0).splitlines()
+    estimates = [
+        int(lines[at - 1].split()[1]) for at, line in enumerate(lines) if line.startswith("time ")
+    ]
+    assert estimates == [0, 4, 14, 24, 34, 44, 54, 64, 74, 84, 94]
+    first, second, *_ = (line for line in lines if line.startswith("time "))
+    assert re.fullmatch(r"time        \d+ min to [\d.]+ h left for 99 trials", first)
+    assert re.fullmatch(r"time        about \d+ min left for 95 trials", second)
 
 
-def test_a_slow_first_trial_is_enough_for_an_estimate() -> None:
-    slow = [e for e in search() if not isinstance(e, TrialFinished)][:6]
-    assert "for the whole search" in log(slow, seconds=60.0)
-    assert "for the whole search" not in log(slow, seconds=0.1)
+def test_a_long_search_gets_its_advice_once() -> None:
+    assert log(search(), seconds=1000.0).count("To make the search faster, ") == 1
+    assert "To make the search faster" not in log(search(), seconds=1.0)
+
+
+def test_a_slow_first_trial_has_a_time_and_the_search_has_none() -> None:
+    slow = [e for e in search() if not isinstance(e, TrialFinished)][:5]
+    shown = log(slow, seconds=60.0)
+    assert (
+        "time        trial 0 takes at most about 6 min more at its pace; the search is estimated "
+        "once a trial has ended\n"
+    ) in shown
+    assert " left for " not in shown
+    assert "at its pace" not in log(slow, seconds=0.1)
+
+
+def test_a_log_says_what_takes_long_before_the_first_trial() -> None:
+    waits = [Waiting("reading the data"), Waiting("reading the data", 5.1)]
+    assert log([*waits, STARTED]).splitlines()[0] == "reading the data …"
+    assert log([waits[0], STARTED]).splitlines()[0].startswith("digits: ")
+    state = SearchState()
+    state.update(waits[0], 0.0)
+    assert panel_text(state, 0.0) == "reading the data …"
+
+
+def test_the_panel_says_what_a_trial_waits_for() -> None:
+    state = SearchState()
+    state.update(STARTED, 0.0)
+    state.update(DataDescribed(SUMMARY), 0.0)
+    state.update(TrialStarted(0, PARAMS, 4), 0.0)
+    state.update(BaselinesAwaited(("ridge regression", "gradient-boosted trees"), 14.0), 0.0)
+    assert "0/4        first evaluation …" in panel_text(state, 1.0)
+    state.update(finished(0), 2.0)
+    state.update(TrialStarted(1, PARAMS, 4), 2.0)
+    assert "0/4        baselines first, about 15 s …" in panel_text(state, 3.0)
+    state.update(BaselinesAwaited((), 0.0), 9.0)
+    assert "0/4        first evaluation …" in panel_text(state, 9.0)
 
 
 def hostile_events() -> list[SearchEvent]:
@@ -297,7 +339,7 @@ def test_the_panel() -> None:
     state = SearchState()
     assert panel_text(state, 0.0) == "starting …"
     state.update(replace(STARTED, n_total=4, n_jobs=2), 0.0)
-    assert panel_text(state, 0.0) == "\nstarting the workers, reading the data …"
+    assert panel_text(state, 0.0) == "\nstarting …"
     state.update(DataDescribed(SUMMARY), 0.0)
     for number in range(4):
         state.update(TrialStarted(number, PARAMS, 4), 0.0)
@@ -310,11 +352,11 @@ def test_the_panel() -> None:
         panel_text(state, 75.0)
         == """
 
-trials      ━━━━━━                    1/4        1 min 15 s, about 3 min left
+trials      ━━━━━━                    1/4        1 min 15 s, 30 s to 5 min left
             1 complete · 2 running
 
 trial 1     ━━━━━━                    1/4        accuracy 0.7500
-trial 2                               0/4        –
+trial 2                               0/4        first evaluation …
 
 best        accuracy 0.9000 ± 0.0100  trial 0
             model=MLP lr=0.001234 schedule=none""".removeprefix("\n")

@@ -9,7 +9,9 @@ from study_makers import SUMMARY
 from tunecli.report.analysis.standing import UNKNOWN
 from tunecli.report.live import cost_tips
 from tunecli.report.live.search_state import SearchState
+from tunecli.report.live.time_left import TimeLeft
 from tunecli.search.events.events import (
+    BaselinesAwaited,
     DataDescribed,
     SearchStarted,
     TrialEvaluated,
@@ -35,7 +37,7 @@ def ran(
 ) -> tuple[SearchState, float]:
     """A search at one evaluation a second and worker, ten to a trial; the time it stands at."""
     state, now = SearchState(), 100.0
-    state.update(started(), now)
+    state.update(started(n_jobs=n_workers), now)
     for first in range(0, n_trials, n_workers):
         batch = range(first, first + n_workers)
         for number in batch:
@@ -54,24 +56,71 @@ def ran(
 def test_at_a_steady_pace_the_estimate_is_right(n_workers: int, pruned_after: int | None) -> None:
     state, now = ran(12, n_workers, pruned_after)
     per_batch = pruned_after or 10
-    assert state.remaining(now) == pytest.approx(8 / n_workers * per_batch)
+    left = state.remaining(now)
+    assert left is not None
+    assert left.low == left.high == pytest.approx(8 / n_workers * per_batch)
     assert state.elapsed(now) == pytest.approx(12 / n_workers * per_batch)
 
 
-def test_the_first_evaluations_give_an_estimate() -> None:
+def test_no_first_trial_is_extrapolated_to_all_its_evaluations() -> None:
+    """The first trial is long, the others are pruned: the range holds the real time."""
     state = SearchState()
-    state.update(started(n_total=10, n_jobs=1), 0.0)
-    assert state.remaining(0.0) is None
-    state.update(TrialStarted(0, {}, 10), 5.0)
-    for step in range(3):
-        assert state.remaining(5.0 + 2 * step) is None
-        state.update(TrialEvaluated(0, step, 0.5, 0.5), 5.0 + 2 * (step + 1))
-    assert state.remaining(11.0) == pytest.approx(97 * 2.0)
+    state.update(started(n_total=30, n_jobs=1), 0.0)
+    state.update(TrialStarted(0, {}, 100), 0.0)
+    for step in range(100):
+        assert state.remaining(float(step)) is None
+        state.update(TrialEvaluated(0, step, 0.5, 0.5), step + 1.0)
+    state.update(finished(0, seconds=100.0), 100.0)
+    first = state.remaining(100.0)
+    assert first is not None
+    assert first.low < 29 * 100.0 < first.high
+    now = 100.0
+    for number in range(1, 6):
+        state.update(TrialStarted(number, {}, 100), now)
+        state.update(TrialEvaluated(number, 0, 0.5, 0.5), now + 10)
+        now += 10
+        state.update(finished(number, outcome="pruned", seconds=10.0), now)
+    left = state.remaining(now)
+    assert left is not None
+    assert left.low == left.high == pytest.approx(24 * (100 + 5 * 10) / 6)
+
+
+def test_earlier_calls_count_and_a_running_trial_only_for_its_rest() -> None:
+    earlier = tuple(finished(number, seconds=20.0) for number in range(5))
+    state = SearchState()
+    state.update(started(n_done=5, n_total=8, n_jobs=1, earlier=earlier), 0.0)
+    state.update(TrialStarted(5, {}, 10), 0.0)
+    assert likely(state, 0.0) == pytest.approx(3 * 20)
+    state.update(TrialEvaluated(5, 0, 0.5, 0.5), 5.0)
+    assert likely(state, 5.0) == pytest.approx(15 + 2 * 20)
+    for step in range(1, 9):
+        state.update(TrialEvaluated(5, step, 0.5, 0.5), 5.0 * (step + 1))
+    assert likely(state, 45.0) == pytest.approx(5 + 2 * 20)  # one evaluation of its own pace
+
+
+def likely(state: SearchState, now: float) -> float:
+    left = state.remaining(now)
+    assert left is not None
+    return left.likely
+
+
+def test_baselines_and_a_timeout_count() -> None:
+    earlier = tuple(finished(number, seconds=20.0) for number in range(5))
+    state = SearchState()
+    state.update(started(n_done=5, n_total=8, n_jobs=1, earlier=earlier), 0.0)
+    state.update(BaselinesAwaited(("ridge regression",), 9.0), 0.0)
+    state.update(TrialStarted(5, {}, 10), 0.0)
+    assert likely(state, 4.0) == pytest.approx(3 * 20 + 9)  # the trial waits behind them
+    state.update(BaselinesAwaited((), 0.0), 9.0)
+    assert likely(state, 14.0) == pytest.approx(3 * 20 - 5)
+    timed = SearchState()
+    timed.update(started(n_done=5, n_total=800, n_jobs=1, earlier=earlier, timeout=60.0), 0.0)
+    assert likely(timed, 10.0) == pytest.approx(50 + 20)
 
 
 def test_nothing_remains_at_the_end() -> None:
     state, now = ran(20, 2)
-    assert (state.n_done, state.remaining(now)) == (20, 0.0)
+    assert (state.n_done, state.remaining(now)) == (20, TimeLeft(0.0, 0.0))
 
 
 def test_a_search_that_goes_on_counts_what_was_before() -> None:

@@ -6,6 +6,7 @@ however many events arrive. Elsewhere each finished trial is one line, without c
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -20,6 +21,7 @@ from tunecli.data.rows.hardware import n_cores as usable_cores
 from tunecli.report.live import cost_tips, search_lines
 from tunecli.report.live.search_panel import live_panel
 from tunecli.report.live.search_state import SearchState
+from tunecli.report.live.time_left import ENOUGH_TRIALS
 from tunecli.report.phrases.layout import Line
 from tunecli.search.events.events import (
     BaselinesScored,
@@ -29,10 +31,12 @@ from tunecli.search.events.events import (
     SearchEvent,
     SearchStarted,
     TrialFinished,
+    Waiting,
 )
 
 REFRESHES = 4  # per second
-_SOON = 60.0  # seconds after which a long first trial is enough for an estimate
+_SOON = 60.0  # seconds after which the time of a first trial is shown
+_LONG_WAIT = 5.0  # seconds after which a log says what the search waits for
 
 
 @dataclass
@@ -58,7 +62,9 @@ class LiveView:
         """Prepare the view; nothing is shown yet."""
         self._state = SearchState()
         self._lock = threading.Lock()  # a separate thread draws the panel
-        self._estimated = False
+        self._is_first_trial_shown = False
+        self._is_advised = False
+        self._estimates_at = 1  # ended trials of this call at which a log gets an estimate
         self._live: Live | None = None
         if self.console.is_terminal and not self.console.is_dumb_terminal and not self.quiet:
             self._live = Live(
@@ -93,7 +99,7 @@ class LiveView:
             self._print(search_lines.ending(self._state, self.clock(), self.options))
         elif not self.quiet:
             self._print_event(event)
-            self._estimate()
+            self._estimate(event)
 
     def _print_event(self, event: SearchEvent) -> None:
         """Print what stays on the screen. Not under the lock: printing redraws the panel."""
@@ -106,27 +112,43 @@ class LiveView:
                 self._print(search_lines.baselines(baselines))
             case Notice(text):
                 self._print([search_lines.notice(text)])
+            case Waiting(what, seconds) if self._live is None and seconds >= _LONG_WAIT:
+                self._print([search_lines.waiting(what)])
             case TrialFinished() if self._live is None:
                 self._print([search_lines.finished(event, self._state)])
 
-    def _estimate(self) -> None:
-        """Print the expected time once the pace is known, and how to make a long search faster."""
-        started = self._state.started
-        if self._estimated or started is None:
-            return
+    def _estimate(self, event: SearchEvent) -> None:
+        """Print the expected time whenever more is known, and how to make a long search faster."""
         now = self.clock()
-        enough = self._state.n_finished_here >= started.n_jobs
-        if not enough and self._state.elapsed(now) < _SOON:
+        left = self._state.remaining(now)
+        if left is None:
+            self._estimate_first_trial(now)
+        elif isinstance(event, TrialFinished) and self._state.n_to_come:
+            if self._live is None and self._is_due():
+                self._print([search_lines.estimate(left, self._state.n_to_come)])
+            whole = self._state.elapsed(now) + left.likely
+            if whole > cost_tips.LONG and not self._is_advised:
+                self._is_advised = True
+                self._print([search_lines.notice(cost_tips.advice(self._state, self.n_cores))])
+
+    def _estimate_first_trial(self, now: float) -> None:
+        """Print the time of a first trial that takes long."""
+        if self._is_first_trial_shown or self._state.elapsed(now) < _SOON:
             return
-        remaining = self._state.remaining(now)
-        if remaining is None:
-            return
-        self._estimated = True
-        whole = self._state.elapsed(now) + remaining
-        if self._live is None or whole > cost_tips.LONG:
-            self._print([search_lines.estimate(whole)])
-        if whole > cost_tips.LONG:
-            self._print([search_lines.notice(cost_tips.advice(self._state, self.n_cores))])
+        for trial in self._state.running.values():
+            if math.isfinite(at_most := trial.at_most(now)):
+                self._is_first_trial_shown = True
+                self._print([search_lines.first_trial(trial.number, at_most)])
+                return
+
+    def _is_due(self) -> bool:
+        """Return whether a log gets an estimate: after 1 and 5 trials, then after each tenth."""
+        n_here, started = self._state.n_finished_here, self._state.started
+        if n_here < self._estimates_at or started is None:
+            return False
+        step = max(ENOUGH_TRIALS, started.n_total // 10)
+        self._estimates_at = n_here + step if n_here >= ENOUGH_TRIALS else ENOUGH_TRIALS
+        return True
 
     def _print(self, lines: Iterable[Line]) -> None:
         for line in lines:

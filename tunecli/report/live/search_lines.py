@@ -12,6 +12,7 @@ from rich.text import Text
 from tunecli.data.rows.summary import DataSummary
 from tunecli.report.analysis.standing import verdict_counts
 from tunecli.report.live.search_state import SearchState
+from tunecli.report.live.time_left import TimeLeft
 from tunecli.report.phrases import wording
 from tunecli.report.phrases.layout import Line, labelled
 from tunecli.search.events.events import SearchEnded, SearchStarted, TrialFinished
@@ -79,9 +80,21 @@ def notice(text: str) -> Line:
     return Line(Text(wording.plain(text), style="yellow"))
 
 
-def estimate(seconds: float) -> Line:
-    """Return how long the whole search will take."""
-    return labelled("time", f"about {wording.about(seconds)} for the whole search")
+def estimate(left: TimeLeft, n_trials: int) -> Line:
+    """Return how long the trials that have not ended will take."""
+    time = wording.about_range(left.low, left.high)
+    return labelled("time", f"{time} left for {count(n_trials, 'trial')}")
+
+
+def first_trial(number: int, at_most: float) -> Line:
+    """Return how long a trial still takes while none has ended, so the search has no estimate."""
+    time = f"trial {number} takes at most about {wording.about(at_most)} more at its pace"
+    return labelled("time", f"{time}; the search is estimated once a trial has ended")
+
+
+def waiting(what: str) -> Line:
+    """Return what a search waits for."""
+    return Line(Text(f"{what} …", style="dim"))
 
 
 def finished(trial: TrialFinished, state: SearchState) -> Line:

@@ -26,10 +26,10 @@ def live_panel(state: SearchState, now: float, height: int) -> Text | Group:
         height: height of the terminal, in lines.
     """
     if state.started is None:
-        return Text("starting …", style="dim")
+        return Text(f"{state.waits_for or 'starting'} …", style="dim")
     parts: list[RenderableType] = [Text()]
     if state.summary is None and not state.running:
-        parts.append(Text("starting the workers, reading the data …", style="dim"))
+        parts.append(Text("starting …", style="dim"))
         return Group(*parts)
     parts += [_progress(state, state.started, now), _counts(state), Text()]
     parts += [*_running(state, state.started, max(height - _OTHER_LINES, 1))]
@@ -50,8 +50,10 @@ def _progress(state: SearchState, started: SearchStarted, now: float) -> Table:
 def _times(state: SearchState, now: float) -> str:
     seconds = int(state.elapsed(now))
     elapsed = f"{seconds} s" if seconds < 60 else wording.duration(seconds)
-    remaining = state.remaining(now)
-    return elapsed if remaining is None else f"{elapsed}, about {wording.about(remaining)} left"
+    left = state.remaining(now)
+    return (
+        elapsed if left is None else f"{elapsed}, {wording.about_range(left.low, left.high)} left"
+    )
 
 
 def _counts(state: SearchState) -> Text:
@@ -70,16 +72,23 @@ def _running(state: SearchState, started: SearchStarted, n_lines: int) -> list[R
     first = trials if len(trials) <= n_lines else trials[: max(n_lines - 1, 1)]
     grid = _grid()
     for trial in first:
-        score = "–" if trial.score is None else f"{metric} {wording.score(trial.score)}"
+        score = f"{metric} {wording.score(trial.score)}" if trial.score is not None else ""
         grid.add_row(
             Text(f"trial {trial.number}"),
             _bar(trial.n_done, trial.n_evaluations, "cyan"),
             Text(_evaluations(trial), style="dim"),
-            Text(score, no_wrap=True, overflow="ellipsis"),
+            Text(score or _awaited(trial, state), no_wrap=True, overflow="ellipsis"),
         )
     more = len(trials) - len(first)
     rest = [Text(f"  and {more} more", style="dim")] if more else []
     return [grid, *rest]
+
+
+def _awaited(trial: RunningTrial, state: SearchState) -> str:
+    """Return what a trial without a score waits for."""
+    if not trial.is_behind or state.awaited is None:
+        return "first evaluation …"
+    return f"baselines first, about {wording.about(state.awaited.seconds)} …"
 
 
 def _evaluations(trial: RunningTrial) -> str:

@@ -1,19 +1,18 @@
-"""The state of a running search; the cost of an event does not grow with their number.
-
-The state also estimates the remaining time: the remaining evaluations times the pace since the
-first trial of this call. A trial that has not begun is assumed to be as long as the mean of the
-ended and the running trials, the latter at full length: early on only short trials have ended.
-"""
+"""The state of a running search; the cost of an event does not grow with their number."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from statistics import fmean
 
 from tunecli.data.rows.summary import DataSummary
 from tunecli.report.analysis import ranking
 from tunecli.report.analysis.standing import Compared, Yardstick, compared_with
+from tunecli.report.live.time_left import TimeLeft, of_running, time_left
 from tunecli.search.events.events import (
+    BaselinesAwaited,
     DataDescribed,
     SearchEnded,
     SearchEvent,
@@ -21,23 +20,41 @@ from tunecli.search.events.events import (
     TrialEvaluated,
     TrialFinished,
     TrialStarted,
+    Waiting,
 )
 from tunecli.study_file.settings.settings import Direction
 from tunecli.study_file.text.counts import count
 from tunecli.study_file.text.scalars import Scalar
 from tunecli.training.outcome.objectives import dominates
 
-ENOUGH_EVALUATIONS = 3  # before the pace is known well enough
-
 
 @dataclass
 class RunningTrial:
-    """One running trial. Attributes: `score`: mean over folds at its last evaluation, or None."""
+    """One running trial.
+
+    Attributes:
+        begun_at: when it started, by the clock of the search.
+        is_behind: whether it waits for a worker until the baselines are fitted.
+        score: mean over folds at its last evaluation; None before the first.
+    """
 
     number: int
     n_evaluations: int
+    begun_at: float = 0.0
+    is_behind: bool = False
     n_done: int = 0
     score: float | None = None
+
+    def elapsed(self, now: float) -> float:
+        """Return the seconds since it started; 0 while it waits for the baselines."""
+        return 0.0 if self.is_behind else max(now - self.begun_at, 0.0)
+
+    def at_most(self, now: float) -> float:
+        """Return the seconds to its end at its pace, if nothing stops it; infinite if unknown."""
+        if not (self.n_done and self.n_evaluations):
+            return math.inf
+        n_left = max(self.n_evaluations - self.n_done, 0)
+        return self.elapsed(now) * n_left / self.n_done
 
 
 @dataclass
@@ -52,6 +69,8 @@ class SearchState:
         fold_scores: fold scores of all complete trials.
         n_planned: evaluations of a whole trial, from the trial that started last.
         n_finished_here: trials that ended in this call.
+        awaited: the baselines that are not fitted yet; None if none is awaited.
+        waits_for: what the search waits for before its first trial.
     """
 
     started: SearchStarted | None = None
@@ -64,10 +83,10 @@ class SearchState:
     fold_scores: list[tuple[float, ...]] = field(default_factory=list)
     n_planned: int = 0
     n_finished_here: int = 0
+    awaited: BaselinesAwaited | None = None
+    waits_for: str = ""
     _begun_at: float = 0.0
-    _first_trial_at: float | None = None
-    _n_seen: int = 0
-    _n_finished_evaluations: int = 0
+    _durations: list[float] = field(default_factory=list)
 
     def update(self, event: SearchEvent, now: float) -> None:
         """Update the state with one event; `now` is in seconds of a monotonic clock."""
@@ -76,30 +95,47 @@ class SearchState:
                 self.started, self._begun_at = event, now
                 for earlier in event.earlier:
                     self._count(earlier)
+                    self._durations.append(earlier.seconds)
+            case Waiting(what):
+                self.waits_for = what
+            case BaselinesAwaited():
+                self.awaited = event if event.names else None
+                if not event.names:
+                    self._release(now)
             case DataDescribed(summary):
                 self.summary = summary
             case TrialStarted(number=number, n_evaluations=planned):
-                self.running[number] = RunningTrial(number, planned)
+                self.running[number] = RunningTrial(number, planned, now, self._are_workers_taken)
                 self.n_planned = planned
-                if self._first_trial_at is None:
-                    self._first_trial_at = now
             case TrialEvaluated():
                 self._evaluated(event)
             case TrialFinished():
-                self._finished(event)
+                self._finished(event, now)
             case SearchEnded():
                 self.ended = event
 
     def _evaluated(self, event: TrialEvaluated) -> None:
         trial = self.running.get(event.number)
         if trial is not None:
-            self._n_seen += 1
-            trial.n_done, trial.score = event.step + 1, event.score
+            trial.n_done, trial.score, trial.is_behind = event.step + 1, event.score, False
 
-    def _finished(self, event: TrialFinished) -> None:
+    @property
+    def _are_workers_taken(self) -> bool:
+        """Whether a new trial waits for a worker, because as many baselines wait or are fitted."""
+        n_awaited = len(self.awaited.names) if self.awaited is not None else 0
+        return n_awaited > 0 and self.started is not None and n_awaited >= self.started.n_jobs
+
+    def _release(self, now: float) -> None:
+        """Begin the trials that waited for the baselines."""
+        for trial in self.running.values():
+            if trial.is_behind:
+                trial.begun_at, trial.is_behind = now, False
+
+    def _finished(self, event: TrialFinished, now: float) -> None:
         trial = self.running.pop(event.number, None)
         self.n_finished_here += 1
-        self._n_finished_evaluations += trial.n_done if trial is not None else 0
+        waited = trial.elapsed(now) if trial is not None else 0.0
+        self._durations.append(max(event.seconds, waited))  # with what the driver adds
         self._count(event)
 
     def _count(self, trial: TrialFinished) -> None:
@@ -140,21 +176,28 @@ class SearchState:
         """Return the seconds since the search began."""
         return now - self._begun_at if self.started is not None else 0.0
 
-    def remaining(self, now: float) -> float | None:
-        """Return the seconds until the last trial ends; None until the pace is known."""
-        if self.started is None or self._first_trial_at is None:
+    @property
+    def n_to_come(self) -> int:
+        """Trials that have not ended."""
+        if self.started is None:
+            return 0
+        return max(self.started.n_total - self.n_done, len(self.running))
+
+    def remaining(self, now: float) -> TimeLeft | None:
+        """Return the seconds until the last trial ends; None before the first one has ended."""
+        if self.started is None or not self._durations:
             return None
-        seconds = now - self._first_trial_at
-        if self._n_seen < ENOUGH_EVALUATIONS or seconds <= 0:
-            return None
-        if not all(trial.n_evaluations for trial in self.running.values()):
-            return None  # the user's own trainings, whose length is unknown
-        planned = sum(trial.n_evaluations for trial in self.running.values())
-        under_way = sum(trial.n_evaluations - trial.n_done for trial in self.running.values())
-        n_known = self.n_finished_here + len(self.running)
-        mean = (self._n_finished_evaluations + planned) / max(n_known, 1)
-        n_to_come = max(self.started.n_total - self.n_done - len(self.running), 0)
-        return (under_way + n_to_come * mean) * seconds / self._n_seen
+        mean = fmean(self._durations)
+        running = self.running.values()
+        work = sum(of_running(one.elapsed(now), mean, one.at_most(now)) for one in running)
+        work += (self.n_to_come - len(running)) * mean
+        work += self.awaited.seconds if self.awaited is not None else 0.0
+        n_at_once = max(min(self.started.n_jobs, self.n_to_come), 1)
+        left = time_left(work / n_at_once, self._durations)
+        if self.started.timeout is None:
+            return left
+        until = max(self.started.timeout - self.elapsed(now), 0.0)
+        return left.at_most(until + mean)  # running trials end after the timeout
 
     def spread(self, trial: TrialFinished) -> float | None:
         """Return a trial's standard deviation over folds; None for a single fold."""

@@ -191,6 +191,15 @@ def about(seconds: float) -> str:
     return f"{seconds / 86400:.1f} days"
 
 
+def about_range(low: float, high: float) -> str:
+    """Return an estimated time from `low` to `high` seconds: `8 to 25 min`, or one time."""
+    first, last = about(low), about(high)
+    if first == last:
+        return f"about {last}"
+    number, unit = first.split()
+    return f"{number if last.endswith(unit) else first} to {last}"
+
+
 def memory_text(n_bytes: int) -> str:
     """Return a number of bytes in MiB or GiB."""
     if n_bytes < 2**20:

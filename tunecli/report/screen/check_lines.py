@@ -171,10 +171,10 @@ def _memory(rehearsal: StudyRehearsal) -> str:
 def _time(rehearsal: StudyRehearsal) -> str:
     one = wording.duration(rehearsal.seconds_per_trial)
     jobs = count(rehearsal.n_jobs, "job")
-    return (
-        f"about {one} per trial, {wording.about(rehearsal.seconds)} in total with {jobs}; "
-        "less if trials stop early"
-    )
+    total = wording.about_range(rehearsal.least_seconds, rehearsal.seconds)
+    with_ = f"with {jobs}, baselines included" if rehearsal.baseline_seconds else f"with {jobs}"
+    when = "; the more trials stop early, the less" if rehearsal.shortest < 1 else ""
+    return f"about {one} per trial, {total} in total {with_}{when}"
 
 
 def _beyond(rehearsal: StudyRehearsal) -> str:

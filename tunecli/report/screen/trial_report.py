@@ -10,6 +10,7 @@ from rich.text import Text
 
 from tunecli.database.curves import Curve
 from tunecli.database.records import StudyRecord, TrialRecord
+from tunecli.report.analysis.best_evaluation import best_of_curve
 from tunecli.report.analysis.standings import standings_of
 from tunecli.report.analysis.undefined import undefined_metrics
 from tunecli.report.phrases import wording
@@ -112,11 +113,13 @@ def trial_facts(study: StudyRecord, trial: TrialRecord) -> Iterator[RenderableTy
         _evaluation(trial, curve),
     )
     folds = trial.fold_scores if len(trial.fold_scores) > 1 else ()
+    best = best_of_curve(trial, curve, study.direction)
     lines = [
         ("folds", "  ".join(wording.score(score, trial.value) for score in folds)),
         ("metrics", " · ".join(metrics)),
         *(("note", wording.plain(text)) for text in undefined_metrics(trial, curve).values()),
         ("cost", ", ".join(filter(None, cost))),
+        ("best at", best.in_words() if best is not None else ""),
         ("note", wording.plain(trial.reason) if trial.outcome == "complete" else ""),
     ]
     return (beside(label, text) for label, text in lines if text)

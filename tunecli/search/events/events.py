@@ -53,6 +53,7 @@ class SearchStarted:
         earlier: the trials that had ended before, by number, so that counts, the best trial and
             its noise are those of the whole study.
         has_pruner: whether bad trials are stopped early.
+        timeout: seconds after which this call starts no trial; None for no limit.
         learned: sentences on what the sampler learned from other studies.
         titles: what people read instead of the name of a metric, with what it averages.
         gates: the value that each parameter with an `or:` takes while it is off, by name.
@@ -76,6 +77,7 @@ class SearchStarted:
     further_objectives: tuple[tuple[str, Direction], ...] = ()
     titles: dict[str, str] = field(default_factory=dict)
     tolerance: float | None = None
+    timeout: float | None = None
 
     def titled(self, metric: str) -> str:
         """Return what people read instead of a metric's name."""
@@ -83,10 +85,36 @@ class SearchStarted:
 
 
 @dataclass(frozen=True)
+class Waiting:
+    """The search waits for something before its first trial has been evaluated.
+
+    Attributes:
+        what: what it waits for, in words such as `reading the data`.
+        seconds: how long it has waited for it so far.
+    """
+
+    what: str
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
 class DataDescribed:
     """The data was read."""
 
     summary: DataSummary
+
+
+@dataclass(frozen=True)
+class BaselinesAwaited:
+    """Baselines wait for a worker or are being fitted.
+
+    Attributes:
+        names: those that are not fitted yet; empty once all are.
+        seconds: about how long fitting them takes.
+    """
+
+    names: tuple[str, ...]
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -169,5 +197,13 @@ TrialNews = TrialStarted | TrialEvaluated | TrialFinished
 """What a search tells about one trial."""
 
 SearchEvent = (
-    SearchStarted | DataDescribed | BaselinesScored | TrialNews | Notice | CodeLoaded | SearchEnded
+    Waiting
+    | SearchStarted
+    | DataDescribed
+    | BaselinesAwaited
+    | BaselinesScored
+    | TrialNews
+    | Notice
+    | CodeLoaded
+    | SearchEnded
 )

@@ -6,6 +6,7 @@ trains them. Like `worker.py`, this module imports torch and is not part of the 
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -14,13 +15,14 @@ from statistics import fmean
 import torch
 
 from tunecli.data.columns.column_facts import ColumnFacts
-from tunecli.data.fold_store import FoldStore, FoldStoreCache
+from tunecli.data.fold_store import FoldStore, FoldStoreCache, NoData
 from tunecli.data.rows.dataset import FoldData
 from tunecli.data.rows.hardware import main_memory
 from tunecli.data.rows.summary import DataSummary
 from tunecli.data.rows.workspace import HERE, Workspace
 from tunecli.data.user_code.import_user_code import permit
 from tunecli.errors import DataError, StudyFileError
+from tunecli.search.prune.judge import first_verdict
 from tunecli.search.workers.machine import default_jobs
 from tunecli.search.workers.summarize_data import (
     describe,
@@ -37,6 +39,7 @@ from tunecli.study_file.study_file import Study, StudyFile
 from tunecli.training.fold_data import folds_of
 from tunecli.training.outcome.failure_reasons import alike
 from tunecli.training.rehearsal import Rehearsal, build_error, rehearse
+from tunecli.training.search_cost import plan_baselines
 from tunecli.training.state.memory import life_peak
 from tunecli.training.step.timetable import n_evaluations
 
@@ -96,6 +99,10 @@ class StudyRehearsal:
         n_jobs: number of workers that a search would use here by default.
         n_evaluations: evaluations of the longest trial; 0 if only user code knows.
         titles: what people read instead of the name of a metric.
+        shortest: smallest share of its evaluations that early stopping or the pruner leaves a
+            trial; 1 if nothing stops it.
+        baseline_seconds: estimated time of the untuned baselines.
+        timeout: seconds after which the search starts no trial; infinite for no limit.
     """
 
     summary: DataSummary
@@ -112,11 +119,25 @@ class StudyRehearsal:
     n_jobs: int
     n_evaluations: int
     titles: Mapping[str, str] = field(default_factory=dict)
+    shortest: float = 1.0
+    baseline_seconds: float = 0.0
+    timeout: float = math.inf
 
     @property
     def seconds(self) -> float:
         """Seconds of the whole search, if nothing stops a trial early."""
-        return self.n_trials * self.seconds_per_trial / self.n_jobs
+        return self._seconds(1.0)
+
+    @property
+    def least_seconds(self) -> float:
+        """Seconds of the whole search, if every trial stops as early as it can."""
+        return self._seconds(self.shortest)
+
+    def _seconds(self, share: float) -> float:
+        """Return the seconds of the search if each trial lasts a share of its full length."""
+        trials = self.n_trials * share * self.seconds_per_trial
+        last = self.timeout + share * self.seconds_per_trial  # trials under way end after it
+        return min((trials + self.baseline_seconds) / self.n_jobs, last)
 
 
 class StudyCheck:
@@ -134,6 +155,7 @@ class StudyCheck:
         self._stores = FoldStoreCache(workspace)
         try:
             self._study, first, store = read_data(study, workspace, self._stores)
+            self._store = store
             refuse_what_cannot_be_measured(self._study, first, store)
             self.summary = describe(first, store)
             self.columns: tuple[ColumnFacts, ...] = ()
@@ -183,7 +205,27 @@ class StudyCheck:
             n_jobs=n_jobs,
             n_evaluations=max(map(n_evaluations, configs)),
             titles=titles(self._study.first_config),
+            shortest=min(map(self._shortest, configs)),
+            baseline_seconds=self._baseline_seconds(),
+            timeout=self._study.search.timeout or math.inf,
         )
+
+    def _shortest(self, config: TrialConfig) -> float:
+        """Return the smallest share of its evaluations after which a trial could be stopped."""
+        n_planned, stopping = n_evaluations(config), config.training.early_stopping
+        pruner = self._study.search.pruner
+        ends = [n_planned]
+        ends += [stopping.patience + 1] if stopping is not None else []
+        ends += [first_verdict(pruner, n_planned) + 1] if pruner is not None else []
+        return min(ends) / n_planned if n_planned else 1.0
+
+    def _baseline_seconds(self) -> float:
+        search = self._study.search
+        if isinstance(self._store, NoData) or not search.baselines:
+            return 0.0
+        stores = self._stores
+        plan = plan_baselines(self._study, stores, self._store, search.trials, search.timeout)
+        return sum(plan.seconds.values())
 
     def _with_line(self, mistake: str, point: Point) -> str:
         problem = self._study.problem(mistake, point)

@@ -23,6 +23,10 @@ class Executor(Protocol):
 
     n_workers: int
 
+    @property
+    def is_up(self) -> bool:
+        """Whether the first workers have been started."""
+
     def submit(self, job: Job) -> None:
         """Train `job` as soon as a worker is free; first come, first served.
 

@@ -129,6 +129,11 @@ class LocalExecutor:
         self._hand_out()
         return events
 
+    @property
+    def is_up(self) -> bool:
+        """Whether the first workers have been started."""
+        return not self._starting.is_alive()
+
     def _end_overdue(self) -> list[messages.Event]:
         """End the jobs that did not stop in time, and those that have exceeded their `max_time`.
 

@@ -10,7 +10,13 @@ from tunecli.data.rows.summary import DataSummary
 from tunecli.search.events.events import CodeLoaded, Notice
 from tunecli.study_file.settings.settings import TrialConfig
 from tunecli.study_file.study_file import StudyFile
-from tunecli.training.outcome.evaluation import Baseline, Evaluation, TrialResult
+from tunecli.training.outcome.evaluation import (
+    MOST_BASELINE_SECONDS,
+    Baseline,
+    BaselinePlan,
+    Evaluation,
+    TrialResult,
+)
 from tunecli.training.outcome.objectives import dominates
 
 Answer = Literal["go on", "prune", "suspend"]
@@ -63,12 +69,14 @@ class BaselineJob:
         name: one of `BASELINES`.
         config: the configuration of any trial; only what all trials share is read.
         max_time: largest duration in seconds.
+        limit: largest estimated duration in seconds; decides on how many rows it is fitted.
     """
 
     number: int
     name: str
     config: TrialConfig
     max_time: float = 120.0
+    limit: float = MOST_BASELINE_SECONDS
 
 
 Job = TrialJob | BaselineJob
@@ -82,11 +90,15 @@ class FirstTask:
         is_new: whether the study has no trials yet; then the worker also builds configurations.
         arguments: arguments of the function that gives the data, as in the first call, even if
             their ranges begin elsewhere now.
+        n_trials: number of trials of the search; 0 if no baselines are to be planned.
+        timeout: seconds after which the search starts no trial; None for no limit.
     """
 
     study: StudyFile
     is_new: bool
     arguments: dict[str, Any]
+    n_trials: int = 0
+    timeout: float | None = None
 
 
 @dataclass(frozen=True)
@@ -177,6 +189,7 @@ class DataReady:
         environment: versions and hardware that decide the rounding, by name.
         error: a TunecliError of the worker, to be raised by the driver.
         code: the user code that was imported for it, as in `CodeLoaded`.
+        baselines: how long the untuned baselines may take.
     """
 
     worker: int
@@ -184,6 +197,7 @@ class DataReady:
     environment: dict[str, str] = field(default_factory=dict)
     error: Exception | None = None
     code: dict[str, str] = field(default_factory=dict)
+    baselines: BaselinePlan = field(default_factory=BaselinePlan)
 
 
 def _how_it_ended(exit_code: int | None) -> str:

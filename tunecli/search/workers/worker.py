@@ -14,7 +14,7 @@ import sklearn
 import torch
 
 from tunecli import __version__
-from tunecli.data.fold_store import FoldStoreCache, NoData
+from tunecli.data.fold_store import FoldStore, FoldStoreCache, NoData
 from tunecli.data.rows.workspace import Workspace
 from tunecli.data.user_code.import_user_code import permit
 from tunecli.data.user_code.loaded_code import LoadedCode
@@ -29,11 +29,14 @@ from tunecli.search.workers.summarize_data import (
 )
 from tunecli.study_file.settings.metric_names import cost_metrics
 from tunecli.study_file.settings.settings import TrialConfig
+from tunecli.study_file.study_file import Study
 from tunecli.training.cross_validation import CrossValidation, Round
 from tunecli.training.fold_data import folds_of
-from tunecli.training.outcome.evaluation import Baseline, TrialResult
+from tunecli.training.outcome.evaluation import Baseline, BaselinePlan, TrialResult
 from tunecli.training.outcome.trial_failures import failure, is_beyond_repair, release_memory
 from tunecli.training.saved_models import keep_models
+from tunecli.training.score_baselines import fit_baseline
+from tunecli.training.search_cost import plan_baselines
 from tunecli.training.state.checkpoints import CheckpointError, Checkpoints
 from tunecli.training.state.memory import PeakMemory, life_peak
 from tunecli.training.step.latency_lock import NOBODY_MEASURES, LatencyLock
@@ -79,13 +82,22 @@ class Trainer:
                 refuse_what_cannot_be_measured(completed, config, store)
                 refuse_what_cannot_be_built(completed, self._stores)
             summary = describe(config, store)
+            plan = self._planned(completed, store, task)
             return messages.DataReady(
-                self._worker, summary, environment(config), code=self._loaded.news()
+                self._worker, summary, environment(config), None, self._loaded.news(), plan
             )
         except DataError as error:
             return messages.DataReady(self._worker, None, error=study.located(error))
         except TunecliError as error:
             return messages.DataReady(self._worker, None, error=error)
+
+    def _planned(
+        self, study: Study, store: FoldStore | NoData, task: messages.FirstTask
+    ) -> BaselinePlan:
+        """Return how long the baselines of this search may take."""
+        if isinstance(store, NoData) or not task.n_trials:
+            return BaselinePlan()
+        return plan_baselines(study, self._stores, store, task.n_trials, task.timeout)
 
     def _tell_loaded(self) -> None:
         """Report the files of user code that the last job imported."""
@@ -119,13 +131,11 @@ class Trainer:
         self._say(messages.BaselineScored(job.number, baseline))
 
     def _fit(self, job: messages.BaselineJob) -> Baseline:
-        from tunecli.training.score_baselines import fit_baseline  # no trial waits for its imports
-
         store = self._stores.of(job.config)
         if isinstance(store, NoData):
             raise ValueError("there are no rows to fit it on")
         with self._quiet(job.config).working():
-            return fit_baseline(job.name, job.config, store)
+            return fit_baseline(job.name, job.config, store, job.limit)
 
     @property
     def _peak_memory(self) -> int:

@@ -211,6 +211,11 @@ def first_value(range_: Range) -> Scalar:
     return range_.choices[0] if isinstance(range_, Categories) else range_.low
 
 
+def last_value(range_: Range) -> Scalar:
+    """Return the high end of a range, or the last option."""
+    return range_.choices[-1] if isinstance(range_, Categories) else range_.high
+
+
 def contains(range_: Range, value: object) -> bool:
     """Return whether a sampler could answer `value`, which may be any plain data."""
     if isinstance(range_, Categories):

@@ -101,3 +101,20 @@ class Baseline:
     metrics: dict[str, float] = field(default_factory=dict)
     note: str = ""
     fold_metrics: dict[str, tuple[float, ...]] = field(default_factory=dict)
+
+
+MOST_BASELINE_SECONDS = 30.0
+"""Largest estimated time of a baseline on all folds, however long the search."""
+
+
+@dataclass(frozen=True)
+class BaselinePlan:
+    """How long the untuned baselines of a study may take, and are expected to take.
+
+    Attributes:
+        limit: largest estimated time of a baseline on all folds, in seconds.
+        seconds: estimated time of each baseline, by its name; 0 for one that is skipped.
+    """
+
+    limit: float = MOST_BASELINE_SECONDS
+    seconds: Mapping[str, float] = field(default_factory=dict)

@@ -1,0 +1,200 @@
+"""Where the final training ends: on all rows, or at the evaluation that is best on a tenth."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from model_cases import Case, case
+from study_makers import SUMMARY
+
+from tunecli.cli.refit import results_lines
+from tunecli.data.final_fit import can_cut, final_fit
+from tunecli.data.fold_store import FoldStore
+from tunecli.data.rows.workspace import Workspace
+from tunecli.errors import RefitError
+from tunecli.model_folder.card import card
+from tunecli.model_folder.refitting import Refitted, RefitTrial, refit_seeds, training_in_words
+from tunecli.model_folder.results import Results, results_of
+from tunecli.report.analysis.best_evaluation import StandOut
+from tunecli.study_file.settings.settings import Component, EarlyStopping, TrialConfig
+from tunecli.study_file.study_file import StudyFile
+from tunecli.training.fold import FoldTraining
+
+DIP = StandOut(step=1, expected=0.85, gap=0.05, noise=0.01)
+SMOOTH = StandOut(step=1, expected=0.899, gap=0.001, noise=0.01)
+
+
+def long(config: TrialConfig, **changes: object) -> TrialConfig:
+    settings = config.training.model_copy(update={"epochs": 12, **changes})
+    fast = Component(name="AdamW", arguments={"lr": 0.3})  # so that the best is not the last
+    return config.model_copy(update={"training": settings, "optimizer": fast})
+
+
+def refitted(made: Case, trial: RefitTrial) -> Refitted:
+    return next(refit_seeds(trial, made.store))
+
+
+def weights(one: Refitted) -> dict[str, torch.Tensor]:
+    return one.model.members[0].network.state_dict()
+
+
+def reference(
+    made: Case, config: TrialConfig, patience: int
+) -> tuple[dict[str, torch.Tensor], int]:
+    """The weights of the best evaluation on the tenth, and its index, by a loop of its own."""
+    fit = final_fit(made.store, config.data.scale, False, False, cut_validation=True)
+    training = FoldTraining(config, fit.fold, torch.device("cpu"))
+    best, at, kept = -np.inf, 0, {}
+    for step, evaluation in enumerate(training):
+        if evaluation.score > best:
+            best, at = evaluation.score, step
+            kept = {key: value.clone() for key, value in training.model.state_dict().items()}
+        if step - at >= patience:
+            break
+    return kept, at
+
+
+@pytest.mark.parametrize("why", ["noise", "early stopping", "schedule"])
+def test_the_weights_are_those_that_are_best_on_a_tenth(why: str) -> None:
+    made = case("arrays")
+    config, found, patience = long(made.trial.config), None, 10**9
+    if why == "noise":
+        found = DIP
+    elif why == "early stopping":
+        config, patience = long(config, early_stopping=EarlyStopping(patience=3)), 3
+    else:
+        config = config.model_copy(update={"schedule": Component(name="ReduceLROnPlateau")})
+    trial = replace(made.trial, config=config, stand_out=found)
+    assert trial.held_out_for == why
+    one = refitted(made, trial)
+    expected, step = reference(made, config, patience)
+    assert step < 11
+    assert one.step == step
+    for key, value in weights(one).items():
+        torch.testing.assert_close(value, expected[key], rtol=0, atol=0)
+    n_search = len(made.store.split.search_rows)
+    assert one.validation_rows == pytest.approx(0.1 * n_search, abs=1)
+    assert one.n_rows + one.validation_rows == n_search
+
+
+def test_a_best_evaluation_within_the_noise_changes_no_bit() -> None:
+    made = case("arrays")
+    one = refitted(made, replace(made.trial, stand_out=SMOOTH))
+    assert (one.step, one.n_evaluations, one.validation_rows) == (1, 2, 0)
+    for key, value in weights(made.refitted).items():
+        torch.testing.assert_close(weights(one)[key], value, rtol=0, atol=0)
+
+
+def test_fine_tuning_alone_chooses_no_evaluation() -> None:
+    made = case("compressed")
+    assert made.trial.held_out_for == "fine-tuning"
+    assert made.refitted.validation_rows > 0
+    assert made.refitted.step == made.trial.best_step == 1
+
+
+def test_a_training_that_diverges_on_its_tenth_is_no_model() -> None:
+    made = case("arrays")
+    huge = Component(name="SGD", arguments={"lr": 1e38})
+    config = made.trial.config.model_copy(update={"optimizer": huge})
+    with pytest.raises(RefitError, match=r"with seed 0 diverged: .* Choose another trial"):
+        refitted(made, replace(made.trial, config=config, stand_out=DIP))
+
+
+def results(made: Case, trial: RefitTrial) -> Results:
+    return results_of(trial, made.store, [refitted(made, trial)], 1)
+
+
+def test_terminal_and_card_say_where_the_weights_are_from() -> None:
+    made = case("arrays")
+    trial = replace(made.trial, config=long(made.trial.config), stand_out=DIP)
+    found = results(made, trial)
+    best = "evaluation 2 is 0.0500 better than those around it, more than their noise of 0.0100"
+    rows = f"{found.n_validation} rows held out, because the best evaluation of the search is"
+    where = f"of evaluation {found.step + 1} of 12, the best one on {rows} better than those"
+    shown = "\n".join(results_lines(found))
+    assert f"\n            {best}\nweights     {where}" in shown
+    written = card(made.refitted.model.facts, found, SUMMARY, 1)
+    assert f"On the mean curve of the folds, {best}." in written
+    assert f"The weights are those {where}" in written
+    assert f"{found.n_validation} rows were not trained on" in written
+    plain = results(made, replace(made.trial, stand_out=SMOOTH))
+    lines = results_lines(plain)
+    assert "weights     of evaluation 2, the best one of the search" in lines
+    assert "within their noise of 0.0100" in lines[1]
+    assert "not trained on" not in card(made.refitted.model.facts, plain, SUMMARY, 1)
+
+
+def store_of(folder: Path, data: str, validation: str) -> tuple[FoldStore, TrialConfig]:
+    text = (
+        f"data: {{source: table.csv, target: y, {data}}}\nmodel: Linear\noptimizer: AdamW\n"
+        f"training: {{epochs: 6, early_stopping: {{patience: 2}}}}\nvalidation: {validation}\n"
+    )
+    study = StudyFile.from_text(text, "study.yaml", (), folder)
+    store = FoldStore(study.data, study.validation, Workspace(folder))
+    dataset = store.dataset
+    config = study.completed(dataset.task, len(dataset.y)).resolve(lambda name, range_: 0)
+    return FoldStore(config.data, config.validation, Workspace(folder), dataset=dataset), config
+
+
+def write(folder: Path, n: int, classes: str = "ab") -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {
+            "x": rng.normal(size=n),
+            "who": rng.integers(0, n // 6, n),
+            "when": rng.permutation(n),
+            "y": [classes[i % len(classes)] for i in range(n)],
+        }
+    )
+    frame.to_csv(folder / "table.csv", index=False)
+    return frame
+
+
+def test_the_tenth_is_of_other_groups(tmp_path: Path) -> None:
+    frame = write(tmp_path, 240)
+    store, _ = store_of(tmp_path, "group: who", "{folds: 3}")
+    fit = final_fit(store, None, False, False, cut_validation=True)
+    valid = set(frame["who"].iloc[fit.fold.valid_rows.tolist()])
+    rest = set(store.split.search_rows.tolist()) - set(fit.fold.valid_rows.tolist())
+    assert fit.has_validation
+    assert valid
+    assert not valid & set(frame["who"].iloc[sorted(rest)])
+
+
+def test_the_tenth_is_later(tmp_path: Path) -> None:
+    frame = write(tmp_path, 240)
+    store, _ = store_of(tmp_path, "time: when", "{folds: 3}")
+    fit = final_fit(store, None, False, False, cut_validation=True)
+    rest = set(store.split.search_rows.tolist()) - set(fit.fold.valid_rows.tolist())
+    last = frame["when"].iloc[fit.fold.valid_rows.tolist()]
+    assert fit.has_validation
+    assert last.min() > frame["when"].iloc[sorted(rest)].max()
+
+
+def test_too_few_rows_are_all_trained_on_and_that_is_said(tmp_path: Path) -> None:
+    write(tmp_path, 20, classes="abcd")  # a tenth of 16 rows has no room for four classes
+    store, config = store_of(tmp_path, "drop: [who, when]", "{folds: 2}")
+    assert not can_cut(store)
+    trial = RefitTrial("few", 0, config, best_step=2)
+    assert training_in_words(trial, store) == "training on all rows outside the test set"
+    one = next(refit_seeds(trial, store))
+    assert (one.validation_rows, one.n_rows, one.step) == (0, 16, 2)
+    lines = results_lines(results_of(trial, store, [one], 1))
+    assert (
+        "weights     of evaluation 3, the best one of the search: too few rows to hold out a tenth"
+    ) in lines
+
+
+def test_what_is_done_is_said_before() -> None:
+    made = case("arrays")
+    assert training_in_words(made.trial, made.store) == "training on all rows outside the test set"
+    noisy = replace(made.trial, stand_out=DIP)
+    assert training_in_words(noisy, made.store) == (
+        "training on nine tenths of all rows outside the test set, because the best evaluation of "
+        "the search is better than those around it by more than their noise"
+    )

@@ -1,0 +1,90 @@
+"""A best evaluation stands out if it is a dip of a noisy curve, not the bottom of a smooth one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from statistics import fmean
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from study_makers import complete, made, mlp
+
+from tunecli.database.curves import Curve
+from tunecli.database.records import read_study
+from tunecli.report.analysis.best_evaluation import StandOut, best_of_curve, stand_out
+
+CURVES = st.lists(st.floats(-10, 10), min_size=6, max_size=40)
+
+
+def of_minimum(scores: list[float]) -> StandOut:
+    found = stand_out(scores, int(np.argmin(scores)), "minimize")
+    assert found is not None
+    return found
+
+
+def test_a_dip_in_a_noisy_curve_stands_out() -> None:
+    rng = np.random.default_rng(0)
+    curve = 0.4981 + rng.normal(0, 0.004, 30)
+    curve[19] = 0.4811
+    found = of_minimum(curve.tolist())
+    around = fmean([curve[17], curve[18], curve[20], curve[21]])
+    assert found.step == 19
+    assert found.expected == pytest.approx(around)
+    assert found.gap == pytest.approx(around - 0.4811)
+    assert found.noise == pytest.approx(0.004 * np.sqrt(1.25), rel=0.6)  # of x minus four's mean
+    assert found.is_noise
+    assert found.in_words().startswith("evaluation 20 is 0.0")
+    assert "better than those around it, more than their noise of 0.00" in found.in_words()
+
+
+@given(st.integers(6, 40), st.floats(0.01, 5), st.floats(0, 40), st.floats(-5, 5))
+def test_the_bottom_of_a_parabola_does_not(n: int, width: float, at: float, level: float) -> None:
+    curve = [level + width * (step - min(at, n - 1)) ** 2 for step in range(n)]
+    found = of_minimum(curve)
+    assert found.gap <= found.noise * (1 + 1e-6) + 1e-9
+
+
+@pytest.mark.parametrize("rate", [0.05, 0.3, 1.0])
+def test_the_end_of_a_curve_that_still_falls_does_not(rate: float) -> None:
+    found = of_minimum(np.exp(-rate * np.arange(25)).tolist())
+    assert not found.is_noise
+    assert found.in_words() == "evaluation 25 does not stand out from those around it"
+
+
+@given(CURVES, st.floats(0.1, 10), st.floats(-10, 10))
+def test_it_keeps_its_meaning_in_other_units_and_directions(
+    curve: list[float], scale: float, shift: float
+) -> None:
+    found = of_minimum(curve)
+    other = stand_out([shift - scale * score for score in curve], found.step, "maximize")
+    assert other is not None
+    assert other.gap == pytest.approx(scale * found.gap, abs=1e-6)
+    assert other.noise == pytest.approx(scale * found.noise, abs=1e-6)
+    assert other.expected == pytest.approx(shift - scale * found.expected, abs=1e-6)
+
+
+@given(CURVES)
+def test_the_line_is_that_of_least_squares_through_the_four_nearest(curve: list[float]) -> None:
+    found = of_minimum(curve)
+    start = min(max(found.step - 2, 0), len(curve) - 5)
+    near = [step for step in range(start, start + 5) if step != found.step]
+    fitted = np.polynomial.Polynomial.fit(near, [curve[step] for step in near], 1)
+    assert found.expected == pytest.approx(fitted(found.step), abs=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("curve", "step"), [([0.1] * 4, 0), ([0.5, 0.4, float("nan"), 0.3, 0.2], 4), ([0.1] * 6, 6)]
+)
+def test_it_is_unknown_for_short_and_broken_curves(curve: list[float], step: int) -> None:
+    assert stand_out(curve, step, "minimize") is None
+
+
+def test_only_a_complete_trial_has_one(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    study = read_study(made(tmp_path, [(mlp(0.1), complete(0.9, 0.8))]))
+    trial = replace(study.trial(0), best_step=2)
+    curve = Curve(score=(0.5, 0.6, 0.9, 0.6, 0.5, 0.5))
+    assert best_of_curve(trial, curve, "maximize") == stand_out(curve.score, 2, "maximize")
+    assert best_of_curve(replace(trial, state="pruned"), curve, "maximize") is None
+    assert best_of_curve(replace(trial, best_step=None), curve, "maximize") is None
