@@ -192,6 +192,7 @@ class Driver:
                 checkpoint=self._checkpoints.of(trial.number),
                 models=self._models.of(trial.number),
                 to_beat=self._models.to_beat,
+                study=self._study.name,
             )
         )
         yield events.TrialStarted(trial.number, trial.params, n_evaluations(trial.config))

@@ -28,6 +28,7 @@ class TrialJob:
             judges) instead of continuing at once.
         checkpoint: folder of the checkpoint to resume from and to save to; empty for none.
         models: folder for the best models of its folds; empty to keep none.
+        study: name of the study, for the user's own training.
         to_beat: the value that makes the models worth keeping; None for any.
     """
 
@@ -38,6 +39,7 @@ class TrialJob:
     checkpoint: str = ""
     models: str = ""
     to_beat: float | None = None
+    study: str = ""
 
     @property
     def max_time(self) -> float | None:
@@ -46,7 +48,7 @@ class TrialJob:
 
     def is_worth_keeping(self, result: TrialResult) -> bool:
         """Return whether the models of this trial may be among the best."""
-        if not self.models or result.outcome != "complete" or self.config.train is not None:
+        if not self.models or result.outcome != "complete":
             return False
         if result.value is None or self.to_beat is None:
             return True

@@ -33,12 +33,12 @@ from tunecli.training.cross_validation import CrossValidation, Round
 from tunecli.training.fold_data import folds_of
 from tunecli.training.outcome.evaluation import Baseline, TrialResult
 from tunecli.training.outcome.trial_failures import failure, is_beyond_repair, release_memory
-from tunecli.training.saved_models import keep_models
 from tunecli.training.state.checkpoints import CheckpointError, Checkpoints
 from tunecli.training.state.memory import PeakMemory, life_peak
 from tunecli.training.step.latency_lock import NOBODY_MEASURES, LatencyLock
 from tunecli.training.step.precision import choose_device
 from tunecli.training.trial_end import conclude, infeasible_before_training
+from tunecli.training.user_loop.user_trial import UserTrial
 
 
 class Trainer:
@@ -141,8 +141,13 @@ class Trainer:
         folds = folds_of(self._stores.of(config), config)
         if (result := infeasible_before_training(config, folds[0])) is not None:
             return result
-        folder = Path(job.checkpoint) if job.checkpoint else None
-        training = CrossValidation(config, folds, device, folder)
+        trial = UserTrial(
+            job.study,
+            job.number,
+            Path(job.checkpoint) if job.checkpoint else None,
+            Path(job.models) if job.models else None,
+        )
+        training = CrossValidation(config, folds, device, trial)
         try:
             return self._train_on(training, job)
         finally:
@@ -175,8 +180,7 @@ class Trainer:
                 self._save(checkpoints, training, job)
         end = conclude(training, quiet)
         if job.is_worth_keeping(end.result):
-            folder = Path(job.models)
-            self._writes(job, "models", lambda: keep_models(folder, job.config, end.models()))
+            self._writes(job, "models", lambda: end.keep(Path(job.models)))
         return end.result
 
     def _writes(self, job: messages.TrialJob, what: str, write: Callable[[], None]) -> bool:
