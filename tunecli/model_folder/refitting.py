@@ -22,6 +22,7 @@ from tunecli.data.rows.features import as_features
 from tunecli.errors import DataError, RefitError
 from tunecli.model_folder.format.manifest import Manifest, MemberManifest
 from tunecli.model_folder.format.model import Member, Model
+from tunecli.model_folder.refit_own import meaning_of_own, own_network, stops_early
 from tunecli.study_file.catalogue.code_hashes import OF_FILES
 from tunecli.study_file.settings.code_names import CodeName
 from tunecli.study_file.settings.settings import TrialConfig
@@ -41,6 +42,9 @@ from tunecli.training.step.losses import (
 )
 from tunecli.training.step.precision import choose_device
 from tunecli.training.trial_end import packed_models
+from tunecli.training.user_loop.kept_files import kept_folders
+from tunecli.training.user_loop.user_network import UserNetwork, refuse_without_predict
+from tunecli.training.user_loop.user_trial import UserTrial
 
 
 @dataclass(frozen=True)
@@ -82,35 +86,59 @@ def refit_seeds(trial: RefitTrial, store: FoldStore, n_seeds: int = 1) -> Iterat
     """Train once per seed: with the study's seed and the ones after it.
 
     Raises:
-        RefitError: the trial was trained by user code, before any training; or it diverges.
+        UserCodeError: the trial was trained by user code without `predict`, before any training.
+        RefitError: a training diverges or fails.
         DataError: the data cannot be read.
     """
-    if trial.config.train is not None:
-        raise RefitError(
-            f"trial {trial.number} was trained by {trial.config.train.name}, so tunecli cannot "
-            "refit it. Save the model in that code."
-        )
+    refuse_unusable_code(trial.config)
     return _refits(trial, store, n_seeds)
+
+
+def refuse_unusable_code(config: TrialConfig) -> None:
+    """Refuse a configuration of user code of which no model can be made.
+
+    Raises:
+        UserCodeError: there is no `predict` next to the training.
+    """
+    if config.train is not None:
+        refuse_without_predict(config.train.name)
 
 
 def _refits(trial: RefitTrial, store: FoldStore, n_seeds: int) -> Iterator[Refitted]:
     config = trial.config
-    has_plateaus = config.schedule is not None and config.schedule.name == "ReduceLROnPlateau"
-    needs_scores = has_plateaus or bool(config.compression.finetune_epochs)
     fit = final_fit(
         store,
         config.data.scale,
         standardizes_target(config.loss),
         embeds_categories(config.model),
-        needs_scores,
+        _needs_scores(config),
         takes_integers(config),
     )
+    train = _trained if config.train is None else _trained_by_user
+    n_valid = len(fit.fold.valid_rows) if fit.has_validation else 0
     for number in range(n_seeds):
         seeded = config.model_copy(update={"seed": config.seed + number})
-        yield _refit(trial, seeded, store, fit)
+        member = train(trial, seeded, store, fit)
+        yield _refitted(trial, seeded, store, [member], len(fit.fold.y_train), n_valid)
 
 
-def _refit(trial: RefitTrial, config: TrialConfig, store: FoldStore, fit: FinalFit) -> Refitted:
+def _needs_scores(config: TrialConfig) -> bool:
+    """Return whether the training needs scores of rows that it does not see."""
+    if config.train is not None:
+        return stops_early(config)
+    has_plateaus = config.schedule is not None and config.schedule.name == "ReduceLROnPlateau"
+    return has_plateaus or bool(config.compression.finetune_epochs)
+
+
+def _trained_by_user(
+    trial: RefitTrial, config: TrialConfig, _: FoldStore, fit: FinalFit
+) -> Member:
+    user_trial = UserTrial(trial.study, trial.number)
+    network = own_network(config, user_trial, fit, trial.best_step + 1)
+    return _member(config, fit.fold, fit.preprocessing, network)
+
+
+def _trained(trial: RefitTrial, config: TrialConfig, store: FoldStore, fit: FinalFit) -> Member:
     device = choose_device(config.training.device)
     # The batches per epoch of the smallest fold space the evaluations in a search.
     size = config.training.batch_size
@@ -128,9 +156,7 @@ def _refit(trial: RefitTrial, config: TrialConfig, store: FoldStore, fit: FinalF
             f"the training with seed {config.seed} diverged: its weights are not finite. Choose "
             "another trial with --trial."
         )
-    member = _member(config, fit.fold, fit.preprocessing, network, packed)
-    n_valid = len(fit.fold.valid_rows) if fit.has_validation else 0
-    return _refitted(trial, config, store, [member], len(fit.fold.y_train), n_valid)
+    return _member(config, fit.fold, fit.preprocessing, network, packed)
 
 
 def _network(
@@ -154,10 +180,12 @@ def as_searched(trial: RefitTrial, store: FoldStore, folder: Path) -> Refitted:
 
     Raises:
         RefitError: the search kept none of this trial, or they are damaged.
+        UserCodeError: user code made them, and it has no `predict`.
     """
     config = trial.config
+    refuse_unusable_code(config)
     try:
-        models = read_models(folder, config)
+        models = _saved(folder, config)
     except DataError as error:
         raise RefitError(
             f"trial {trial.number} has no models to average: {error} A search keeps only the "
@@ -174,7 +202,16 @@ def as_searched(trial: RefitTrial, store: FoldStore, folder: Path) -> Refitted:
     return _refitted(trial, config, store, members, len(store.split.search_rows))
 
 
-def _fold_member(trial: RefitTrial, store: FoldStore, fold: FoldData, model: Kept) -> Member:
+def _saved(folder: Path, config: TrialConfig) -> Sequence[Kept | Path]:
+    """Return the models of the folds: weights, or the folders that the user's code saved in."""
+    if config.train is not None:
+        return kept_folders(folder, config)
+    return read_models(folder, config)
+
+
+def _fold_member(
+    trial: RefitTrial, store: FoldStore, fold: FoldData, model: Kept | Path
+) -> Member:
     config = trial.config
     train_rows, _ = store.split.folds[fold.number]
     fitted = fit_preprocessing(
@@ -187,10 +224,17 @@ def _fold_member(trial: RefitTrial, store: FoldStore, fold: FoldData, model: Kep
         integers=takes_integers(config),
     )
     try:
-        network = load_network(model, new_model(config, fold))
+        network = _fold_network(config, fold, model)
     except DataError as error:
         raise RefitError(f"trial {trial.number}: {error}") from None
     return _member(config, fold, fitted, network, model if isinstance(model, Packed) else None)
+
+
+def _fold_network(config: TrialConfig, fold: FoldData, model: Kept | Path) -> nn.Module:
+    if isinstance(model, Path):
+        assert config.train is not None
+        return UserNetwork(config.train.name, model, fold.n_classes)
+    return load_network(model, new_model(config, fold))
 
 
 def _member(
@@ -198,12 +242,13 @@ def _member(
     fold: FoldData,
     preprocessing: Preprocessing,
     network: nn.Module,
-    packed: Packed | None,
+    packed: Packed | None = None,
 ) -> Member:
+    is_own = config.train is not None
     facts = MemberManifest(
         shape=tuple(as_features(fold.x_train).shape),
-        n_outputs=n_outputs(config.loss, fold),
-        meaning=build_loss(config.loss, fold).meaning,
+        n_outputs=max(fold.n_classes, 1) if is_own else n_outputs(config.loss, fold),
+        meaning=meaning_of_own(fold) if is_own else build_loss(config.loss, fold).meaning,
         preprocessing=preprocessing.kind,
         n_bins=bin_counts(network),
         norms=packed.norms if packed is not None else (),
@@ -254,8 +299,8 @@ def _manifest(
 
 
 def _code_hash(config: TrialConfig, store: FoldStore) -> dict[str, str]:
-    """Return the hash of the network's user code by its `--code` option; empty for packages."""
-    name = CodeName.parse(config.model.name)
+    """Return the hash of the model's user code by its `--code` option; empty for packages."""
+    name = CodeName.parse((config.train or config.model).name)
     content = (store.workspace.code.hash_of(name) if name else None) or ""
     return {name.to_allow: content} if name and content.startswith(OF_FILES) else {}
 

@@ -169,7 +169,7 @@ class ConcludedTrial:
             return
         for fold in self._training.user_loops:
             fold.save_best()
-        write_kept_index(folder, config)
+        write_kept_index(folder, config, len(self._training.folds))
 
     def models(self) -> Iterator[Kept]:
         """Yield the model of each fold, as it was scored."""

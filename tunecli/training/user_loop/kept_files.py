@@ -9,7 +9,7 @@ import stat
 from collections.abc import Mapping
 from pathlib import Path
 
-from tunecli.errors import UserCodeError
+from tunecli.errors import DataError, UserCodeError
 from tunecli.files.small import read_small
 from tunecli.numerics import NUMERICS
 from tunecli.study_file.settings.settings import TrialConfig
@@ -42,7 +42,7 @@ def file_hashes(folder: Path) -> dict[str, str]:
     return dict(sorted(hashes.items()))
 
 
-def write_kept_index(folder: Path, config: TrialConfig) -> None:
+def write_kept_index(folder: Path, config: TrialConfig, n_folds: int) -> None:
     """Write which files a trial's training kept, so that later changes are noticed.
 
     Nothing is written if it kept none.
@@ -60,34 +60,43 @@ def write_kept_index(folder: Path, config: TrialConfig) -> None:
             "format": FORMAT,
             "numerics": NUMERICS,
             "config": config.model_dump_json(),
-            KEPT: hashes,
+            "n_folds": n_folds,
+            "files": hashes,
         }
         content = json.dumps(index).encode()
         write_whole(folder / MODELS_INDEX, lambda file: file.write(content))
 
 
-def kept_folders(folder: Path, config: TrialConfig, n_folds: int) -> list[Path]:
+def kept_folders(folder: Path, config: TrialConfig) -> list[Path]:
     """Return the folder that the training kept for each fold, with all files as it wrote them.
 
     Args:
         folder: the folder of the trial's models.
 
     Raises:
-        ValueError: files are missing or changed, or belong to another trial or another numerics
-            version; the text is the reason.
-        FileNotFoundError: the trial kept nothing.
-        OSError: a file cannot be read.
+        DataError: the files are missing or changed, or belong to another configuration or
+            numerics version.
     """
+    try:
+        return _checked_folders(folder, config)
+    except FileNotFoundError:
+        raise DataError(f"there are no models in {folder}.") from None
+    except Exception as error:  # whatever damaged bytes can cause
+        reason = str(error).removesuffix(".")
+        raise DataError(f"the models in {folder} cannot be used: {reason}.") from None
+
+
+def _checked_folders(folder: Path, config: TrialConfig) -> list[Path]:
     index = json.loads(read_small(folder / MODELS_INDEX))
     if index["format"] != FORMAT or TrialConfig.model_validate_json(index["config"]) != config:
         raise ValueError("they belong to another trial or version of tunecli")
     if (version := index["numerics"]) != NUMERICS:  # their features differ
         wanted = f"expected version {NUMERICS}"
         raise ValueError(f"they come from version {version} of tunecli's arithmetic, {wanted}")
-    refuse_changes(folder / KEPT, index[KEPT])
-    folders = [folder / KEPT / str(number) for number in range(n_folds)]
-    if lacking := [path.name for path in folders if not any(path.rglob("*"))]:
-        raise ValueError(f"fold {lacking[0]} kept nothing")
+    refuse_changes(folder / KEPT, index["files"])
+    folders = [folder / KEPT / str(number) for number in range(index["n_folds"])]
+    if lacking := [path.name for path in folders if not path.is_dir()]:
+        raise ValueError(f"fold {lacking[0]} saved nothing in fold.keep")
     return folders
 
 

@@ -79,7 +79,7 @@ class UserNetwork(nn.Module):
 
     def _checked(self, outputs: Any, n_rows: int) -> np.ndarray[Any, np.dtype[np.float64]]:
         if isinstance(outputs, Tensor):
-            outputs = outputs.detach().cpu().numpy()
+            outputs = outputs.detach().cpu().double().numpy()
         try:
             array = np.asarray(outputs, dtype=np.float64)
         except (ValueError, TypeError):

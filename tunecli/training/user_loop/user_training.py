@@ -99,7 +99,6 @@ class UserFoldTraining:
 
     Args:
         trial: the trial, and the folders of its files.
-        is_refit: whether this is the final training on all rows of the search.
 
     Attributes:
         fold: the data, on the device.
@@ -114,8 +113,6 @@ class UserFoldTraining:
         fold: FoldData,
         device: torch.device,
         trial: UserTrial = REHEARSED,
-        *,
-        is_refit: bool = False,
     ) -> None:
         assert config.train is not None
         self.fold = fold.to(device)
@@ -124,7 +121,6 @@ class UserFoldTraining:
         self._config = config
         self._device = device
         self._trial = trial
-        self._is_refit = is_refit
         self._temporary = TemporaryDirectory() if trial.checkpoints is None else None
         root = Path(self._temporary.name) if self._temporary else trial.checkpoints
         assert root is not None
@@ -163,6 +159,16 @@ class UserFoldTraining:
         report = self._next_report()
         while report is not None and step_of(report, self._name) <= last:
             self._record(report)
+            report = self._next_report()
+
+    def train_unmeasured(self, n_evaluations: int) -> None:
+        """Train without scores: `report` returns True for the last of `n_evaluations` steps.
+
+        The training runs until it ends or reports a further step. What it reports is not used.
+        """
+        self._predictions.best = n_evaluations - 1
+        report = self._next_report()
+        while report is not None and step_of(report, self._name) < n_evaluations:
             report = self._next_report()
 
     @property
@@ -221,7 +227,7 @@ class UserFoldTraining:
             self._kept,
             self._trial.number,
             self._trial.study,
-            self._is_refit,
+            self._trial.is_refit,
         )
         if not len(fold.y_train):
             return bare

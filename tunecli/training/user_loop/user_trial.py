@@ -18,12 +18,14 @@ class UserTrial:
         number: number of the trial; `IN_CHECK` without one.
         checkpoints: folder of the trial's checkpoints; None for a temporary one.
         kept: folder of the trial's models; None to remove them with the checkpoints.
+        is_refit: whether this is the final training on all rows of the search.
     """
 
     study: str = ""
     number: int = IN_CHECK
     checkpoints: Path | None = None
     kept: Path | None = None
+    is_refit: bool = False
 
 
 REHEARSED = UserTrial()
