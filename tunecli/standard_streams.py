@@ -19,7 +19,7 @@ from typing import Any, TextIO
 from tunecli.errors import StandardOutputError
 
 _IN_ASCII = str.maketrans(
-    dict(zip("–—·×≈“”‘’▁▂▃▄▅▆▇█", "--|x~\"\"''_.,-~=*#", strict=True))
+    dict(zip("–—·│×≈“”‘’▁▂▃▄▅▆▇█", "--||x~\"\"''_.,-~=*#", strict=True))
     | {"…": "...", "±": "+-", "→": "->", "≤": "<=", "≥": ">="}
 )
 

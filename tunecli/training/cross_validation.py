@@ -202,7 +202,8 @@ class CrossValidation:
 
     def close(self) -> bool:
         """End the user's own trainings; return whether all have ended."""
-        return all([fold.close() for fold in self.user_loops])
+        ends = [fold.close() for fold in self.user_loops]  # each, whatever the others do
+        return all(ends)
 
     def archive(self, outputs_of_folds: Iterable[Predictions | None]) -> bytes | None:
         """Return validation rows and outputs of every fold as an npz archive.

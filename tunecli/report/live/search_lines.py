@@ -18,6 +18,7 @@ from tunecli.study_file.settings.units import with_unit
 from tunecli.study_file.text.counts import count
 from tunecli.training.outcome.evaluation import Baseline, Outcome
 
+LONGEST = 500  # characters of a printed line
 REASON = 60  # characters of a reason in a log line
 
 STYLES: dict[Outcome, str] = {
@@ -75,6 +76,13 @@ def baselines(scored: Sequence[Baseline]) -> list[Line]:
 def notice(text: str) -> Line:
     """Return a sentence that the user should read."""
     return Line(Text(wording.plain(text), style="yellow"))
+
+
+def printed(number: int | None, text: str) -> Line:
+    """Return a line that a trial printed; its control characters are made visible."""
+    who = "search" if number is None else f"trial {number}"
+    shown = wording.shortened(wording.plain(text.expandtabs(4)), LONGEST)
+    return Line(Text.assemble((f"{who} │ ", "dim"), shown))
 
 
 def estimate(seconds: float) -> Line:

@@ -130,6 +130,20 @@ class Notice:
 
 
 @dataclass(frozen=True)
+class Printed:
+    """User code, or a library that it calls, printed lines.
+
+    Attributes:
+        number: number of the trial; None for what is printed outside of trials.
+        log: the file that has these lines; empty if they are only shown.
+    """
+
+    number: int | None
+    lines: tuple[str, ...]
+    log: str = ""
+
+
+@dataclass(frozen=True)
 class CodeLoaded:
     """User code was imported.
 
@@ -161,5 +175,12 @@ TrialNews = TrialStarted | TrialEvaluated | TrialFinished
 """What a search tells about one trial."""
 
 SearchEvent = (
-    SearchStarted | DataDescribed | BaselinesScored | TrialNews | Notice | CodeLoaded | SearchEnded
+    SearchStarted
+    | DataDescribed
+    | BaselinesScored
+    | TrialNews
+    | Notice
+    | Printed
+    | CodeLoaded
+    | SearchEnded
 )

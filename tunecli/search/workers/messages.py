@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from tunecli.data.rows.summary import DataSummary
-from tunecli.search.events.events import CodeLoaded, Notice
+from tunecli.search.events.events import CodeLoaded, Notice, Printed
 from tunecli.study_file.settings.settings import TrialConfig
 from tunecli.study_file.study_file import StudyFile
 from tunecli.training.outcome.evaluation import Baseline, Evaluation, TrialResult
@@ -153,6 +153,7 @@ class WorkerDied:
         out_of_memory: whether the kernel killed it because memory ran out.
         seconds: how long its job had run.
         peak_memory: largest main memory in bytes that was observed during its job.
+        log: the file with what its job printed; empty for none.
     """
 
     number: int | None
@@ -162,13 +163,15 @@ class WorkerDied:
     out_of_memory: bool = False
     seconds: float = 0.0
     peak_memory: int = 0
+    log: str = ""
 
     @property
     def cause(self) -> str:
-        """The cause of its end, in words."""
+        """The cause of its end, in words, and where its last lines are."""
+        cause = self.last_words or _how_it_ended(self.exit_code)
         if self.out_of_memory:
-            return "killed by the kernel because memory ran out"
-        return self.last_words or _how_it_ended(self.exit_code)
+            cause = "killed by the kernel because memory ran out"
+        return f"{cause}; its last lines are in {self.log}" if self.log else cause
 
 
 @dataclass(frozen=True)
@@ -202,4 +205,4 @@ def _how_it_ended(exit_code: int | None) -> str:
 Ended = Finished | BaselineScored | Suspended
 """How a job ends if its worker lives on."""
 
-Event = Evaluated | Resumed | Ended | Notice | CodeLoaded | WorkerDied | DataReady
+Event = Evaluated | Resumed | Ended | Notice | Printed | CodeLoaded | WorkerDied | DataReady

@@ -22,6 +22,7 @@ from tunecli.errors import DataError, TunecliError
 from tunecli.search.events.events import CodeLoaded, Notice
 from tunecli.search.workers import messages
 from tunecli.search.workers.check_study import refuse_what_cannot_be_built
+from tunecli.search.workers.output import flush_output
 from tunecli.search.workers.summarize_data import (
     describe,
     read_data,
@@ -262,9 +263,14 @@ def worker_main(
     Raises:
         EOFError, OSError: the driver has closed the pipe or has ended.
     """
-    trainer = Trainer(worker, workspace, connection.send, partial(_hear, connection))
+
+    def say(event: messages.Event) -> None:
+        flush_output()  # what was printed before an event is in the pipe before it
+        connection.send(event)
+
+    trainer = Trainer(worker, workspace, say, partial(_hear, connection))
     if first_task is not None:
-        connection.send(trainer.describe(first_task))
+        say(trainer.describe(first_task))
     while True:
         message = connection.recv()
         # Else it may be an answer about a trial that has just ended.
