@@ -457,7 +457,7 @@ def test_a_search_that_is_killed_and_resumed_finds_the_same(
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     example = STUDIES / "own_training.py"
     slow = example.read_text().replace(
-        "        report(", "        time.sleep(0.2)\n        report("
+        "        is_best = report(", "        time.sleep(0.2)\n        is_best = report("
     )
     tables = []
     for name in ("whole", "killed"):
