@@ -110,7 +110,9 @@ SCORES = st.lists(
 def test_the_model_of_the_best_mean_is_kept(
     function: str, scores: Scores, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    trained = config(function, epochs=len(scores) if function == "forever" else None, scores=scores)
+    trained = config(
+        function, epochs=len(scores) if function == "forever" else None, scores=scores
+    )
     found = kept(trained, tmp_path_factory.mktemp("study"))
     assert found == [f"digits 7 {fold} {best_step(scores)}" for fold in range(2)]
 

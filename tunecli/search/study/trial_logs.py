@@ -78,16 +78,18 @@ class TrialLogs:
         descriptor = open_file(path, os.O_RDWR | os.O_APPEND)
         with open(descriptor, "ab") as file:
             n_bytes = os.fstat(descriptor).st_size
+            if n_bytes >= LARGEST:
+                return
             is_torn = n_bytes > 0 and os.pread(descriptor, 1, n_bytes - 1) != b"\n"
             marked = [_AGAIN] if marks and n_bytes else []
             stamp = utc_now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
             content = b"\n" if is_torn else b""
             for text in (*marked, *lines):
-                if n_bytes + len(content) >= LARGEST:
-                    content += b"" if n_bytes >= LARGEST else _line(stamp, _FULL)
-                    break
                 content += _line(stamp, text)
-            file.write(content if n_bytes < LARGEST else b"")
+                if n_bytes + len(content) >= LARGEST:
+                    content += _line(stamp, _FULL)
+                    break
+            file.write(content)
 
 
 def last_lines(path: Path, n_lines: int = 20, n_bytes: int = _TAIL_BYTES) -> list[str]:
