@@ -68,7 +68,7 @@ def seen(*, is_terminal: bool, quiet: bool = False) -> str:
 def test_lines_are_shown_with_their_trial_and_cannot_control_the_terminal() -> None:
     for is_terminal in (True, False):
         text = seen(is_terminal=is_terminal)
-        assert r"trial 3 │ [bold]\x1b[2Jhi   tab" in text
+        assert r"trial 3 │ [bold]\x1b[2Jhi    tab" in text
         assert text.count("trial 3 │ x") == MOST - 1
         assert "trial 3 │ … 21 more lines in runs/s/logs/trial-3.log" in text
         assert "search │ … 1 more line" in text
