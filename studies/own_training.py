@@ -1,24 +1,27 @@
 """Your own training loop: tunecli only requires that it calls `report`.
 
-`fold` has the training and validation tensors of one fold, its seed and device, and a folder for
-checkpoints. Report a step before you save its checkpoint: a reported step is never requested
-again, so a killed search resumes after it.
+`fold` has the training and validation tensors of one fold, its seed and device, and folders for
+checkpoints and for the model. Report a step before you save its checkpoint: a reported step is
+never requested again, so a killed search resumes after it. `report` returns True if the step is
+the best so far: then save the model in `fold.keep`, where `predict` finds it.
 """
 
 import torch
 from torch import nn
 
 
+def network(n_features, width, n_classes):
+    """Build the network that `fit` trains and `predict` loads."""
+    return nn.Sequential(
+        nn.Flatten(), nn.Linear(n_features, width), nn.ReLU(), nn.Linear(width, n_classes)
+    )
+
+
 def fit(config, fold, report):
     """Train a small network on one fold of one trial."""
     torch.manual_seed(fold.seed)
-    n_features = fold.x_train[0].numel()
-    model = nn.Sequential(
-        nn.Flatten(),
-        nn.Linear(n_features, config["width"]),
-        nn.ReLU(),
-        nn.Linear(config["width"], fold.n_classes),
-    ).to(fold.device)
+    shape = (fold.x_train[0].numel(), config["width"], fold.n_classes)
+    model = network(*shape).to(fold.device)
     optimizer = torch.optim.SGD(model.parameters(), lr=config["lr"], momentum=0.9)
     first = load(fold, model, optimizer)
     for epoch in range(first, config["epochs"]):
@@ -30,8 +33,19 @@ def fit(config, fold, report):
             optimizer.step()
         with torch.no_grad():
             hits = model(fold.x_valid).argmax(1) == fold.y_valid
-        report({"accuracy": hits.float().mean(), "train_loss": loss}, step=epoch)
+        is_best = report({"accuracy": hits.float().mean(), "train_loss": loss}, step=epoch)
+        if is_best:
+            torch.save({"shape": shape, "weights": model.state_dict()}, fold.keep / "model.pt")
         save(fold, model, optimizer, epoch)
+
+
+def predict(folder, x):
+    """Return the probabilities of the classes for preprocessed rows."""
+    saved = torch.load(folder / "model.pt", weights_only=True, map_location=x.device)
+    model = network(*saved["shape"]).to(x.device)
+    model.load_state_dict(saved["weights"])
+    with torch.no_grad():
+        return model(x).softmax(1)
 
 
 def save(fold, model, optimizer, epoch):

@@ -12,12 +12,14 @@ import errno
 import io
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from typing import Any, TextIO
 
 from tunecli.errors import StandardOutputError
 
 _IN_ASCII = str.maketrans(
-    dict(zip("–—·×≈“”‘’▁▂▃▄▅▆▇█", "--|x~\"\"''_.,-~=*#", strict=True))
+    dict(zip("–—·│×≈“”‘’▁▂▃▄▅▆▇█", "--||x~\"\"''_.,-~=*#", strict=True))
     | {"…": "...", "±": "+-", "→": "->", "≤": "<=", "≥": ">="}
 )
 
@@ -36,6 +38,23 @@ def discard_results() -> None:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, 1)
         os.close(nowhere)
+
+
+@contextmanager
+def prints_on_stderr() -> Iterator[None]:
+    """Send what user code and native libraries print on standard output to standard error.
+
+    Standard output is for results alone. Only for commands: it changes the whole process.
+    """
+    sys.stdout.flush()
+    results = os.dup(1)
+    try:
+        os.dup2(2, 1)
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        os.dup2(results, 1)
+        os.close(results)
 
 
 class _Results(io.FileIO):

@@ -89,13 +89,6 @@ def test_seeds_follow_the_study_s_and_differ() -> None:
     assert (first.predictions != second.predictions).any()
 
 
-def test_a_training_of_one_s_own_is_refused() -> None:
-    found = case("arrays")
-    own = found.trial.config.model_copy(update={"train": Component(name="mine.py:fit")})
-    with pytest.raises(RefitError, match="so tunecli cannot refit it"):
-        next(refit_seeds(RefitTrial("own", 0, own, 0), found.store))
-
-
 def test_a_training_that_diverges_is_no_model() -> None:
     found = case("arrays")
     huge = Component(name="SGD", arguments={"lr": 1e38})

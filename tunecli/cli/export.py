@@ -61,6 +61,7 @@ def export(
     allowed = AllowedCode.of(here, code or [])
     searched = Workspace(_searched_from(path, here), runs.absolute() / ".cache", allowed)
     workspace = searched if data is None else replace(searched, folder=here)
+    exporting.refuse_user_code(path, to)
     used = load_with(path, workspace, "cpu")
     target = output or _beside(path, to)
     source = data or used.facts.config.data.source

@@ -184,7 +184,8 @@ def results_lines(results: Results) -> list[str]:
         lines.append(f"compressed  {idle_in_words(costs.left_out)}")
     latency = with_unit("latency", costs.latency["1"].median)
     size = with_unit("size", costs.size)
-    return [*lines, f"costs       {size}, {costs.n_weights:,} weights, {latency} for one row"]
+    weights = f", {costs.n_weights:,} weights" if costs.n_weights else ""
+    return [*lines, f"costs       {size}{weights}, {latency} for one row"]
 
 
 def _unadjusted_line(results: Results) -> list[str]:

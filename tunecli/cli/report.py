@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from tunecli.database.records import StudyRecord
+    from tunecli.search.study.study_folder import StudyFolder
 
 _COLUMNS = 80
 
@@ -62,7 +63,8 @@ def report(
             raise BadParameter(f"{(*asked, '--trial')[0]} requires a study.")
         _list(runs, storage, _console(wide))
         return
-    records = [record_at(name, runs, storage)[1] for name in study]
+    named = [record_at(name, runs, storage) for name in study]
+    records = [record for _, record in named]
     if len(records) > 1:
         if csv or trial is not None:
             raise BadParameter(f"{'--csv' if csv else '--trial'} requires exactly one study.")
@@ -76,7 +78,7 @@ def report(
     if asked:
         _export(record, asked[0], html, everything)
     elif trial is not None:
-        _show_trial(record, trial, _console(wide))
+        _show_trial(record, trial, _printed_lines(named[0][0], trial), _console(wide))
     else:
         _show(record, top, options_again(runs, storage), everything, _console(wide))
 
@@ -110,12 +112,21 @@ def _show(record: StudyRecord, top: int, options: str, everything: bool, out: Co
         out.print(part, crop=False)
 
 
-def _show_trial(record: StudyRecord, number: int, out: Console) -> None:
+def _printed_lines(study_folder: StudyFolder, number: int) -> list[str]:
+    """Return a heading, and the last lines that a trial printed; empty for none."""
+    from tunecli.search.study.trial_logs import last_lines, trial_log
+
+    path = trial_log(study_folder.folder, number)
+    lines = last_lines(path)
+    return [f"End of {path}", *lines] if lines else []
+
+
+def _show_trial(record: StudyRecord, number: int, printed: list[str], out: Console) -> None:
     from tunecli.report.screen import trial_report
     from tunecli.report.studies import best
 
     file = best.config_yaml(record, record.trial(number))
-    out.print(trial_report.render_trial(record, number, file), crop=False)
+    out.print(trial_report.render_trial(record, number, file, printed), crop=False)
 
 
 def _export(record: StudyRecord, form: str, html: Path | None, everything: bool) -> None:

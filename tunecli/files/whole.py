@@ -112,7 +112,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     with _part_of(path, is_folder=True) as part:
         yield part
-        for written in (*part.iterdir(), part):
+        for written in (*part.rglob("*"), part):
             to_disk(written)
         _replace_folder(part, path)
 

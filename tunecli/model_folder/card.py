@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from statistics import fmean, stdev
@@ -18,6 +19,7 @@ from tunecli.report.phrases.adjustments import (
     how_points_were_measured,
     point_rows,
 )
+from tunecli.study_file.settings.code_names import CodeName
 from tunecli.study_file.settings.metric_names import metric_needs
 from tunecli.study_file.settings.units import NOT_DEFINED, with_unit
 from tunecli.study_file.text.counts import count
@@ -35,12 +37,12 @@ def card(facts: Manifest, results: Results, summary: DataSummary, n_weights: int
         n_weights: number of the model's weights.
     """
     blocks = (
-        [f"# {_plain(facts.study)}: {_plain(facts.config.model.name)}"],
+        [f"# {_plain(facts.study)}: {_plain(_name(facts))}"],
         [_what(facts, n_weights)],
         ["## Data", *_data(facts, summary)],
         ["## Scores", *_scores(results, summary)],
         [*_adjustments(facts, results)],
-        ["## Costs", _costs(results.costs)],
+        ["## Costs", _costs(results.costs, has_weights=facts.config.train is None)],
         ["## Limits", *_limits(facts, results)],
         ["## Use", *_use(facts)],
         ["## Made with", f"{', '.join(map(' '.join, facts.versions.items()))}."],
@@ -50,12 +52,19 @@ def card(facts: Manifest, results: Results, summary: DataSummary, n_weights: int
 
 def _what(facts: Manifest, n_weights: int) -> str:
     predicts = "a value" if not facts.classes else f"one of {len(facts.classes)} classes"
-    many = f", the mean of {len(facts.members)} networks," if len(facts.members) > 1 else ""
+    members = "networks" if facts.config.train is None else "models"
+    with_weights = "" if facts.config.train is not None else f" with {n_weights:,} weights"
+    many = f", the mean of {len(facts.members)} {members}," if len(facts.members) > 1 else ""
     return (
-        f"Predicts {predicts}: {_plain(facts.config.model.name)} with {n_weights:,} "
-        f"weights{many} from trial {facts.trial} of the study {_code(facts.study)}. Its complete "
-        "configuration is in `study.yaml`."
+        f"Predicts {predicts}: {_plain(_name(facts))}{with_weights}{many} from trial "
+        f"{facts.trial} of the study {_code(facts.study)}. Its complete configuration is in "
+        "`study.yaml`."
     )
+
+
+def _name(facts: Manifest) -> str:
+    """Return the name of the network, or of the user's own training."""
+    return (facts.config.train or facts.config.model).name
 
 
 def _data(facts: Manifest, summary: DataSummary) -> Iterator[str]:
@@ -179,16 +188,18 @@ def _mean_of(scores: list[float]) -> str:
     return f"{fmean(scores):.4g} ± {stdev(scores):.4g}"
 
 
-def _costs(costs: ModelCosts) -> str:
+def _costs(costs: ModelCosts, *, has_weights: bool) -> str:
     times = ", ".join(
         f"{with_unit('latency', time.median)} for {n} row{'' if n == '1' else 's'}"
         for n, time in costs.latency.items()
     )
     idle = f" Compression: {idle_in_words(costs.left_out)}." if costs.left_out else ""
+    known = (
+        f" ({costs.zeros:.0%} of the weights are zero) and {costs.macs:,} multiplications per row"
+    )
     return (
-        f"The model takes {with_unit('size', costs.size)} ({costs.zeros:.0%} of the weights are "
-        f"zero) and {costs.macs:,} multiplications per row. Latency on the machine that made it: "
-        f"{times}.{idle}"
+        f"The model takes {with_unit('size', costs.size)}{known if has_weights else ''}. Latency "
+        f"on the machine that made it: {times}.{idle}"
     )
 
 
@@ -209,10 +220,13 @@ def _limits(facts: Manifest, results: Results) -> Iterator[str]:
 
 
 def _use(facts: Manifest) -> Iterator[str]:
-    yield "```sh\ntunecli predict FOLDER new_rows\n```"
+    name = CodeName.parse(_name(facts))
+    option = f" --code {name.to_allow}" if name else ""
+    argument = f", code=[{json.dumps(name.to_allow)}]" if name else ""
+    yield f"```sh\ntunecli predict FOLDER new_rows{option}\n```"
     proba = "\nmodel.predict_proba(x)  # one column per class" if facts.classes else ""
     yield (
-        '```python\nfrom tunecli import load\n\nmodel = load("FOLDER")\n'
+        f'```python\nfrom tunecli import load\n\nmodel = load("FOLDER"{argument})\n'
         f"model.predict(x)  # a DataFrame, an array, a tensor, or a path{proba}\n```"
     )
 

@@ -40,6 +40,8 @@ def held_out_for(config: TrialConfig, stand_out: StandOut | None) -> HeldOutFor 
     """
     if config.training.early_stopping is not None:
         return "early stopping"
+    if config.train is not None:  # the user's training decides all else
+        return None
     if config.schedule is not None and config.schedule.name == "ReduceLROnPlateau":
         return "schedule"
     if stand_out is not None and stand_out.is_noise:

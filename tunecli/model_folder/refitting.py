@@ -30,6 +30,7 @@ from tunecli.model_folder.final_training import (
 )
 from tunecli.model_folder.format.manifest import Manifest, MemberManifest, ThresholdManifest
 from tunecli.model_folder.format.model import Member, Model
+from tunecli.model_folder.refit_own import meaning_of_own, own_network
 from tunecli.report.analysis.best_evaluation import StandOut
 from tunecli.study_file.catalogue.code_hashes import OF_FILES
 from tunecli.study_file.settings.code_names import CodeName
@@ -51,6 +52,9 @@ from tunecli.training.step.losses import (
 )
 from tunecli.training.step.precision import choose_device
 from tunecli.training.trial_end import packed_models
+from tunecli.training.user_loop.kept_files import kept_folders
+from tunecli.training.user_loop.user_network import UserNetwork, refuse_without_predict
+from tunecli.training.user_loop.user_trial import UserTrial
 
 
 @dataclass(frozen=True)
@@ -114,15 +118,22 @@ def refit_seeds(trial: RefitTrial, store: FoldStore, n_seeds: int = 1) -> Iterat
     """Train once per seed: with the study's seed and the ones after it.
 
     Raises:
-        RefitError: the trial was trained by user code, before any training; or it diverges.
+        UserCodeError: the trial was trained by user code without `predict`, before any training.
+        RefitError: a training diverges or fails.
         DataError: the data cannot be read.
     """
-    if trial.config.train is not None:
-        raise RefitError(
-            f"trial {trial.number} was trained by {trial.config.train.name}, so tunecli cannot "
-            "refit it. Save the model in that code."
-        )
+    refuse_unusable_code(trial.config)
     return _refits(trial, store, n_seeds)
+
+
+def refuse_unusable_code(config: TrialConfig) -> None:
+    """Refuse a configuration of user code of which no model can be made.
+
+    Raises:
+        UserCodeError: there is no `predict` next to the training.
+    """
+    if config.train is not None:
+        refuse_without_predict(config.train.name)
 
 
 def _refits(trial: RefitTrial, store: FoldStore, n_seeds: int) -> Iterator[Refitted]:
@@ -135,9 +146,20 @@ def _refits(trial: RefitTrial, store: FoldStore, n_seeds: int) -> Iterator[Refit
         trial.held_out_for is not None,
         takes_integers(config),
     )
+    refit = _refit if config.train is None else _refit_by_user
     for number in range(n_seeds):
         seeded = config.model_copy(update={"seed": config.seed + number})
-        yield _refit(trial, seeded, store, fit)
+        yield refit(trial, seeded, store, fit)
+
+
+def _refit_by_user(
+    trial: RefitTrial, config: TrialConfig, store: FoldStore, fit: FinalFit
+) -> Refitted:
+    user_trial = UserTrial(trial.study, trial.number)
+    network = own_network(config, user_trial, fit, trial.best_step + 1)
+    member = _member(config, fit.fold, fit.preprocessing, network)
+    made = _refitted(trial, config, store, [member], len(fit.fold.y_train))
+    return replace(made, validation_rows=_n_validation(fit))
 
 
 def _refit(trial: RefitTrial, config: TrialConfig, store: FoldStore, fit: FinalFit) -> Refitted:
@@ -152,10 +174,14 @@ def _refit(trial: RefitTrial, config: TrialConfig, store: FoldStore, fit: FinalF
     made = _refitted(trial, config, store, [member], len(fit.fold.y_train))
     return replace(
         made,
-        validation_rows=len(fit.fold.valid_rows) if fit.has_validation else 0,
+        validation_rows=_n_validation(fit),
         step=training.step,
         n_evaluations=training.n_evaluations,
     )
+
+
+def _n_validation(fit: FinalFit) -> int:
+    return len(fit.fold.valid_rows) if fit.has_validation else 0
 
 
 def _trained(
@@ -190,6 +216,7 @@ def as_searched(trial: RefitTrial, store: FoldStore, folder: Path) -> Refitted:
 
     Raises:
         RefitError: the search kept none of this trial, or they are damaged.
+        UserCodeError: user code made them, and it has no `predict`.
     """
     members = fold_members(trial, store, folder)
     return _refitted(trial, trial.config, store, members, len(store.split.search_rows))
@@ -217,8 +244,9 @@ def fold_members(trial: RefitTrial, store: FoldStore, folder: Path) -> list[Memb
         RefitError: the search kept none of this trial, or they are damaged.
     """
     config = trial.config
+    refuse_unusable_code(config)
     try:
-        models = read_models(folder, config)
+        models = _saved(folder, config)
     except DataError as error:
         raise RefitError(
             f"trial {trial.number} has no models to average: {error} A search keeps only the "
@@ -234,7 +262,16 @@ def fold_members(trial: RefitTrial, store: FoldStore, folder: Path) -> list[Memb
     return [_fold_member(trial, store, *pair) for pair in zip(folds, models, strict=True)]
 
 
-def _fold_member(trial: RefitTrial, store: FoldStore, fold: FoldData, model: Kept) -> Member:
+def _saved(folder: Path, config: TrialConfig) -> Sequence[Kept | Path]:
+    """Return the models of the folds: weights, or the folders that the user's code saved in."""
+    if config.train is not None:
+        return kept_folders(folder, config)
+    return read_models(folder, config)
+
+
+def _fold_member(
+    trial: RefitTrial, store: FoldStore, fold: FoldData, model: Kept | Path
+) -> Member:
     config = trial.config
     train_rows, _ = store.split.folds[fold.number]
     fitted = fit_preprocessing(
@@ -247,10 +284,17 @@ def _fold_member(trial: RefitTrial, store: FoldStore, fold: FoldData, model: Kep
         integers=takes_integers(config),
     )
     try:
-        network = load_network(model, new_model(config, fold))
+        network = _fold_network(config, fold, model)
     except DataError as error:
         raise RefitError(f"trial {trial.number}: {error}") from None
     return _member(config, fold, fitted, network, model if isinstance(model, Packed) else None)
+
+
+def _fold_network(config: TrialConfig, fold: FoldData, model: Kept | Path) -> nn.Module:
+    if isinstance(model, Path):
+        assert config.train is not None
+        return UserNetwork(config.train.name, model, fold.n_classes)
+    return load_network(model, new_model(config, fold))
 
 
 def _member(
@@ -258,12 +302,13 @@ def _member(
     fold: FoldData,
     preprocessing: Preprocessing,
     network: nn.Module,
-    packed: Packed | None,
+    packed: Packed | None = None,
 ) -> Member:
+    is_own = config.train is not None
     facts = MemberManifest(
         shape=tuple(as_features(fold.x_train).shape),
-        n_outputs=n_outputs(config.loss, fold),
-        meaning=build_loss(config.loss, fold).meaning,
+        n_outputs=max(fold.n_classes, 1) if is_own else n_outputs(config.loss, fold),
+        meaning=meaning_of_own(fold) if is_own else build_loss(config.loss, fold).meaning,
         preprocessing=preprocessing.kind,
         n_bins=bin_counts(network),
         norms=packed.norms if packed is not None else (),
@@ -328,8 +373,8 @@ def _manifest(
 
 
 def _code_hash(config: TrialConfig, store: FoldStore) -> dict[str, str]:
-    """Return the hash of the network's user code by its `--code` option; empty for packages."""
-    name = CodeName.parse(config.model.name)
+    """Return the hash of the model's user code by its `--code` option; empty for packages."""
+    name = CodeName.parse((config.train or config.model).name)
     content = (store.workspace.code.hash_of(name) if name else None) or ""
     return {name.to_allow: content} if name and content.startswith(OF_FILES) else {}
 

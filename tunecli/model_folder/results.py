@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix
+from torch import Tensor
 
 from tunecli.data.fold_store import FoldStore
 from tunecli.model_folder.final_training import WHY, HeldOutFor
 from tunecli.model_folder.format.folder import weight_files
-from tunecli.model_folder.format.model import Model
+from tunecli.model_folder.format.model import Member, Model
 from tunecli.model_folder.refitting import Refitted, RefitTrial
 from tunecli.model_folder.score_interval import Predicted, ScoreInterval, bootstrap_intervals
 from tunecli.report.analysis.best_evaluation import StandOut
@@ -29,12 +30,17 @@ from tunecli.training.step.losses import Predictions
 MANY_ROWS = 256
 """Rows of the larger batch whose latency is measured; fewer if there are fewer."""
 
+CALLS, CALLS_OF_USER_CODE = 50, 5
+"""Calls whose latency is measured; user code may load its model from the disk in each call."""
+
 QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 
 
 @dataclass(frozen=True)
 class ModelCosts:
     """The costs of all members of a model together, without preprocessing.
+
+    Of a model of user code, `n_weights`, `zeros` and `macs` are unknown, and 0.
 
     Attributes:
         size: bytes of the files with its weights.
@@ -236,8 +242,12 @@ def costs_of_model(model: Model, store: FoldStore) -> ModelCosts:
     rows = store.split.search_rows[:MANY_ROWS]
     read = next(store.dataset.blocks(rows, len(rows)))
     prepared = [member.preprocessing(read).to(model.device) for member in members]
+    is_own = bool(model.user_networks)
+    n_calls = CALLS_OF_USER_CODE if is_own else CALLS
     times = {
-        str(n): _sum([latency(m.network, p[:n]) for m, p in zip(members, prepared, strict=True)])
+        str(n): _sum(
+            [latency(m.network, p[:n], n_calls) for m, p in zip(members, prepared, strict=True)]
+        )
         for n in (1, len(rows))
     }
     packed = [member.packed for member in members if member.packed is not None]
@@ -245,10 +255,14 @@ def costs_of_model(model: Model, store: FoldStore) -> ModelCosts:
         size=sum(map(len, weight_files(model).values())),
         n_weights=model.n_weights,
         zeros=sum(share_of_zeros(member.network) for member in members) / len(members),
-        macs=sum(macs(m.network, p[:1]) for m, p in zip(members, prepared, strict=True)),
+        macs=0 if is_own else sum(map(_macs, members, prepared)),
         latency=times,
         left_out=tuple(dict.fromkeys(step for one in packed for step in one.left_out)),
     )
+
+
+def _macs(member: Member, prepared: Tensor) -> int:
+    return macs(member.network, prepared[:1])
 
 
 def _sum(times: list[Latency]) -> Latency:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Container, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 
@@ -24,6 +24,7 @@ from tunecli.search.prune.judge import Judge
 from tunecli.search.study.best_models import BestModels
 from tunecli.search.study.front import FrontTracker
 from tunecli.search.study.trial_folders import BEST, CHECKPOINTS, TrialFolders
+from tunecli.search.study.trial_logs import trial_log
 from tunecli.search.suggest.suggester import Suggester, Suggestion
 from tunecli.search.waits import Waits
 from tunecli.search.workers import messages
@@ -83,6 +84,7 @@ class Driver:
         self._judge = judge
         self._trials = history
         self._limits = limits
+        self._folder = folder
         self._checkpoints = TrialFolders(folder and folder / CHECKPOINTS, CHECKPOINT)
         self._models = BestModels(
             folder and folder / BEST,
@@ -198,6 +200,7 @@ class Driver:
                 checkpoint=self._checkpoints.of(trial.number),
                 models=self._models.of(trial.number),
                 to_beat=self._models.to_beat,
+                study=self._study.name,
             )
         )
         yield events.TrialStarted(trial.number, trial.params, n_evaluations(trial.config))
@@ -256,7 +259,7 @@ class Driver:
                 yield from self._baselines.take_death(event)
             case messages.WorkerDied():
                 yield from self._take_death(event)
-            case events.CodeLoaded() | events.Notice():
+            case events.CodeLoaded() | events.Notice() | events.Printed():
                 yield event
 
     def _take_evaluation(self, event: messages.Evaluated) -> Iterator[events.SearchEvent]:
@@ -273,13 +276,13 @@ class Driver:
         yield events.TrialEvaluated(trial.number, step, mean, best, event.evaluations)
 
     def _take_death(self, event: messages.WorkerDied) -> Iterator[events.SearchEvent]:
-        reason = f"{WORKER_DIED}: {event.cause}"
         if event.number is None or event.number not in self._running:
             yield events.Notice(f"An idle worker died ({event.cause}); a new one was started.")
             return
         trial = self._running.pop(event.number)
         got_further = len(trial.curve) > self._furthest.get(trial.number, 0)
         self._furthest[trial.number] = max(len(trial.curve), self._furthest.get(trial.number, 0))
+        event = self._with_log(event)
         is_last = trial.attempt >= self._study.search.attempts and not got_further
         if is_last or event.out_of_memory:  # another attempt would run out of memory, too
             self._running[trial.number] = trial
@@ -287,8 +290,14 @@ class Driver:
             return
         trial.attempt += 0 if got_further else 1
         self._begin_again(trial)
+        reason = f"{WORKER_DIED}: {event.cause}"
         yield events.Notice(f"Trial {trial.number}: {reason}. Retrying.")
         yield from self._submit(trial)
+
+    def _with_log(self, event: messages.WorkerDied) -> messages.WorkerDied:
+        """Return the event with the log of what the trial printed, if it printed something."""
+        log = self._folder and trial_log(self._folder, event.number)
+        return replace(event, log=str(log)) if log and log.is_file() else event
 
     def _finish(
         self, number: int, worker: int, result: TrialResult

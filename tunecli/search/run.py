@@ -26,6 +26,7 @@ from tunecli.search.events.events import (
     CodeLoaded,
     DataDescribed,
     Notice,
+    Printed,
     SearchEnded,
     SearchEvent,
     SearchStarted,
@@ -33,6 +34,7 @@ from tunecli.search.events.events import (
 )
 from tunecli.search.events.trackers.mirror import Mirrors
 from tunecli.search.events.trackers.tracker import Destination
+from tunecli.search.printed_lines import logged
 from tunecli.search.prune.judge import Judge
 from tunecli.search.resume import Edits, StoredStudy, create_study, keep_loaded_code
 from tunecli.search.study.study_folder import StudyFolder
@@ -105,7 +107,7 @@ class Search:
         """Search in a folder that is held, and yield events; also write them to `events.jsonl`."""
         log = EventLog(self._study_folder.events)
         with closing(Mirrors(self._log, self._study_folder.folder)) as mirrors:
-            for event in self._search():
+            for event in logged(self._search(), self._study_folder.folder):
                 mirrors.tell(event)
                 for each in (*mirrors.news(), event):
                     notice = log.add(each)
@@ -138,7 +140,12 @@ class Search:
             self._executor = opened.enter_context(
                 closing(EXECUTORS["local"](first_task, n_workers, self._workspace))
             )
-            described = yield from self._wait_for_data(self._executor)
+            printed: list[SearchEvent] = []
+            try:
+                described = yield from self._wait_for_data(self._executor, printed)
+            except TunecliError:
+                yield from printed
+                raise
             if described is None:
                 n_done = len(stored.trials) if stored else 0
                 yield SearchEnded("interrupted", n_done, self._limits.n_total)
@@ -152,7 +159,7 @@ class Search:
                     yield from map(Notice, put_away(self._study_folder))
                 database = create_study(self._study_folder, study, described, points, learned)
                 opened.callback(database.close)
-            yield from self._drive(study, database, described, stored)
+            yield from self._drive(study, database, described, stored, printed)
 
     def _before(self, opened: ExitStack) -> tuple[StudyDatabase | None, StoredStudy | None]:
         """Return the study of earlier calls that this call resumes, if there is one."""
@@ -191,6 +198,7 @@ class Search:
         database: StudyDatabase,
         described: DataReady,
         stored: StoredStudy | None,
+        printed: Sequence[SearchEvent],
     ) -> Iterator[SearchEvent]:
         assert self._executor is not None
         assert described.summary is not None
@@ -198,6 +206,7 @@ class Search:
         history = stored.trials if stored else []
         learned = tuple(map(str, database.attributes().learned))
         yield self._started(study, self._executor.n_workers, history, edits.news, learned)
+        yield from printed
         yield DataDescribed(stored.as_scored(described.summary) if stored else described.summary)
         if stored is not None:
             yield from _not_comparable(stored, described)
@@ -212,8 +221,13 @@ class Search:
                 keep_loaded_code(study, database, event.files)
             yield event
 
-    def _wait_for_data(self, executor: Executor) -> Generator[Waiting, None, DataReady | None]:
+    def _wait_for_data(
+        self, executor: Executor, printed: list[SearchEvent]
+    ) -> Generator[Waiting, None, DataReady | None]:
         """Return the first worker's description of the data; None if interrupted before.
+
+        Args:
+            printed: gets what the workers print meanwhile.
 
         Yields:
             what the search waits for, at once and again after `LONG_WAIT`.
@@ -225,6 +239,8 @@ class Search:
         while not self._interrupted:
             yield from waits.on("reading the data" if executor.is_up else "starting the workers")
             for event in executor.events(timeout=0.25):
+                if isinstance(event, Printed):
+                    printed.append(event)
                 if isinstance(event, DataReady):
                     if event.error is not None:
                         raise event.error

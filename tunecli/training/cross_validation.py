@@ -11,7 +11,6 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
 from itertools import repeat
-from pathlib import Path
 from statistics import fmean
 from typing import Any, Literal
 
@@ -20,7 +19,6 @@ import torch
 from torch import nn
 
 from tunecli.data.rows.dataset import FoldData
-from tunecli.files.own import make_folder
 from tunecli.study_file.settings.settings import Direction, TrialConfig
 from tunecli.training.early_stopping import no_longer_improves
 from tunecli.training.fold import FoldTraining
@@ -28,10 +26,10 @@ from tunecli.training.outcome.evaluation import Evaluation, Outcome, TrialResult
 from tunecli.training.outcome.failure_reasons import ERROR
 from tunecli.training.outcome.score_guard import NoScoreError, finite_evaluation, mean
 from tunecli.training.state.memory import PeakMemory, device_memory, must_wait_elsewhere
-from tunecli.training.state.trial_files import OWN_TRAINING
 from tunecli.training.step.batches import batch_sizes
 from tunecli.training.step.losses import Predictions
 from tunecli.training.user_loop.user_training import UserFoldTraining
+from tunecli.training.user_loop.user_trial import REHEARSED, UserTrial
 
 Round = tuple[Evaluation, ...]
 """One evaluation of every fold, all with the same step."""
@@ -59,13 +57,13 @@ class CrossValidation:
         config: TrialConfig,
         folds: Sequence[FoldData],
         device: torch.device,
-        folder: Path | None = None,
+        trial: UserTrial = REHEARSED,
         models: Sequence[nn.Module] | None = None,
     ) -> None:
         """Prepare all folds.
 
         Args:
-            folder: folder for the checkpoints of the user's own training.
+            trial: what the user's own training learns of its trial.
             models: models to train further, in place, one per fold; None for new ones.
         """
         self._peak = PeakMemory(device)
@@ -81,11 +79,7 @@ class CrossValidation:
             ]
             self.folds, self.n_evaluations = loops, len(loops[0].timetable.evaluations)
         else:
-            own = folder and make_folder(folder, OWN_TRAINING)
-            self.folds = [
-                UserFoldTraining(config, fold, device, own and make_folder(own, str(fold.number)))
-                for fold in folds
-            ]
+            self.folds = [UserFoldTraining(config, fold, device, trial) for fold in folds]
             self.n_evaluations = config.training.epochs
         self.curve: list[Round] = []
         self.outcome: Outcome | None = None
@@ -201,9 +195,14 @@ class CrossValidation:
         """The folds; none if the user's own training trains them."""
         return [fold for fold in self.folds if isinstance(fold, FoldTraining)]
 
+    @property
+    def user_loops(self) -> list[UserFoldTraining]:
+        """The folds that the user's own training trains; none or all."""
+        return [fold for fold in self.folds if isinstance(fold, UserFoldTraining)]
+
     def close(self) -> bool:
         """End the user's own trainings; return whether all have ended."""
-        ends = [fold.close() for fold in self.folds if isinstance(fold, UserFoldTraining)]
+        ends = [fold.close() for fold in self.user_loops]  # each, whatever the others do
         return all(ends)
 
     def archive(self, outputs_of_folds: Iterable[Predictions | None]) -> bytes | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from statistics import fmean
 
 import torch
@@ -38,9 +39,10 @@ from tunecli.training.fold import FoldTraining, new_model
 from tunecli.training.outcome.evaluation import Evaluation, TrialResult
 from tunecli.training.outcome.objectives import broken_limits
 from tunecli.training.outcome.score_guard import NoScoreError, finite_evaluation, mean
-from tunecli.training.saved_models import Kept
+from tunecli.training.saved_models import Kept, keep_models
 from tunecli.training.step.latency_lock import NOBODY_MEASURES, LatencyLock
 from tunecli.training.step.losses import Predictions
+from tunecli.training.user_loop.kept_files import write_kept_index
 
 _EXAMPLE_ROWS = 2  # batch norms in training need more than one
 
@@ -151,6 +153,23 @@ class ConcludedTrial:
     result: TrialResult
     _training: CrossValidation = field(repr=False)
     _compressed: Sequence[CompressedFold] = field(default=(), repr=False)
+
+    def keep(self, folder: Path) -> None:
+        """Write the models of the folds, so that they need not be trained again.
+
+        The user's own training writes its models itself.
+
+        Raises:
+            UserCodeError: the user's own training fails, or keeps a link.
+            OSError: the disk is full, or writing is not permitted.
+        """
+        config = self._training.config
+        if config.train is None:
+            keep_models(folder, config, self.models())
+            return
+        for fold in self._training.user_loops:
+            fold.save_best()
+        write_kept_index(folder, config, len(self._training.folds))
 
     def models(self) -> Iterator[Kept]:
         """Yield the model of each fold, as it was scored."""

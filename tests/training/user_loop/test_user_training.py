@@ -34,6 +34,7 @@ from tunecli.study_file.study_file import StudyFile
 from tunecli.training.cross_validation import CrossValidation
 from tunecli.training.rehearsal import own_build_error, rehearse_own
 from tunecli.training.user_loop.user_training import UserFoldTraining
+from tunecli.training.user_loop.user_trial import UserTrial
 
 CODE = '''
 import random
@@ -137,7 +138,8 @@ def config(function: str, **arguments: object) -> TrialConfig:
 
 
 def cross_validation(trained: TrialConfig, folder: Path | None = None) -> CrossValidation:
-    return CrossValidation(trained, [classification(0), classification(1)], CPU, folder)
+    trial = UserTrial(checkpoints=folder, kept=folder and folder / "best")
+    return CrossValidation(trained, [classification(0), classification(1)], CPU, trial)
 
 
 def all_scores(trained: TrialConfig, folder: Path | None = None) -> list[list[float]]:
@@ -455,7 +457,7 @@ def test_a_search_that_is_killed_and_resumed_finds_the_same(
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     example = STUDIES / "own_training.py"
     slow = example.read_text().replace(
-        "        report(", "        time.sleep(0.2)\n        report("
+        "        is_best = report(", "        time.sleep(0.2)\n        is_best = report("
     )
     tables = []
     for name in ("whole", "killed"):

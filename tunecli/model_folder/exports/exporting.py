@@ -19,7 +19,7 @@ from tunecli.errors import DataError, ExportError, MissingPackageError
 from tunecli.files.whole import output
 from tunecli.model_folder.exports.graph import Graph, given_to_graph, why_not_whole
 from tunecli.model_folder.exports.metadata import decision_metadata
-from tunecli.model_folder.format.folder import nested
+from tunecli.model_folder.format.folder import nested, read_folder, user_folder
 from tunecli.model_folder.format.model import Model
 from tunecli.training.compression.packing import plain_file
 from tunecli.training.step.losses import Predictions
@@ -55,6 +55,22 @@ class Exported:
     n_rows: int
     difference: float
     n_networks: int = 1
+
+
+def refuse_user_code(folder: Path, to: Format) -> None:
+    """Refuse a model that user code trained: it has no network that torch could export.
+
+    Raises:
+        ExportError: the model is one.
+        ModelFolderError: the folder is damaged or not from tunecli.
+    """
+    facts, _, _ = read_folder(folder)
+    if facts.config.train is not None:
+        raise ExportError(
+            f"the model of {folder} was trained by {facts.config.train.name}, your own code, so "
+            f"no {to} file can be made of it. Use `tunecli predict`, or the files that your code "
+            f"saved in {folder / user_folder(0)}."
+        )
 
 
 def export_model(model: Model, to: Format, path: Path, source: str) -> Exported:

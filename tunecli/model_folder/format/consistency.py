@@ -63,7 +63,7 @@ def _check_decision(decision: ThresholdManifest, classes: Sequence[str]) -> None
 
 def _check_outputs(member: MemberManifest, n_classes: int) -> None:
     meaning = member.meaning
-    if (meaning.kind in ("softmax", "sigmoid")) != (n_classes > 0):
+    if meaning.is_of_classes != (n_classes > 0):
         raise ValueError(f"{meaning.kind} outputs for {n_classes} classes")
     is_one_for_two = meaning.kind == "sigmoid" and (member.n_outputs, n_classes) == (1, 2)
     if n_classes and member.n_outputs != n_classes and not is_one_for_two:

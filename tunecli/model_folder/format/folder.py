@@ -20,13 +20,14 @@ from torch import Tensor
 
 from tunecli.data.cache.entries import content_sha256
 from tunecli.data.rows.hardware import main_memory
-from tunecli.errors import ModelFolderError
+from tunecli.errors import ModelFolderError, UserCodeError
 from tunecli.files.own import NotOwnError, is_folder, refuse_foreign
 from tunecli.files.small import read_small
 from tunecli.files.whole import set_aside, whole_folder
 from tunecli.model_folder.format.manifest import FORMAT, Manifest
 from tunecli.model_folder.format.model import Model
 from tunecli.training.compression.packing import Packed, plain_file
+from tunecli.training.user_loop.kept_files import file_hashes, refuse_changes
 
 FACTS = "model.json"
 WEIGHTS = "weights.safetensors"
@@ -34,6 +35,8 @@ PREPROCESSING = "preprocessing.safetensors"
 TEXTS = ("study.yaml", "metrics.json", "README.md")
 """Files for people and programs, in addition to the model itself."""
 _OURS = re.compile(r"model\.json|(weights|preprocessing)\.safetensors|weights-\d+\.packed")
+_OF_USER = re.compile(r"own-\d+")
+"""Folders with the files that the user's own training saved, one per member."""
 LARGEST_FACTS = 64 * 2**20
 """Largest size of `model.json` in bytes, enough for columns with a hundred thousand categories."""
 
@@ -55,6 +58,7 @@ def write_model(folder: Path, model: Model, texts: Mapping[str, str]) -> None:
     try:
         with whole_folder(folder) as part:
             for name, content in arrays.items():
+                (part / name).parent.mkdir(parents=True, exist_ok=True)
                 (part / name).write_bytes(content)
             hashes = {name: content_sha256(part / name) for name in arrays}
             for name, text in texts.items():
@@ -66,7 +70,16 @@ def write_model(folder: Path, model: Model, texts: Mapping[str, str]) -> None:
 
 
 def weight_files(model: Model) -> dict[str, bytes]:
-    """Return the files with a model's weights, by name; packed ones only if they are smaller."""
+    """Return the files with a model's weights, by name; packed ones only if they are smaller.
+
+    Those of user code are what its training saved.
+    """
+    if model.facts.config.train is not None:
+        return {
+            f"{user_folder(number)}/{name}": (network.folder / name).read_bytes()
+            for number, network in enumerate(model.user_networks)
+            for name in file_hashes(network.folder)
+        }
     weights = nested({i: m.network.state_dict() for i, m in enumerate(model.members)})
     plain = {WEIGHTS: plain_file(weights)}
     packed = {
@@ -93,7 +106,9 @@ def read_folder(folder: Path) -> tuple[Manifest, dict[str, Tensor], dict[str, Te
         )
     try:
         facts = _facts(path)
-        return facts, _weights(folder, facts), _arrays(folder, PREPROCESSING, facts)
+        weights = {} if facts.config.train is not None else _weights(folder, facts)
+        _refuse_other_user_files(folder, facts)
+        return facts, weights, _arrays(folder, PREPROCESSING, facts)
     except OSError as error:
         raise ModelFolderError(f"{folder} cannot be read ({error.strerror}).") from None
     except _DamagedError as error:
@@ -129,12 +144,23 @@ def refuse_foreign_model(folder: Path, texts: Collection[str] = ()) -> None:
     except OSError as error:
         raise _unwritable(folder, error) from None
     known = {*TEXTS, *texts}
-    foreign = [name for name in names if name not in known and not _OURS.fullmatch(name)]
+    ours = {*known, *_user_folders_of(folder)}
+    foreign = [name for name in names if name not in ours and not _OURS.fullmatch(name)]
     if foreign:
         raise ModelFolderError(
             f"{folder} cannot be replaced: it contains {foreign[0]!r}, which tunecli did not "
             "write. Move that file elsewhere."
         )
+
+
+def _user_folders_of(folder: Path) -> set[str]:
+    """Return the folders of user code in a model folder that contain only what was written."""
+    try:
+        facts = _facts(folder / FACTS)
+        _refuse_other_user_files(folder, facts)
+    except (OSError, _DamagedError):
+        return set()
+    return {name.partition("/")[0] for name in facts.files if "/" in name}
 
 
 def _unwritable(folder: Path, error: Exception) -> ModelFolderError:
@@ -165,6 +191,32 @@ def _facts(path: Path) -> Manifest:
 def packed_name(number: int) -> str:
     """Return the file name of one compressed member."""
     return f"weights-{number}.packed"
+
+
+def user_folder(number: int) -> str:
+    """Return the name of the folder of what user code saved for one member."""
+    return f"own-{number}"
+
+
+def _refuse_other_user_files(folder: Path, facts: Manifest) -> None:
+    """Refuse folders of user code whose files are not exactly those that were written.
+
+    Raises:
+        _DamagedError: one is.
+        OSError: one cannot be read.
+    """
+    present = {path.name for path in folder.iterdir() if _OF_USER.fullmatch(path.name)}
+    written = {name.partition("/")[0] for name in facts.files if "/" in name}
+    for one in sorted(present | written):
+        if not _OF_USER.fullmatch(one):
+            raise _DamagedError(f"{FACTS}: it names files in {one[:50]!r}")
+        start = f"{one}/"
+        hashes = {n.removeprefix(start): h for n, h in facts.files.items() if n.startswith(start)}
+        try:
+            refuse_foreign(folder / one, "folder")
+            refuse_changes(folder / one, hashes)
+        except (ValueError, UserCodeError, NotOwnError) as error:
+            raise _DamagedError(f"{one}: {str(error).removesuffix('.')}") from None
 
 
 def _weights(folder: Path, facts: Manifest) -> dict[str, Tensor]:

@@ -20,7 +20,7 @@ from tunecli.model_folder.format.consistency import (
     check_shapes,
     no_larger_than,
 )
-from tunecli.model_folder.format.folder import of_member, read_folder
+from tunecli.model_folder.format.folder import of_member, read_folder, user_folder
 from tunecli.model_folder.format.manifest import Manifest, MemberManifest
 from tunecli.model_folder.format.model import Member, Model
 from tunecli.study_file.catalogue import component_arguments, names
@@ -33,6 +33,7 @@ from tunecli.training.compression.packing import take_shapes
 from tunecli.training.models.building import build_model
 from tunecli.training.models.embeddings import Columns
 from tunecli.training.step.precision import choose_device
+from tunecli.training.user_loop.user_network import UserNetwork
 
 _MOST_GROWTH = 400.0
 """Largest factor by which removing channels may have reduced a network's weights: 95 % of each
@@ -61,7 +62,7 @@ def load(
 def load_with(path: Path, workspace: Workspace, device: str = "auto") -> Model:
     """Load a model folder with the code that a workspace allows; see `load`."""
     facts, weights, arrays = read_folder(path)
-    model = facts.config.model
+    model = facts.config.train or facts.config.model
     if is_code(model.name):
         _refuse_other_code(path, facts, workspace.code)
         permit(workspace.code)
@@ -71,7 +72,7 @@ def load_with(path: Path, workspace: Workspace, device: str = "auto") -> Model:
         check_facts(facts)
         check_arrays(weights | arrays)
         members = [
-            _member(facts, number, of_member(weights, number), of_member(arrays, number))
+            _member(path, facts, number, of_member(weights, number), of_member(arrays, number))
             for number in range(len(facts.members))
         ]
     except TunecliError:
@@ -90,7 +91,7 @@ def _refuse_other_code(path: Path, facts: Manifest, code: AllowedCode) -> None:
     Raises:
         UserCodeError: it is such code.
     """
-    name = CodeName.parse(facts.config.model.name)
+    name = CodeName.parse((facts.config.train or facts.config.model).name)
     assert name is not None
     option = name.to_allow
     if code.hash_of(name) is None:
@@ -117,11 +118,18 @@ def _refuse_unknown(path: Path, model: Component) -> None:
 
 
 def _member(
-    facts: Manifest, number: int, weights: dict[str, Tensor], tensors: dict[str, Tensor]
+    path: Path,
+    facts: Manifest,
+    number: int,
+    weights: dict[str, Tensor],
+    tensors: dict[str, Tensor],
 ) -> Member:
     member = facts.members[number]
     fitted = restored_preprocessing(member.preprocessing, tensors)
     check_preprocessing(fitted, member, facts)
+    if facts.config.train is not None:
+        own = UserNetwork(facts.config.train.name, path / user_folder(number), len(facts.classes))
+        return Member(member, fitted, own)
     return Member(member, fitted, _network(facts.config, member, fitted, weights))
 
 

@@ -23,6 +23,7 @@ from tunecli.training.outcome.decision import Decision, predicted_classes
 from tunecli.training.outcome.temperature import calibrated
 from tunecli.training.step.losses import Predictions, decode_outputs
 from tunecli.training.step.precision import Precision
+from tunecli.training.user_loop.user_network import UserNetwork
 
 BATCH_BYTES = 8 * 2**20
 MOST_ROWS = 1024
@@ -86,6 +87,12 @@ class Model:
     def n_weights(self) -> int:
         """Number of parameters of all networks."""
         return sum(p.numel() for m in self.members for p in m.network.parameters())
+
+    @property
+    def user_networks(self) -> list[UserNetwork]:
+        """The networks that user code computes; none or all."""
+        networks = [member.network for member in self.members]
+        return [network for network in networks if isinstance(network, UserNetwork)]
 
     @cached_property
     def row_kind(self) -> RowKind:

@@ -19,6 +19,7 @@ from rich.live import Live
 
 from tunecli.data.rows.hardware import n_cores as usable_cores
 from tunecli.report.live import cost_tips, search_lines
+from tunecli.report.live.printed_limit import PrintedLimit, Shown
 from tunecli.report.live.search_panel import live_panel
 from tunecli.report.live.search_state import SearchState
 from tunecli.report.live.time_left import ENOUGH_TRIALS
@@ -27,6 +28,7 @@ from tunecli.search.events.events import (
     BaselinesScored,
     DataDescribed,
     Notice,
+    Printed,
     SearchEnded,
     SearchEvent,
     SearchStarted,
@@ -65,6 +67,7 @@ class LiveView:
         self._is_first_trial_shown = False
         self._is_advised = False
         self._estimates_at = 1  # ended trials of this call at which a log gets an estimate
+        self._limit = PrintedLimit()
         self._live: Live | None = None
         if self.console.is_terminal and not self.console.is_dumb_terminal and not self.quiet:
             self._live = Live(
@@ -96,6 +99,7 @@ class LiveView:
             self._state.update(event, self.clock())
         if isinstance(event, SearchEnded):
             self._stop()
+            self._print_lines(self._limit.rest())
             self._print(search_lines.ending(self._state, self.clock(), self.options))
         elif not self.quiet:
             self._print_event(event)
@@ -103,6 +107,7 @@ class LiveView:
 
     def _print_event(self, event: SearchEvent) -> None:
         """Print what stays on the screen. Not under the lock: printing redraws the panel."""
+        self._print_lines(self._limit.overdue(self.clock()))
         match event:
             case SearchStarted():
                 self._print(search_lines.beginning(event))
@@ -110,12 +115,18 @@ class LiveView:
                 self._print(search_lines.summary_lines(summary, self._state.started))
             case BaselinesScored(baselines):
                 self._print(search_lines.baselines(baselines))
+            case Printed():
+                self._print_lines(self._limit.take(event, self.clock()))
             case Notice(text):
                 self._print([search_lines.notice(text)])
             case Waiting(what, seconds) if self._live is None and seconds >= _LONG_WAIT:
                 self._print([search_lines.waiting(what)])
             case TrialFinished() if self._live is None:
                 self._print([search_lines.finished(event, self._state)])
+
+    def _print_lines(self, lines: Iterable[Shown]) -> None:
+        """Print lines of trials."""
+        self._print(search_lines.printed(number, text) for number, text in lines)
 
     def _estimate(self, event: SearchEvent) -> None:
         """Print the expected time whenever more is known, and how to make a long search faster."""

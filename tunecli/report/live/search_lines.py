@@ -20,6 +20,7 @@ from tunecli.study_file.settings.units import with_unit
 from tunecli.study_file.text.counts import count
 from tunecli.training.outcome.evaluation import Baseline, Outcome
 
+LONGEST = 500  # characters of a printed line
 REASON = 60  # characters of a reason in a log line
 
 STYLES: dict[Outcome, str] = {
@@ -95,6 +96,13 @@ def first_trial(number: int, at_most: float) -> Line:
 def waiting(what: str) -> Line:
     """Return what a search waits for."""
     return Line(Text(f"{what} …", style="dim"))
+
+
+def printed(number: int | None, text: str) -> Line:
+    """Return a line that a trial printed; its control characters are made visible."""
+    who = "search" if number is None else f"trial {number}"
+    shown = wording.shortened(wording.plain(text.expandtabs(4)), LONGEST)
+    return Line(Text.assemble((f"{who} │ ", "dim"), shown))
 
 
 def finished(trial: TrialFinished, state: SearchState) -> Line:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import starmap
 
 from rich.console import Group, RenderableType
@@ -20,11 +20,14 @@ from tunecli.report.screen.adjustment_lines import model_parts
 from tunecli.study_file.text.counts import count
 
 
-def render_trial(study: StudyRecord, number: int, study_file: str = "") -> RenderableType:
+def render_trial(
+    study: StudyRecord, number: int, study_file: str = "", printed: Sequence[str] = ()
+) -> RenderableType:
     """Return everything about one trial; print it with `crop=False`.
 
     Args:
         study_file: YAML of the trial, see `best.config_yaml`; empty leaves it out.
+        printed: a heading, and the last lines that the trial printed; empty for none.
 
     Raises:
         StudyNotFoundError: the study has no such trial.
@@ -48,6 +51,10 @@ def render_trial(study: StudyRecord, number: int, study_file: str = "") -> Rende
     if trial.traceback:
         parts += heading("Traceback")
         parts.append(Text(wording.plain_lines(trial.traceback.rstrip())))
+    if printed:
+        title, *lines = printed
+        parts += heading(wording.plain(title))
+        parts.append(Text(wording.plain_lines("\n".join(lines))))
     if study_file:
         parts += heading("Study file that repeats this trial")
         parts.append(yaml_lines(study_file))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tunecli.database.clock import utc_now
 from tunecli.files.own import open_file
-from tunecli.search.events.events import Notice, SearchEvent
+from tunecli.search.events.events import Notice, Printed, SearchEvent
 
 
 class EventLog:
@@ -21,7 +21,7 @@ class EventLog:
 
     def add(self, event: SearchEvent) -> Notice | None:
         """Write one event, and return a notice the first time that this fails."""
-        if not self._works:
+        if not self._works or isinstance(event, Printed):  # those have logs of their own
             return None
         try:
             descriptor = open_file(self._path, os.O_WRONLY | os.O_APPEND)

@@ -166,6 +166,20 @@ class Notice:
 
 
 @dataclass(frozen=True)
+class Printed:
+    """User code, or a library that it calls, printed lines.
+
+    Attributes:
+        number: number of the trial; None for what is printed outside of trials.
+        log: the file that has these lines; empty if they are only shown.
+    """
+
+    number: int | None
+    lines: tuple[str, ...]
+    log: str = ""
+
+
+@dataclass(frozen=True)
 class CodeLoaded:
     """User code was imported.
 
@@ -204,6 +218,7 @@ SearchEvent = (
     | BaselinesScored
     | TrialNews
     | Notice
+    | Printed
     | CodeLoaded
     | SearchEnded
 )

@@ -20,6 +20,7 @@ from tunecli.errors import (
 from tunecli.files.own import NotOwnError, make_folder, opened_folder, refuse_foreign
 from tunecli.search.study.locks import TakenError, hold, soft
 from tunecli.search.study.trial_folders import BEST, CHECKPOINTS
+from tunecli.search.study.trial_logs import LOGS
 from tunecli.study_file.read.study_name import TRASH
 
 DATABASE = "study.db"
@@ -156,7 +157,7 @@ class StudyFolder:
             PlaceError: one is a link, of another kind, or has more than one name.
         """
         folders = [self.runs / ".cache", self.runs / TRASH, self.folder]
-        folders += [self.folder / name for name in (CHECKPOINTS, BEST, "model")]
+        folders += [self.folder / name for name in (CHECKPOINTS, BEST, LOGS, "model")]
         files = [self.folder / "trackers.json", self.events]
         if self.storage is None:
             files.append(self.folder / DATABASE)

@@ -24,6 +24,7 @@ from tunecli.search.workers import messages, resource_tracking
 from tunecli.search.workers.fork_server import DRIVER
 from tunecli.search.workers.machine import gpu_of, gpus
 from tunecli.search.workers.main_module import hidden_main_module
+from tunecli.search.workers.output import OutputLines, print_into
 from tunecli.search.workers.watching import KernelKills, Watch, own_counters
 from tunecli.temporary_folder import claim
 
@@ -42,6 +43,7 @@ class _Worker:
     Attributes:
         job: its current job; None between jobs.
         deadline: when a job that is to stop is killed, by the monotonic clock.
+        output: what it prints.
         watch: the watch of its current or last job.
         last_words: the reason for its end.
     """
@@ -49,6 +51,7 @@ class _Worker:
     number: int
     process: BaseProcess
     connection: Connection
+    output: OutputLines
     watch: Watch
     job: messages.Job | None = None
     deadline: float = math.inf
@@ -119,10 +122,13 @@ class LocalExecutor:
             return []
         workers = list(self._workers.values())
         sources: list[Any] = [worker.connection for worker in workers]
+        sources += [worker.output.reader for worker in workers if worker.output.is_open]
         sources += [worker.process.sentinel for worker in workers]
         ready = set(wait(sources, 0 if self._unsaid else timeout))
         events, self._unsaid = self._unsaid, []
         for worker in workers:
+            if worker.output.reader in ready:
+                events += _printed(worker)
             if ready & {worker.connection, worker.process.sentinel}:
                 events += self._receive(worker, is_dead=worker.process.sentinel in ready)
         events += self._end_overdue()
@@ -147,11 +153,13 @@ class LocalExecutor:
                 continue
             worker.watch.look(now)
             if now >= worker.deadline:
+                events += _printed(worker, is_last=True)
                 self._end(worker)
                 events.append(messages.Suspended(worker.job.number, saved=False))
             elif worker.watch.is_over:
                 worker.process.terminate()  # user code may handle it and clean up
                 worker.process.join(PATIENCE)
+                events += _printed(worker, is_last=True)
                 self._end(worker)
                 events.append(worker.watch.out_of_time(worker.job, worker.number))
         return events
@@ -187,6 +195,8 @@ class LocalExecutor:
                     continue
                 if isinstance(event, messages.Resumed):
                     worker.watch.seconds += event.seconds
+                if isinstance(event, messages.Ended | messages.DataReady):
+                    events += _printed(worker, is_last=True)  # it was printed before this was sent
                 if isinstance(event, messages.Ended):
                     worker.job, worker.deadline = None, math.inf
                 if isinstance(event, messages.Finished) and event.is_last:
@@ -202,9 +212,11 @@ class LocalExecutor:
     def _bury(self, worker: _Worker) -> list[messages.Event]:
         """Remove a worker that has died, and return the event for it."""
         worker.process.join(PATIENCE)  # its pipe may close before its end is known
+        printed = _printed(worker, is_last=True)
         self._end(worker)
         code = worker.process.exitcode
         return [
+            *printed,
             messages.WorkerDied(
                 worker.job.number if worker.job else None,
                 worker.number,
@@ -213,7 +225,7 @@ class LocalExecutor:
                 out_of_memory=code == -signal.SIGKILL and self._kernel_kills.explain_one(),
                 seconds=worker.watch.seconds,
                 peak_memory=worker.watch.peak_memory,
-            )
+            ),
         ]
 
     def _hand_out(self) -> None:
@@ -250,25 +262,42 @@ class LocalExecutor:
         """Start a worker, if the fork server can."""
         self._in_vain[number] += 1
         ours, theirs = self._context.Pipe()
+        reader, writer = self._context.Pipe(duplex=False)
         process = self._context.Process(  # type: ignore[attr-defined]
             target=_run,
-            args=(theirs, number, self._workspace, first_task, gpu_of(number, gpus())),
+            args=(theirs, writer, number, self._workspace, first_task, gpu_of(number, gpus())),
             name=f"worker {number}",
         )
         try:
             with unheard(), hidden_main_module():
                 process.start()
-            self._workers[number] = _Worker(number, process, ours, _watch(process))
+            self._workers[number] = _Worker(
+                number, process, ours, OutputLines(reader), _watch(process)
+            )
         except (EOFError, OSError):
             ours.close()
+            reader.close()
         finally:
-            theirs.close()  # so that the pipe ends when the worker does
+            theirs.close()  # so that the pipes end when the worker does
+            writer.close()
 
     def _end(self, worker: _Worker) -> None:
         self._workers.pop(worker.number, None)
         worker.process.kill()
         worker.process.join()
         worker.connection.close()
+        worker.output.close()
+
+
+def _printed(worker: _Worker, *, is_last: bool = False) -> list[messages.Event]:
+    """Return what a worker has printed; its current job printed it.
+
+    Args:
+        is_last: whether an unfinished line counts.
+    """
+    lines = worker.output.read(is_last=is_last)
+    job = worker.job.number if isinstance(worker.job, messages.TrialJob) else None
+    return [messages.Printed(job, lines)] if lines else []
 
 
 def _watch(process: BaseProcess, max_time: float | None = None) -> Watch:
@@ -278,6 +307,7 @@ def _watch(process: BaseProcess, max_time: float | None = None) -> Watch:
 
 def _run(
     connection: Connection,
+    output: Connection,
     number: int,
     workspace: Workspace,
     first_task: messages.FirstTask | None,
@@ -286,6 +316,7 @@ def _run(
     """Run a worker in its process; CUDA, not yet initialized, shows it only one GPU."""
     ignore_the_drivers_signals()
     end_with_the_parents_pipe()
+    print_into(output)
     if gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
     try:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from tunecli.data.rows.summary import DataSummary
-from tunecli.search.events.events import CodeLoaded, Notice
+from tunecli.search.events.events import CodeLoaded, Notice, Printed
 from tunecli.study_file.settings.settings import TrialConfig
 from tunecli.study_file.study_file import StudyFile
 from tunecli.training.outcome.evaluation import (
@@ -34,6 +34,7 @@ class TrialJob:
             judges) instead of continuing at once.
         checkpoint: folder of the checkpoint to resume from and to save to; empty for none.
         models: folder for the best models of its folds; empty to keep none.
+        study: name of the study, for the user's own training.
         to_beat: the value that makes the models worth keeping; None for any.
     """
 
@@ -44,6 +45,7 @@ class TrialJob:
     checkpoint: str = ""
     models: str = ""
     to_beat: float | None = None
+    study: str = ""
 
     @property
     def max_time(self) -> float | None:
@@ -52,7 +54,7 @@ class TrialJob:
 
     def is_worth_keeping(self, result: TrialResult) -> bool:
         """Return whether the models of this trial may be among the best."""
-        if not self.models or result.outcome != "complete" or self.config.train is not None:
+        if not self.models or result.outcome != "complete":
             return False
         if result.value is None or self.to_beat is None:
             return True
@@ -163,6 +165,7 @@ class WorkerDied:
         out_of_memory: whether the kernel killed it because memory ran out.
         seconds: how long its job had run.
         peak_memory: largest main memory in bytes that was observed during its job.
+        log: the file with what its job printed; empty for none.
     """
 
     number: int | None
@@ -172,13 +175,15 @@ class WorkerDied:
     out_of_memory: bool = False
     seconds: float = 0.0
     peak_memory: int = 0
+    log: str = ""
 
     @property
     def cause(self) -> str:
-        """The cause of its end, in words."""
+        """The cause of its end, in words, and where its last lines are."""
+        cause = self.last_words or _how_it_ended(self.exit_code)
         if self.out_of_memory:
-            return "killed by the kernel because memory ran out"
-        return self.last_words or _how_it_ended(self.exit_code)
+            cause = "killed by the kernel because memory ran out"
+        return f"{cause}; its last lines are in {self.log}" if self.log else cause
 
 
 @dataclass(frozen=True)
@@ -214,4 +219,4 @@ def _how_it_ended(exit_code: int | None) -> str:
 Ended = Finished | BaselineScored | Suspended
 """How a job ends if its worker lives on."""
 
-Event = Evaluated | Resumed | Ended | Notice | CodeLoaded | WorkerDied | DataReady
+Event = Evaluated | Resumed | Ended | Notice | Printed | CodeLoaded | WorkerDied | DataReady

@@ -22,6 +22,7 @@ from tunecli.errors import DataError, TunecliError
 from tunecli.search.events.events import CodeLoaded, Notice
 from tunecli.search.workers import messages
 from tunecli.search.workers.check_study import refuse_what_cannot_be_built
+from tunecli.search.workers.output import flush_output
 from tunecli.search.workers.summarize_data import (
     describe,
     read_data,
@@ -34,7 +35,6 @@ from tunecli.training.cross_validation import CrossValidation, Round
 from tunecli.training.fold_data import folds_of
 from tunecli.training.outcome.evaluation import Baseline, BaselinePlan, TrialResult
 from tunecli.training.outcome.trial_failures import failure, is_beyond_repair, release_memory
-from tunecli.training.saved_models import keep_models
 from tunecli.training.score_baselines import fit_baseline
 from tunecli.training.search_cost import plan_baselines
 from tunecli.training.state.checkpoints import CheckpointError, Checkpoints
@@ -42,6 +42,7 @@ from tunecli.training.state.memory import PeakMemory, life_peak
 from tunecli.training.step.latency_lock import NOBODY_MEASURES, LatencyLock
 from tunecli.training.step.precision import choose_device
 from tunecli.training.trial_end import conclude, infeasible_before_training
+from tunecli.training.user_loop.user_trial import UserTrial
 
 
 class Trainer:
@@ -151,8 +152,13 @@ class Trainer:
         folds = folds_of(self._stores.of(config), config)
         if (result := infeasible_before_training(config, folds[0])) is not None:
             return result
-        folder = Path(job.checkpoint) if job.checkpoint else None
-        training = CrossValidation(config, folds, device, folder)
+        trial = UserTrial(
+            job.study,
+            job.number,
+            Path(job.checkpoint) if job.checkpoint else None,
+            Path(job.models) if job.models else None,
+        )
+        training = CrossValidation(config, folds, device, trial)
         try:
             return self._train_on(training, job)
         finally:
@@ -185,8 +191,7 @@ class Trainer:
                 self._save(checkpoints, training, job)
         end = conclude(training, quiet)
         if job.is_worth_keeping(end.result):
-            folder = Path(job.models)
-            self._writes(job, "models", lambda: keep_models(folder, job.config, end.models()))
+            self._writes(job, "models", lambda: end.keep(Path(job.models)))
         return end.result
 
     def _writes(self, job: messages.TrialJob, what: str, write: Callable[[], None]) -> bool:
@@ -268,9 +273,14 @@ def worker_main(
     Raises:
         EOFError, OSError: the driver has closed the pipe or has ended.
     """
-    trainer = Trainer(worker, workspace, connection.send, partial(_hear, connection))
+
+    def say(event: messages.Event) -> None:
+        flush_output()  # what was printed before an event is in the pipe before it
+        connection.send(event)
+
+    trainer = Trainer(worker, workspace, say, partial(_hear, connection))
     if first_task is not None:
-        connection.send(trainer.describe(first_task))
+        say(trainer.describe(first_task))
     while True:
         message = connection.recv()
         # Else it may be an answer about a trial that has just ended.

@@ -20,19 +20,20 @@ class OutputMeaning:
     Attributes:
         kind: `softmax` (scores of classes), `sigmoid` (one score for two classes, or one
             classifier for each class), `value` (the first output is a standardized target),
-            `log_rate` (the first output is the logarithm of a rate).
+            `log_rate` (the first output is the logarithm of a rate), `probability` (the outputs
+            are the probabilities of the classes).
         mean: added to values, or to the logarithm of rates.
         std: factor of values, applied before the mean is added.
     """
 
-    kind: Literal["softmax", "sigmoid", "value", "log_rate"]
+    kind: Literal["softmax", "sigmoid", "value", "log_rate", "probability"]
     mean: float = 0.0
     std: float = 1.0
 
     @property
     def is_of_classes(self) -> bool:
         """Whether predictions are probabilities, not values."""
-        return self.kind in ("softmax", "sigmoid")
+        return self.kind in ("softmax", "sigmoid", "probability")
 
     def __call__(self, outputs: Tensor) -> Tensor:
         """Return predictions in the type of the outputs.
@@ -46,6 +47,8 @@ class OutputMeaning:
         """
         if self.kind == "softmax":
             return outputs.softmax(1)
+        if self.kind == "probability":
+            return outputs
         if self.kind == "value":
             return outputs[:, 0] * self.std + self.mean
         if self.kind == "log_rate":

@@ -15,6 +15,9 @@ MODELS_INDEX = "models.json"
 OWN_TRAINING = "own"
 """Folder of the user's own training within that of its trial, with one folder per fold."""
 
+KEPT = "keep"
+"""Folder of what the user's own training keeps of a trial, with one folder per fold."""
+
 _UNFINISHED = rf"(\.tmp|{PART})?"
 
 CHECKPOINT = re.compile(rf"\.?(trial|fold-\d+-\d+\.pt){_UNFINISHED}|{OWN_TRAINING}")
@@ -23,7 +26,8 @@ CHECKPOINT = re.compile(rf"\.?(trial|fold-\d+-\d+\.pt){_UNFINISHED}|{OWN_TRAININ
 STATES = re.compile(rf"\.?fold-\d+-\d+\.pt{_UNFINISHED}|\.?trial(\.tmp|{PART})")
 """Files of a checkpoint that the next save replaces."""
 
-MODELS = re.compile(rf"\.?(models\.json|fold-\d+\.pt){_UNFINISHED}")
+MODELS = re.compile(rf"\.?(models\.json|fold-\d+\.pt){_UNFINISHED}|{KEPT}")
+"""Files with the models of a trial, and the folder of what the user's own training keeps."""
 
 PREDICTIONS = re.compile(r"(\d+)\.npy")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import suppress
 from queue import SimpleQueue
 from threading import Semaphore, Thread
@@ -41,13 +41,17 @@ class GeneratorFit:
     """
 
     def __init__(self, fit: Fit, config: Mapping[str, Any], fold: object) -> None:
-        self._reports: Iterator[Any] = fit(config, fold, *_refusal(fit))
+        self._reports: Generator[Any, bool | None] = fit(config, fold, *_refusal(fit))
         self._n_reports = 0
 
-    def advance(self) -> Report | None:
-        """Run to the next report; return None if the training is over."""
+    def advance(self, is_best: bool = False) -> Report | None:
+        """Run to the next report; return None if the training is over.
+
+        Args:
+            is_best: the value of the `yield` that gave the last report.
+        """
         try:
-            values = next(self._reports)
+            values = self._reports.send(is_best if self._n_reports else None)
         except StopIteration:
             return None
         self._n_reports += 1
@@ -59,7 +63,7 @@ class GeneratorFit:
     def close(self) -> bool:
         """End the training; return True, since a generator always ends."""
         with suppress(Exception):  # an error while ending changes nothing
-            self._reports.close()  # type: ignore[attr-defined]  # it is a generator
+            self._reports.close()
         return True
 
 
@@ -70,16 +74,24 @@ class ThreadFit:
         self._turn = Semaphore(0)
         self._messages: SimpleQueue[Message] = SimpleQueue()
         self._stopped = False
+        self._is_best = False
         self._n_reports = 0
         self._n_threads = torch.get_num_threads()
         self._thread = Thread(target=self._run, args=(fit, config, fold), daemon=True)
 
-    def advance(self) -> Report | None:
-        """Run to the next report; return None if the training is over."""
+    def advance(self, is_best: bool = False) -> Report | None:
+        """Run to the next report; return None if the training is over.
+
+        Args:
+            is_best: what the last call of `report` returns.
+        """
+        self._is_best = is_best
         if self._thread.ident is None:
             self._thread.start()
-        else:
+        elif self._thread.is_alive():
             self._turn.release()
+        else:  # it ended before
+            return None
         kind, value = self._messages.get()
         if kind == "report":
             report: Report = value
@@ -110,8 +122,8 @@ class ThreadFit:
 
     def _report(
         self, metrics: Mapping[str, Any], step: int | None = None, predictions: Any = None
-    ) -> None:
-        """Hand a report over; this is the function that the user calls."""
+    ) -> bool:
+        """Hand a report over, and return whether it is the best so far; the user calls this."""
         if self._stopped:  # the training caught TrialStopped before
             raise TrialStopped
         report = Report(metrics, self._n_reports if step is None else step, predictions)
@@ -120,6 +132,7 @@ class ThreadFit:
         self._turn.acquire()
         if self._stopped:
             raise TrialStopped
+        return self._is_best
 
 
 def _refusal(fit: Fit) -> list[Callable[..., None]]:

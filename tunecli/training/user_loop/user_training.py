@@ -8,6 +8,9 @@ random state.
 
 Every report is stored on the disk before `report` returns, and no step is requested twice: a
 killed trial resumes with the first step that is not recorded.
+
+`report` returns whether the step is the best so far, by the mean over all folds, so that the
+training can save the model that the trial's value belongs to in `fold.keep`.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -35,6 +39,7 @@ from tunecli.study_file.space.tree import component_data
 from tunecli.training.outcome.evaluation import Evaluation
 from tunecli.training.outcome.score_guard import finite_float, float_of
 from tunecli.training.state.random_state import RandomStream, fold_seed
+from tunecli.training.state.trial_files import KEPT, OWN_TRAINING
 from tunecli.training.step.losses import Predictions
 from tunecli.training.step.precision import Precision
 from tunecli.training.user_loop.handover import GeneratorFit, Report, ThreadFit
@@ -43,6 +48,7 @@ from tunecli.training.user_loop.user_reports import (
     UserReports,
     validated_predictions,
 )
+from tunecli.training.user_loop.user_trial import IN_CHECK, REHEARSED, UserTrial
 
 
 @dataclass(frozen=True)
@@ -57,10 +63,15 @@ class Fold:
         resume_step: the first step that is not recorded; 0 in a fresh trial.
         checkpoints: a folder for this fold that survives a kill and is deleted when the trial
             ends.
+        keep: a folder for the model of this fold. It survives a kill, and the end of the trial if
+            the search keeps the trial's models.
+        trial, study: number of the trial and name of the study.
+        is_refit: whether this is the final training on all rows of the search.
         x_train, y_train, x_valid, y_valid: preprocessed features and targets in their original
             unit, as tensors (as `Features` if they do not fit into memory); None without data.
             Regression targets are float32, or float64 if 32 bits would change them by more than a
-            ten-thousandth of their standard deviation.
+            ten-thousandth of their standard deviation. In a refit that holds out no rows,
+            `x_valid` and `y_valid` have 0 rows.
         train_rows, valid_rows: indices of the rows in the data set, on the CPU.
         n_classes: number of classes; 0 for regression.
     """
@@ -70,6 +81,10 @@ class Fold:
     device: torch.device
     resume_step: int
     checkpoints: Path
+    keep: Path
+    trial: int = IN_CHECK
+    study: str = ""
+    is_refit: bool = False
     x_train: Tensor | Features | None = None
     y_train: Tensor | None = None
     x_valid: Tensor | Features | None = None
@@ -83,7 +98,7 @@ class UserFoldTraining:
     """Runs the user's own training on one fold of a trial.
 
     Args:
-        folder: existing folder for reports and checkpoints of this fold; None for a temporary one.
+        trial: the trial, and the folders of its files.
 
     Attributes:
         fold: the data, on the device.
@@ -93,7 +108,11 @@ class UserFoldTraining:
     n_weights = 0
 
     def __init__(
-        self, config: TrialConfig, fold: FoldData, device: torch.device, folder: Path | None = None
+        self,
+        config: TrialConfig,
+        fold: FoldData,
+        device: torch.device,
+        trial: UserTrial = REHEARSED,
     ) -> None:
         assert config.train is not None
         self.fold = fold.to(device)
@@ -101,20 +120,24 @@ class UserFoldTraining:
         self._name = config.train.name
         self._config = config
         self._device = device
-        self._temporary = TemporaryDirectory() if folder is None else None
-        self._folder = Path(self._temporary.name) if self._temporary else Path(str(folder))
+        self._trial = trial
+        self._temporary = TemporaryDirectory() if trial.checkpoints is None else None
+        root = Path(self._temporary.name) if self._temporary else trial.checkpoints
+        assert root is not None
+        self._folder = make_folder(root, OWN_TRAINING, str(fold.number))
         self._reports = UserReports(self._folder / "reports.jsonl")
         self._predictions = UserPredictions(self._folder / "predictions")
         self._checkpoints = make_folder(self._folder, "checkpoints")
+        self._kept = make_folder(trial.kept or self._folder, KEPT, str(fold.number))
         self._random = RandomStream(fold_seed(config.seed, fold.number), device)
         self._precision = Precision(config.training, device)
         self._fit: GeneratorFit | ThreadFit | None = None
+        self._newest: int | None = None  # step of the last report of the running training
         self._n_returned = 0
 
     def __next__(self) -> Evaluation:
         while self._n_returned == len(self._reports.kept):
-            with self._random.in_use(), self._precision.in_force(), blaming(self._name):
-                report = self._running_fit().advance()
+            report = self._next_report()
             if report is None:
                 raise StopIteration
             self._record(report)
@@ -124,6 +147,29 @@ class UserFoldTraining:
     def keep(self) -> None:
         """Mark the last evaluation as the best; its weights are up to the user."""
         self._predictions.best = self._n_returned - 1
+
+    def save_best(self) -> None:
+        """Let the training save the model of the last evaluation, if that is the best one.
+
+        The training runs until it ends or reports a further step, which is not recorded.
+        """
+        last = len(self._reports.kept) - 1
+        if self._predictions.best != last:
+            return
+        report = self._next_report()
+        while report is not None and step_of(report, self._name) <= last:
+            self._record(report)
+            report = self._next_report()
+
+    def train_unmeasured(self, n_evaluations: int) -> None:
+        """Train without scores: `report` returns True for the last of `n_evaluations` steps.
+
+        The training runs until it ends or reports a further step. What it reports is not used.
+        """
+        self._predictions.best = n_evaluations - 1
+        report = self._next_report()
+        while report is not None and step_of(report, self._name) < n_evaluations:
+            report = self._next_report()
 
     @property
     def best_outputs(self) -> Predictions | None:
@@ -138,6 +184,9 @@ class UserFoldTraining:
     def close(self) -> bool:
         """End the training with TrialStopped; return whether it ended within some seconds."""
         ended = self._fit is None or self._fit.close()
+        for folder in (self._kept, *self._kept.parents[:2]):
+            with suppress(OSError):  # it holds a model, or models of other folds
+                folder.rmdir()
         if self._temporary is not None and ended:
             self._temporary.cleanup()
         return ended
@@ -151,20 +200,35 @@ class UserFoldTraining:
         self._n_returned = min(state["n_told"], len(self._reports.kept))
         self._predictions.best = state["best"]
 
+    def _next_report(self) -> Report | None:
+        """Let the training run to its next report; return None if it is over."""
+        is_best = self._newest is not None and self._newest == self._predictions.best
+        with self._random.in_use(), self._precision.in_force(), blaming(self._name):
+            report = self._running_fit().advance(is_best)
+        self._newest = None if report is None else step_of(report, self._name)
+        return report
+
     def _running_fit(self) -> GeneratorFit | ThreadFit:
         """Return the running training; start it when its first unrecorded step is requested."""
         if self._fit is None:
-            fit = load_object(self._name)
-            fold = self._fold_argument()
-            kind = GeneratorFit if inspect.isgeneratorfunction(fit) else ThreadFit
-            self._fit = kind(fit, given_config(self._config), fold)
+            self._fit = begin(self._config, self._fold_argument())
         return self._fit
 
     def _fold_argument(self) -> Fold:
         fold = self.fold
         seed = fold_seed(self._config.seed, fold.number)
         n_recorded = len(self._reports.kept)
-        bare = Fold(fold.number, seed, self._device, n_recorded, self._checkpoints)
+        bare = Fold(
+            fold.number,
+            seed,
+            self._device,
+            n_recorded,
+            self._checkpoints,
+            self._kept,
+            self._trial.number,
+            self._trial.study,
+            self._trial.is_refit,
+        )
         if not len(fold.y_train):
             return bare
         return replace(
@@ -209,17 +273,7 @@ class UserFoldTraining:
             self._reports.add(evaluation)
 
     def _evaluation(self, report: Report) -> Evaluation:
-        values, step, _ = report
-        if not isinstance(values, Mapping):
-            got = type(values).__name__
-            raise UserCodeError(
-                f"{self._name}: a report must be a mapping of numbers, but got {got}."
-            )
-        step = values.get("step", step)
-        if not isinstance(step, int) or isinstance(step, bool) or step < 0:
-            raise UserCodeError(
-                f"{self._name}: a step must be a whole number of at least 0, but got {step!r}."
-            )
+        values, step = report.values, step_of(report, self._name)
         objective, *others = [label(metric) for metric in prediction_metrics(self._config)]
         missing = [name for name in (objective, *others) if name not in values]
         if missing:
@@ -238,6 +292,34 @@ class UserFoldTraining:
             metrics={name: float_of(values[name], name + where, at) for name in others},
             lr=finite_float(values.get("lr", 0.0), f"lr{where}", at),
         )
+
+
+def begin(config: TrialConfig, fold: Fold) -> GeneratorFit | ThreadFit:
+    """Return the user's training, which begins with its first `advance`."""
+    assert config.train is not None
+    fit = load_object(config.train.name)
+    kind = GeneratorFit if inspect.isgeneratorfunction(fit) else ThreadFit
+    return kind(fit, given_config(config), fold)
+
+
+def step_of(report: Report, name: str) -> int:
+    """Return the step of a report, which its values may state.
+
+    Args:
+        name: name of the user's function, for messages.
+
+    Raises:
+        UserCodeError: the values are no mapping, or the step is not a whole number.
+    """
+    if not isinstance(report.values, Mapping):
+        got = type(report.values).__name__
+        raise UserCodeError(f"{name}: a report must be a mapping of numbers, but got {got}.")
+    step = report.values.get("step", report.step)
+    if not isinstance(step, int) or isinstance(step, bool) or step < 0:
+        raise UserCodeError(
+            f"{name}: a step must be a whole number of at least 0, but got {step!r}."
+        )
+    return step
 
 
 def given_config(config: TrialConfig) -> dict[str, Any]:

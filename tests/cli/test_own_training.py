@@ -1,0 +1,116 @@
+"""A training loop of one's own from the search to predictions, and what it prints on the way."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from commands import run_in
+from locations import STUDIES
+
+STUDY = """
+data: digits
+validation: {folds: 2}
+train: {own_training.py:fit: {lr: {float: [0.01, 0.5], log: true}, width: 16, epochs: 3}}
+search: {trials: 3, parallel: 2, baselines: false}
+"""
+
+PRINTS = """
+import os, subprocess, sys, warnings
+
+def fit(config, fold, report):
+    print(f"print of {fold.study} {fold.trial}")
+    print("\\x1b[31merror", file=sys.stderr)
+    os.write(1, b"descriptor\\n")
+    subprocess.run(["echo", "process"])
+    warnings.warn("careful")
+    for step in range(3):
+        if fold.trial == 1:
+            os.write(2, b"last words, cut o")
+            os.kill(os.getpid(), 9)
+        report({"reward": config["x"]})
+    sys.stdout.write("unfinished")
+"""
+
+PRINTING = """
+train: {prints.py:fit: {x: {float: [0, 1]}}}
+objective: {maximize: reward}
+search: {trials: 3, parallel: 1, attempts: 2}
+"""
+
+
+def texts(path: Path) -> list[str]:
+    return [line.partition(" ")[2] for line in path.read_text().splitlines()]
+
+
+@pytest.fixture(autouse=True)
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+
+
+@pytest.mark.slow
+def test_the_example_goes_from_search_to_predict(tmp_path: Path) -> None:
+    (tmp_path / "own.yaml").write_text(STUDY)
+    (tmp_path / "own_training.py").write_text((STUDIES / "own_training.py").read_text())
+    allowed = ("--code", "own_training.py")
+    run_in(tmp_path, "search", "own.yaml", *allowed, "--jobs", "2", "--quiet")
+    study = json.loads(run_in(tmp_path, "report", "own", "--json").stdout)
+    best = max(study["trials"], key=lambda trial: trial["value"])
+    [kept] = (tmp_path / "runs" / "own" / "best").iterdir()
+    assert kept.name == str(best["number"])
+    models = sorted(path.relative_to(kept).as_posix() for path in kept.rglob("*.pt"))
+    assert models == ["keep/0/model.pt", "keep/1/model.pt"]
+
+    for option in ((), ("--as-searched",)):
+        done = run_in(tmp_path, "refit", "own", *option)
+        assert "test        accuracy 0.9" in done.stdout
+        assert "weights" not in done.stdout
+        predicted = run_in(tmp_path, "predict", "own", "digits", *allowed).stdout.split()
+        assert predicted[0] == "prediction"
+        assert len(predicted) == 1798
+    refused = run_in(tmp_path, "export", "own", "--to", "onnx", code=1)
+    assert refused.stdout == ""
+    [line] = refused.stderr.splitlines()
+    assert "was trained by own_training.py:fit, your own code, so no onnx file" in line
+
+
+@pytest.mark.slow
+def test_what_trials_print_is_in_their_logs_and_shown(tmp_path: Path) -> None:
+    (tmp_path / "own.yaml").write_text(PRINTING)
+    (tmp_path / "prints.py").write_text(PRINTS)
+    done = run_in(tmp_path, "search", "own.yaml", "--code", "prints.py", "--jobs", "1")
+    logs = tmp_path / "runs" / "own" / "logs"
+    said = ["\x1b[31merror", "descriptor", "process"]
+    warning = f"warning: careful (UserWarning, {tmp_path / 'prints.py'}:9)"
+    assert texts(logs / "trial-0.log") == ["print of own 0", *said[:3], warning, "unfinished"]
+    died = ["print of own 1", *said, "last words, cut o"]
+    mark = "--- the trial was started again or resumed ---"
+    assert texts(logs / "trial-1.log") == [*died, mark, *died]
+    assert texts(logs / "trial-2.log") == ["print of own 2", *said, "unfinished"]
+    assert texts(logs / "warnings.log") == [warning]
+    lines = done.stderr.splitlines()
+    assert r"trial 0 │ \x1b[31merror" in lines
+    assert lines.count(f"trial 0 │ {warning}") == 1
+    assert "trial 1 │ last words, cut o" in lines
+    assert done.stdout == ""
+
+    shown = run_in(tmp_path, "report", "own", "--trial", "1").stdout
+    where = "runs/own/logs/trial-1.log"
+    reason = " ".join(shown.split())
+    assert f"worker died: killed by SIGKILL; its last lines are in {where}" in reason
+    assert f"End of {where}" in shown
+    assert r"\x1b[31merror" in shown
+    assert "\x1b[31m" not in shown
+    run_in(tmp_path, "remove", "own")
+    [moved] = (tmp_path / "runs" / ".trash").iterdir()
+    assert (moved / "logs" / "trial-1.log").is_file()
+
+
+@pytest.mark.slow
+def test_quiet_prints_only_to_the_logs(tmp_path: Path) -> None:
+    (tmp_path / "own.yaml").write_text(PRINTING.replace("trials: 3", "trials: 1"))
+    (tmp_path / "prints.py").write_text(PRINTS)
+    done = run_in(tmp_path, "search", "own.yaml", "--code", "prints.py", "--quiet")
+    assert "│" not in done.stderr
+    assert (tmp_path / "runs" / "own" / "logs" / "trial-0.log").is_file()
