@@ -16,6 +16,8 @@ are seconds, memory is bytes.
     front         numbers of the complete trials that no other beats in every objective, the best
                   in the first objective first; with one objective only the best trial
     counts        {outcome: n}
+    n_untrained   number of the infeasible trials that broke a limit before their training; they do
+                  not count against search.trials if spares_untrained is true
     best          number of the best trial, or null
     again         a study file that repeats the best trial; empty without one
     ties          numbers of the complete trials that are tied with the best, which is the first;
@@ -47,7 +49,7 @@ A comparison of studies is one object too, and its `format` is 1. The findings o
 the study's own export.
 
     format, metric, direction
-    studies       [{name, best, value, spread, tied, counts, seconds, best_so_far}]: `best` is
+    studies       [{name, best, value, spread, tied, counts, n_untrained, seconds, best_so_far}]: `best` is
                   the number of the best trial, `tied` whether it is tied with the best of all,
                   `best_so_far` has one entry per trial, null before one is complete
     choices       [{parameter, options: [{choice, studies: {name: branch}}]}], the choices that at
@@ -117,6 +119,8 @@ def study_json(study: StudyRecord) -> str:
         "baselines": [asdict(baseline) for baseline in study.baselines],
         "test_looks": [asdict(look) for look in study.test_looks],
         "counts": ranking.counts(study),
+        "n_untrained": ranking.n_untrained(study),
+        "spares_untrained": study.spares_untrained,
         "best": winner.number if winner is not None else None,
         "again": best.config_yaml(study, winner) if winner is not None else "",
         "ties": [trial.number for trial in ranking.tied_with_best(study)],
@@ -188,6 +192,7 @@ def _compared(comparison: Comparison, one: ComparedStudy) -> dict[str, Any]:
         "spread": best.spread if best is not None else None,
         "tied": comparison.is_tied(one),
         "counts": ranking.counts(one.study),
+        "n_untrained": ranking.n_untrained(one.study),
         "seconds": one.seconds,
         "best_so_far": one.best_so_far(),
     }

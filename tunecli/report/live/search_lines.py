@@ -119,9 +119,9 @@ def ending(state: SearchState, now: float, options: str) -> Iterator[Line]:
         yield labelled("next", _RESUME)
         return
     yield Line(Text(how_it_ended(ended, started), style="bold"))
-    counts = wording.tally(state.ordered_counts)
+    counts = wording.tally(state.ordered_counts, state.n_spared)
     if counts:
-        took = f", in {wording.duration(state.elapsed(now))}" if state.n_finished_here else ""
+        took = f", in {wording.duration(state.elapsed(now))}" if state.n_ended_here else ""
         yield labelled("trials", f"{counts}{took}")
     if state.best is not None:
         yield from _best_lines(state, started, state.best)
@@ -140,6 +140,9 @@ def how_it_ended(ended: SearchEnded, started: SearchStarted) -> str:
             return f"Time is up: {done} done."
         case "exhausted":
             return f"Search space exhausted: every configuration was tried, {done} done."
+        case "infeasible":
+            n_spared = count(ended.n_spared, "other trial")
+            return f"Stopped: {done} done, and {n_spared} broke a limit before training. {wording.WIDEN}"
         case "interrupted":
             return f"Interrupted: {done} done. The next search resumes those that were running."
         case "failing":

@@ -51,7 +51,9 @@ class SearchState:
         front: the trials that are not beaten so far.
         fold_scores: fold scores of all complete trials.
         n_planned: evaluations of a whole trial, from the trial that started last.
-        n_finished_here: trials that ended in this call.
+        n_finished_here: trials that count and ended in this call.
+        n_spared, n_spared_here: trials that broke a limit before their training and do not count:
+            in the whole study, and in this call.
     """
 
     started: SearchStarted | None = None
@@ -64,6 +66,8 @@ class SearchState:
     fold_scores: list[tuple[float, ...]] = field(default_factory=list)
     n_planned: int = 0
     n_finished_here: int = 0
+    n_spared: int = 0
+    n_spared_here: int = 0
     _begun_at: float = 0.0
     _first_trial_at: float | None = None
     _n_seen: int = 0
@@ -98,11 +102,13 @@ class SearchState:
 
     def _finished(self, event: TrialFinished) -> None:
         trial = self.running.pop(event.number, None)
-        self.n_finished_here += 1
+        self.n_finished_here += not event.is_spared
+        self.n_spared_here += event.is_spared
         self._n_finished_evaluations += trial.n_done if trial is not None else 0
         self._count(event)
 
     def _count(self, trial: TrialFinished) -> None:
+        self.n_spared += trial.is_spared
         self.counts[trial.outcome] = self.counts.get(trial.outcome, 0) + 1
         if trial.outcome == "complete" and trial.value is not None:
             self.fold_scores.append(trial.fold_scores)
@@ -121,9 +127,14 @@ class SearchState:
 
     @property
     def n_done(self) -> int:
-        """Trials of the study that have ended."""
+        """Trials of the study that count and have ended."""
         before = self.started.n_done if self.started is not None else 0
         return before + self.n_finished_here
+
+    @property
+    def n_ended_here(self) -> int:
+        """All trials that ended in this call."""
+        return self.n_finished_here + self.n_spared_here
 
     @property
     def front_size(self) -> str:

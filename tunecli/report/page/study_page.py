@@ -158,7 +158,7 @@ def _tiles(evidence: Evidence, best: TrialRecord | None) -> Iterator[tuple[str, 
     """Yield the study in a few large figures: label, figure, explanation."""
     study = evidence.study
     yield _best_tile(study, best)
-    counts = wording.tally(ranking.counts(study)) or "none yet"
+    counts = wording.tally(ranking.counts(study), ranking.n_untrained(study)) or "none yet"
     yield "trials", f"{len(study.trials):,}", counts
     if evidence.tied:
         below = "other complete trials, by a t-test over folds"
