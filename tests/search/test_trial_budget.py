@@ -96,9 +96,7 @@ def test_a_study_of_an_earlier_version_counts_every_trial(new_url: Callable[[], 
 
 
 @pytest.mark.parametrize("n_workers", [1, 4])
-def test_a_search_without_feasible_models_ends(
-    n_workers: int, new_url: Callable[[], str]
-) -> None:
+def test_a_search_without_feasible_models_ends(n_workers: int, new_url: Callable[[], str]) -> None:
     told: list[SearchEvent] = []
     file = study(FLAT + IMPOSSIBLE, "Random", "none")
     trials = drive(file, new_url(), 4, n_workers, told=told, spares_untrained=True)

@@ -59,7 +59,7 @@ def export(
         raise BadParameter("--int8 requires --to onnx.")
     here, path = Path().absolute(), model_at(model, runs)
     allowed = AllowedCode.of(here, code or [])
-    searched = Workspace(_searched_from(path, here), runs.absolute() / ".cache", allowed)
+    searched = Workspace(_searched_from(path, runs, here), runs.absolute() / ".cache", allowed)
     workspace = searched if data is None else replace(searched, folder=here)
     used = load_with(path, workspace, "cpu")
     target = output or _beside(path, to)
@@ -94,15 +94,15 @@ def _beside(model: Path, ending: str) -> Path:
     return target
 
 
-def _searched_from(model: Path, here: Path) -> Path:
+def _searched_from(model: Path, runs: Path, here: Path) -> Path:
     """Return the folder of the study file, to which its paths are relative; else `here`."""
     from tunecli.cli.shared.find_study import record_at
     from tunecli.model_folder.find import origin
 
     try:
-        runs, study, _ = origin(model)
+        runs, study, _ = origin(model, runs)
         file = record_at(study, runs, None)[1].file
-    except TunecliError:  # the model was moved, or its study no longer exists
+    except TunecliError:  # its study is elsewhere, or no longer exists
         return here
     return Path(file).absolute().parent if file else here
 

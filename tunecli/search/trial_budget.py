@@ -1,9 +1,9 @@
 """The number of trials that a study may have.
 
-A trial that breaks a limit on its model alone (`n_weights`, `macs`, `size`) is not trained. It does
-not use up the budget, up to ten such trials per trial of the budget. Since a running trial may end
-either way, another one starts only if the budget has room for it however the running ones end. So
-the trials of a study depend neither on the number of workers nor on when one of them finishes.
+A trial that breaks a limit on its model alone (`n_weights`, `macs`, `size`) is not trained. It
+does not use up the budget, up to ten such trials per trial of the budget. Since a running trial
+may end either way, another one starts only if the budget has room for it however the running ones
+end. So the trials of a study depend neither on the number of workers nor on when one finishes.
 """
 
 from __future__ import annotations

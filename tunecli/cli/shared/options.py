@@ -21,7 +21,7 @@ FileArgument = Annotated[Path, Argument(help="The study file.", show_default=Fal
 StudyArgument = Annotated[str, Argument(help="A study's name or study file.", show_default=False)]
 
 
-def _folder(written: str | Path) -> Path:
+def folder(written: str | Path) -> Path:
     """Return a folder's path; refuse an empty one, which would mean the current folder."""
     if not str(written).strip():
         raise BadParameter("the folder must not be empty.")
@@ -38,7 +38,7 @@ RunsOption = Annotated[
         "--runs",
         envvar="TUNECLI_RUNS",
         help="Folder that holds all studies.",
-        parser=_folder,
+        parser=folder,
         metavar="PATH",
     ),
 ]

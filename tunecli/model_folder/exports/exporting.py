@@ -17,6 +17,7 @@ from torch import Tensor
 
 from tunecli.errors import DataError, ExportError, MissingPackageError
 from tunecli.files.whole import output
+from tunecli.model_folder.exports.file_metadata import IN_PT2, as_json, file_metadata
 from tunecli.model_folder.exports.graph import Graph, given_to_graph, why_not_whole
 from tunecli.model_folder.format.folder import nested
 from tunecli.model_folder.format.model import Model
@@ -73,8 +74,9 @@ def export_model(model: Model, to: Format, path: Path, source: str) -> Exported:
             return _graph(model, to, part, path, source)
         states = {i: member.network.state_dict() for i, member in enumerate(model.members)}
         weights = states[0] if len(states) == 1 else nested(states)
-        part.write_bytes(plain_file(weights))
-        return Exported(path, "all preprocessing", 0, 0.0)
+        left_out = "all preprocessing"
+        part.write_bytes(plain_file(weights, file_metadata(model, left_out)))
+        return Exported(path, left_out, 0, 0.0)
 
 
 def _graph(model: Model, to: Format, part: Path, path: Path, source: str) -> Exported:
@@ -83,7 +85,8 @@ def _graph(model: Model, to: Format, part: Path, path: Path, source: str) -> Exp
     expected = model.of_rows(rows)
     rows = given_to_graph(model, rows)
     graph = Graph(model.members, with_preprocessing=not left_out)
-    run = (_onnx if to == "onnx" else _pt2)(graph, rows, part)
+    metadata = file_metadata(model, left_out)
+    run = (_onnx if to == "onnx" else _pt2)(graph, rows, part, metadata)
     # A single row shows whether the export fixed the number of rows.
     unit = _unit(model, expected)
     differences = [np.abs(run(rows[:n]) - expected[:n]).max() for n in (1, len(rows))]
@@ -121,10 +124,10 @@ def _unit(model: Model, expected: Predictions) -> float:
     return meaning.std if meaning.kind == "value" else float(np.abs(expected).max()) or 1.0
 
 
-def _pt2(graph: Graph, rows: Tensor, path: Path) -> Run:
+def _pt2(graph: Graph, rows: Tensor, path: Path, metadata: dict[str, str]) -> Run:
     program = _traced(graph, rows)
     with quietly("torch", "save"), path.open("wb") as file:
-        torch.export.save(program, file)
+        torch.export.save(program, file, extra_files={IN_PT2: as_json(metadata)})
     with path.open("rb") as written:
         module = torch.export.load(written).module()
 
@@ -136,7 +139,7 @@ def _pt2(graph: Graph, rows: Tensor, path: Path) -> Run:
     return run
 
 
-def _onnx(graph: Graph, rows: Tensor, path: Path) -> Run:
+def _onnx(graph: Graph, rows: Tensor, path: Path, metadata: dict[str, str]) -> Run:
     try:
         import onnxruntime
         import onnxscript  # noqa: F401  # torch's exporter needs it
@@ -148,6 +151,7 @@ def _onnx(graph: Graph, rows: Tensor, path: Path) -> Run:
             program, input_names=["rows"], output_names=["predictions"], dynamo=True, verbose=False
         )
     assert written is not None
+    written.model.metadata_props.update(metadata)
     written.save(path)
     session = onnxruntime.InferenceSession(path, providers=CPU)
 

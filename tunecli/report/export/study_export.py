@@ -49,9 +49,9 @@ A comparison of studies is one object too, and its `format` is 1. The findings o
 the study's own export.
 
     format, metric, direction
-    studies       [{name, best, value, spread, tied, counts, n_untrained, seconds, best_so_far}]: `best` is
-                  the number of the best trial, `tied` whether it is tied with the best of all,
-                  `best_so_far` has one entry per trial, null before one is complete
+    studies       [{name, best, value, spread, tied, counts, n_untrained, seconds, best_so_far}]:
+                  `best` is the number of the best trial, `tied` whether it is tied with the best
+                  of all, `best_so_far` has one entry per trial, null before one is complete
     choices       [{parameter, options: [{choice, studies: {name: branch}}]}], the choices that at
                   least two studies have; a branch is one of the study's own `isolation`
 

@@ -141,8 +141,9 @@ def how_it_ended(ended: SearchEnded, started: SearchStarted) -> str:
         case "exhausted":
             return f"Search space exhausted: every configuration was tried, {done} done."
         case "infeasible":
-            n_spared = count(ended.n_spared, "other trial")
-            return f"Stopped: {done} done, and {n_spared} broke a limit before training. {wording.WIDEN}"
+            others = count(ended.n_spared, "other trial")
+            broke = f"{others} broke a limit before training"
+            return f"Stopped: {done} done, and {broke}. {wording.WIDEN}"
         case "interrupted":
             return f"Interrupted: {done} done. The next search resumes those that were running."
         case "failing":
