@@ -8,13 +8,19 @@ from typer import Argument, BadParameter, Option
 
 from tunecli.cli.refit import say_moved, say_other_numerics, workspace_of, written_lines
 from tunecli.cli.shared import options
+from tunecli.cli.shared.completions import studies_and_models_like
 from tunecli.cli.shared.find_study import record_at
 from tunecli.cli.shared.streams import console, print_result, say
 
 
 def compress(
     study: Annotated[
-        str, Argument(help="A study's name, study file or model folder.", show_default=False)
+        str,
+        Argument(
+            help="A study's name, study file or model folder.",
+            autocompletion=studies_and_models_like,
+            show_default=False,
+        ),
     ],
     trial: options.TrialOption = "best",
     pareto: options.ParetoOption = None,

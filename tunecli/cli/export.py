@@ -4,9 +4,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from typer import Argument, BadParameter, Option
+from typer import BadParameter, Option
 
-from tunecli.cli.shared.options import CodeOption, RunsOption
+from tunecli.cli.shared.options import CodeOption, ModelArgument, RunsOption
 from tunecli.cli.shared.streams import print_result
 from tunecli.errors import OutputError, TunecliError
 from tunecli.study_file.text.counts import count
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def export(
-    model: Annotated[str, Argument(help="A model folder or a study's name.", show_default=False)],
+    model: ModelArgument,
     to: Annotated[
         Literal["onnx", "pt2", "safetensors"],
         Option(help="ONNX, pt2 (torch.export), or the weights alone as safetensors."),

@@ -5,12 +5,12 @@ from typing import Annotated
 
 from typer import Argument, BadParameter, Option
 
-from tunecli.cli.shared.options import CodeOption, RunsOption
+from tunecli.cli.shared.options import CodeOption, ModelArgument, RunsOption
 from tunecli.cli.shared.streams import data_warnings_on_stderr, say
 
 
 def predict(
-    model: Annotated[str, Argument(help="A model folder or a study's name.", show_default=False)],
+    model: ModelArgument,
     data: Annotated[
         str,
         Argument(

@@ -138,8 +138,7 @@ def _head(look: FirstLook, file: str, options: str, *, has_schema: bool) -> Iter
         yield "#"
         yield f"# yaml-language-server: $schema={SCHEMA}"
     else:
-        yield f"# `tunecli schema > {SCHEMA}`, run before `tunecli init`, makes editors complete this"
-        yield "# file."
+        yield f"# With `tunecli schema > {SCHEMA}` before `init`, editors complete this file."
     yield ""
 
 
@@ -187,8 +186,8 @@ def _proposed_group(look: FirstLook) -> Iterator[str]:
         return
     rows = f"{look.n_rows:,} rows have {look.n_groups:,} different values of the column below"
     yield f"  # The {rows}."
-    yield "  # If new rows will have other values, keep the rows of each value together, or the scores"
-    yield "  # are too good; remove the # for that:"
+    yield "  # If new rows will have other values, keep the rows of each value together, or the"
+    yield "  # scores are too good; remove the # for that:"
     yield f"  # group: {flow(look.group)}"
 
 

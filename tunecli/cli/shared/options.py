@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, BadParameter, Option
 
+from tunecli.cli.shared.completions import models_like, studies_like
+
 if TYPE_CHECKING:
     from tunecli.database.records import StudyRecord, TrialRecord
     from tunecli.study_file.catalogue.allowed_code import AllowedCode
@@ -18,7 +20,18 @@ STORAGE = "TUNECLI_STORAGE"
 """The environment variable that provides `--storage` by default."""
 
 FileArgument = Annotated[Path, Argument(help="The study file.", show_default=False)]
-StudyArgument = Annotated[str, Argument(help="A study's name or study file.", show_default=False)]
+StudyArgument = Annotated[
+    str,
+    Argument(
+        help="A study's name or study file.", autocompletion=studies_like, show_default=False
+    ),
+]
+ModelArgument = Annotated[
+    str,
+    Argument(
+        help="A model folder or a study's name.", autocompletion=models_like, show_default=False
+    ),
+]
 
 
 def folder(written: str | Path) -> Path:
