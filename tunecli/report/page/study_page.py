@@ -47,7 +47,6 @@ def study_page(evidence: Evidence, findings: Sequence[Finding] = ()) -> str:
     shares = importance(study)
     plots = study_plots(evidence, shares, importance_intervals(study))
     cards = [(finding, finding_plots(finding, plots)) for finding in findings]
-    seen = {key for _, keys in cards for key in keys}
     return html_page(
         "study.html",
         plots,
@@ -59,7 +58,7 @@ def study_page(evidence: Evidence, findings: Sequence[Finding] = ()) -> str:
         tradeoff_keys=_of("tradeoff", plots),
         front=front_rows(study),
         articles=cards,
-        comparison_keys=[key for key in ("baselines", "test") if key in plots.keys() - seen],
+        comparison_keys=[key for key in ("baselines", "test") if key in plots],
         importance=shares,
         marks={word: MARKS[word].symbol for word in outcomes(study.trials)},
         columns=table_columns(study),
