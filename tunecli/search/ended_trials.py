@@ -8,7 +8,7 @@ from dataclasses import replace
 from statistics import stdev
 
 from tunecli.database.trials import Trial
-from tunecli.search.events.events import Ending, SearchEnded, TrialFinished
+from tunecli.search.events.events import SearchEnded, TrialFinished
 from tunecli.search.study.front import FrontTracker
 from tunecli.search.trial_budget import TrialBudget
 from tunecli.search.workers.messages import WorkerDied
@@ -33,8 +33,11 @@ def finished_before(trials: Sequence[Trial], budget: TrialBudget) -> SearchEnded
     """Return the end of a search that had nothing left to do."""
     n_spared = budget.n_spared(trials)
     n_done = len(trials) - n_spared
-    ending: Ending = "done" if n_done >= budget.n_total else "infeasible"
-    return SearchEnded(ending, n_done, budget.n_total, n_spared=n_spared)
+    if n_done >= budget.n_total:
+        return SearchEnded("done", n_done, budget.n_total, n_spared=n_spared)
+    if are_without_value(trials):
+        return in_vain(trials, n_done, budget.n_total, n_spared)
+    return SearchEnded("infeasible", n_done, budget.n_total, n_spared=n_spared)
 
 
 def finished_event(trial: Trial, *, is_best: bool, is_spared: bool = False) -> TrialFinished:

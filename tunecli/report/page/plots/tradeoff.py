@@ -17,7 +17,7 @@ from tunecli.training.outcome.objectives import dominates
 
 _WIDE = 10
 """Ratio of largest to smallest cost from which on a linear axis would crowd the small ones."""
-_N_TICKS = 5
+_N_TICKS = 8
 _DIGITS = 6
 _MOST_POWERS = 4
 """Powers of ten up to which a logarithmic axis has room for ticks between them."""
@@ -83,7 +83,7 @@ def _log_ticks(low: float, high: float) -> list[float]:
 
 
 def _ticks(low: float, high: float) -> list[float]:
-    """Return about five round numbers around a range, the same distance apart."""
+    """Return at most nine or so round numbers around a range, the same distance apart."""
     span = (high - low) or abs(high) or 1.0
     power = float(f"1e{math.floor(math.log10(span / _N_TICKS))}")
     step = next(power * n for n in (1, 2, 5, 10) if power * n >= span / _N_TICKS)
