@@ -63,12 +63,16 @@ def baseline(name: str) -> Baseline:
 class InProcessExecutor:
     """Advances its jobs one evaluation at a time, in an order that `seed` shuffles.
 
-    A share of `deaths` of the steps ends in the death of the worker instead.
+    A share of `deaths` of the steps ends in the death of the worker instead. If it `checks_first`,
+    a trial that breaks a limit on its size is not trained.
     """
 
-    def __init__(self, n_workers: int, seed: int = 0, deaths: float = 0.0) -> None:
+    def __init__(
+        self, n_workers: int, seed: int = 0, deaths: float = 0.0, *, checks_first: bool = False
+    ) -> None:
         self.n_workers = n_workers
         self.is_up = True
+        self._checks_first = checks_first
         self._deaths = deaths
         self._random = random.Random(seed)
         self._waiting: deque[Job] = deque()
@@ -100,6 +104,11 @@ class InProcessExecutor:
         return [self._advance(job, means)]
 
     def _advance(self, job: TrialJob, means: list[float]) -> Event:
+        costs = {"size": size(job), "n_weights": size(job) / 4}
+        if self._checks_first and any(d > 0 for d in violations(job.config, None, costs).values()):
+            del self._at_work[job.number]
+            result = TrialResult("infeasible", "size is beyond its limit", metrics=costs)
+            return Finished(job.number, 0, result)
         stopped = job.asks and 0 < len(means) < N_EVALUATIONS and not self._replies[job.number]
         if stopped or len(means) == N_EVALUATIONS:
             del self._at_work[job.number]
@@ -152,6 +161,8 @@ def drive(
     deaths: float = 0.0,
     edits: Edits | None = None,
     lessons: Sequence[Lesson] = (),
+    *,
+    spares_untrained: bool = False,
 ) -> list[Trial]:
     """Search up to `n_total` trials, going on with what the database holds.
 
@@ -162,6 +173,7 @@ def drive(
         deaths: share of steps at which a worker dies.
         edits: what was changed in the study since its first call.
         lessons: trials of other studies.
+        spares_untrained: whether trials that break a limit before their training do not count.
     """
     database = StudyDatabase.open(url, study.name) or StudyDatabase.create(
         url, study.name, [objective.direction for objective in study.objectives]
@@ -174,8 +186,9 @@ def drive(
         judge.restore(trial, range(lag.n_shown(trial.number)))
     points = study.start_with if points is None else points
     suggester = Suggester(study, points, history, lag, edits.segment, lessons)
-    executor = InProcessExecutor(n_workers, seed, deaths)
-    driver = Driver(study, database, executor, suggester, judge, history, Limits(n_total))
+    executor = InProcessExecutor(n_workers, seed, deaths, checks_first=spares_untrained)
+    limits = Limits(n_total, spares_untrained=spares_untrained)
+    driver = Driver(study, database, executor, suggester, judge, history, limits)
     for count, event in enumerate(driver.run()):
         if told is not None:
             told.append(event)

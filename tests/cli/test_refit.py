@@ -77,7 +77,15 @@ def test_from_search_to_predictions(searched: Path) -> None:
     call_in(searched, "predict", str(folder), "table.csv", "-o", "out.parquet")
     assert pd.read_parquet(searched / "out.parquet")["prediction"].equals(found["prediction"])
 
-    again = call_in(searched, "refit", "small.yaml", "--trial", "0").stdout
+    call_in(searched, "predict", "small", "table.csv", "-o", "kept.csv", "--keep", "z")
+    assert [*pd.read_csv(searched / "kept.csv").columns] == ["z", "prediction"]
+
+    done = call_in(searched, "refit", "small.yaml", "--trial", "0")
+    again = done.stdout
+    assert "The earlier model was moved to runs/small/model-1." in done.stderr
+    assert (folder.parent / "model-1" / "metrics.json").read_text() == json.dumps(
+        metrics, indent=1
+    ) + "\n"
     assert "test set    scored 2 times so far" in again
     assert "scored 2 times on the test set" in (folder / "README.md").read_text()
     report = call_in(searched, "report", "small").stdout
@@ -85,6 +93,31 @@ def test_from_search_to_predictions(searched: Path) -> None:
     looks = json.loads(call_in(searched, "report", "small", "--json").stdout)["test_looks"]
     assert looks[0]["score"] == score["score"]
     assert (looks[0]["low"], looks[0]["high"]) == (score["low"], score["high"])
+
+
+@pytest.mark.slow
+def test_a_model_elsewhere_is_found_by_its_folder(searched: Path) -> None:
+    done = call_in(searched, "refit", "small", "--trial", "1", "-o", "models/mine")
+    assert done.stdout.endswith("model       models/mine\n")
+    assert "moved" not in done.stderr
+    predicted = call_in(searched, "predict", "models/mine", "table.csv")
+    assert len(predicted.stdout.splitlines()) == 101
+    assert predicted.stderr == "stdout: 100 rows, column `prediction`\n"
+    call_in(searched, "export", "models/mine", "--to", "safetensors")
+    assert (searched / "models" / "mine.safetensors").is_file()
+    (searched / "models" / "mine" / "notes.txt").write_text("mine")
+    refused = call_in(searched, "refit", "small", "-o", "models/mine", code=1)
+    assert "models/mine cannot be replaced: it contains 'notes.txt'" in refused.stderr
+    assert "training on all rows" not in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("folder", "message"),
+    [(".", "must be a folder of its own"), ("a/../..", "of its own"), ("", "must not be empty")],
+)
+def test_a_folder_that_cannot_be_a_models(tmp_path: Path, folder: str, message: str) -> None:
+    refused = call_in(tmp_path, "refit", "small", "-o", folder, code=2)
+    assert message in " ".join(refused.stderr.replace("│", " ").split())
 
 
 @pytest.mark.slow

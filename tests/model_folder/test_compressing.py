@@ -175,8 +175,14 @@ def test_a_model_folder_tells_which_trial_it_was_made_of(tmp_path: Path) -> None
     assert json.loads(done.stdout)[0]["fold_scores"] == pytest.approx(json.loads(str(trial[0])))
     picked = call_in(tmp_path, "compress", model, "--finetune-epochs", "0", "--pick", "1")
     assert "tiny: trial 1, int8 …" in picked.stderr
+    assert "The earlier model was moved to " in picked.stderr
+    assert "/runs/tiny/model-1.\n" in picked.stderr
     assert (tmp_path / model / "weights-0.packed").is_file()
     call_in(tmp_path, "compress", "tiny", "--pick", "99", code=2)
     (tmp_path / model).rename(tmp_path / "elsewhere")
-    lost = call_in(tmp_path, "compress", "./elsewhere", code=1)
-    assert "was made from trial 1 of study tiny, but is no longer in" in lost.stderr
+    found = call_in(tmp_path, "compress", "elsewhere", "--pick", "2")
+    assert "tiny: trial 1, int4 …" in found.stderr
+    lost = call_in(tmp_path, "compress", "elsewhere", "--runs", "others", code=1)
+    assert (
+        "was made from trial 1 of study tiny, but there is no such study in others" in lost.stderr
+    )

@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 
 from tunecli.cli import app
 from tunecli.cli.shared.streams import write_output
+from tunecli.data.first_looks import first_look
 from tunecli.data.rows.workspace import Workspace
-from tunecli.data.sources import first_look
 from tunecli.data.sources import load_dataset as load_data
 from tunecli.errors import DataError, OutputError, TunecliError
 from tunecli.study_file.starter import (
@@ -63,6 +63,7 @@ LOOKS = [
     ),
     FirstLook("three.csv", "classification", 99, (4,), 3, 0.9, target="y"),
     FirstLook("uneven/", "classification", 500, (3, 64, 64), 3, 0.4, median_side=1234),
+    FirstLook("s.csv", "regression", 99, (4,), target="y", in_order_of="when: day", group="shop"),
     FirstLook("tiny.npz", "classification", 99, (1, 4, 4), 2, 0.5, common="0", positive="1"),
 ]
 

@@ -6,15 +6,21 @@ from typing import Annotated
 
 from typer import Argument, BadParameter, Option
 
-from tunecli.cli.refit import results_lines, say_other_numerics, workspace_of
+from tunecli.cli.refit import say_moved, say_other_numerics, workspace_of, written_lines
 from tunecli.cli.shared import options
+from tunecli.cli.shared.completions import studies_and_models_like
 from tunecli.cli.shared.find_study import record_at
 from tunecli.cli.shared.streams import console, print_result, say
 
 
 def compress(
     study: Annotated[
-        str, Argument(help="A study's name, study file or model folder.", show_default=False)
+        str,
+        Argument(
+            help="A study's name, study file or model folder.",
+            autocompletion=studies_and_models_like,
+            show_default=False,
+        ),
     ],
     trial: options.TrialOption = "best",
     pareto: options.ParetoOption = None,
@@ -43,10 +49,10 @@ def compress(
 
     Example: tunecli compress digits
     """
-    from tunecli.model_folder.find import origin
+    from tunecli.model_folder.find import is_model_folder, origin
 
-    if Path(study).is_dir() and "/" in study:
-        runs, study, number = origin(Path(study))
+    if is_model_folder(Path(study)):
+        runs, study, number = origin(Path(study), runs)
         if trial == "best" and pareto is None and best_within is None:
             trial = str(number)
 
@@ -66,7 +72,7 @@ def compress(
             raise BadParameter(f"--pick must be a row from 1 to {len(steps) - 1}, got {pick}.")
         words = f"{record.name}: trial {trial_record.number}, {recipe_in_words(steps[pick])} …"
         with study_folder.held():
-            path, results = refit_study.refit_study(
+            written = refit_study.refit_study(
                 record,
                 trial_record,
                 study_folder,
@@ -74,7 +80,8 @@ def compress(
                 compression=steps[pick],
                 announce=lambda _: say(words),
             )
-        print_result("\n".join([*results_lines(results), f"model       {path}"]))
+        say_moved(written)
+        print_result("\n".join(written_lines(written)))
         return
     models = refit_study.kept_models(study_folder, trial_record.number)
     with closing(compressed_ways(made, store, models, steps)) as compressed:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from typer import Argument, Exit, Option
 
+from tunecli.cli.shared.completions import studies_like
 from tunecli.cli.shared.find_study import existing_study, record_at
 from tunecli.cli.shared.options import RunsOption, StorageOption
 from tunecli.cli.shared.streams import say
@@ -19,6 +20,7 @@ def dashboard(
         Argument(
             help="A study's name or study file. Default: the only study in --runs, or all studies "
             "in --storage.",
+            autocompletion=studies_like,
             show_default=False,
         ),
     ] = None,

@@ -4,9 +4,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from typer import Argument, BadParameter, Option
+from typer import BadParameter, Option
 
-from tunecli.cli.shared.options import CodeOption, RunsOption
+from tunecli.cli.shared.options import CodeOption, ModelArgument, RunsOption
 from tunecli.cli.shared.streams import print_result
 from tunecli.errors import OutputError, TunecliError
 from tunecli.study_file.text.counts import count
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def export(
-    model: Annotated[str, Argument(help="A model folder or a study's name.", show_default=False)],
+    model: ModelArgument,
     to: Annotated[
         Literal["onnx", "pt2", "safetensors"],
         Option(help="ONNX, pt2 (torch.export), or the weights alone as safetensors."),
@@ -59,7 +59,7 @@ def export(
         raise BadParameter("--int8 requires --to onnx.")
     here, path = Path().absolute(), model_at(model, runs)
     allowed = AllowedCode.of(here, code or [])
-    searched = Workspace(_searched_from(path, here), runs.absolute() / ".cache", allowed)
+    searched = Workspace(_searched_from(path, runs, here), runs.absolute() / ".cache", allowed)
     workspace = searched if data is None else replace(searched, folder=here)
     exporting.refuse_user_code(path, to)
     used = load_with(path, workspace, "cpu")
@@ -95,15 +95,15 @@ def _beside(model: Path, ending: str) -> Path:
     return target
 
 
-def _searched_from(model: Path, here: Path) -> Path:
+def _searched_from(model: Path, runs: Path, here: Path) -> Path:
     """Return the folder of the study file, to which its paths are relative; else `here`."""
     from tunecli.cli.shared.find_study import record_at
     from tunecli.model_folder.find import origin
 
     try:
-        runs, study, _ = origin(model)
+        runs, study, _ = origin(model, runs)
         file = record_at(study, runs, None)[1].file
-    except TunecliError:  # the model was moved, or its study no longer exists
+    except TunecliError:  # its study is elsewhere, or no longer exists
         return here
     return Path(file).absolute().parent if file else here
 

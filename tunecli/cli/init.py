@@ -6,7 +6,7 @@ from typing import Annotated
 from typer import Argument, BadParameter, Option
 
 from tunecli.cli.shared.options import CodeOption
-from tunecli.cli.shared.streams import say, write_output
+from tunecli.cli.shared.streams import console, say, write_output
 
 
 def init(
@@ -45,12 +45,12 @@ def init(
 
     Example: tunecli init train.csv --target price
     """
+    from tunecli.data.first_looks import NoTargetError, first_look
     from tunecli.data.rows.workspace import Workspace
-    from tunecli.data.sources import first_look
     from tunecli.data.user_code.import_user_code import permit
     from tunecli.errors import DataError
     from tunecli.study_file.catalogue.allowed_code import AllowedCode
-    from tunecli.study_file.starter import reading_settings, starter, starter_name
+    from tunecli.study_file.starter import SCHEMA, reading_settings, starter, starter_name
 
     file = Path(f"{starter_name(data)}.yaml")
     if file.exists():
@@ -61,6 +61,11 @@ def init(
     workspace = Workspace(Path.cwd(), code=allowed)
     try:
         look = first_look(data, target, workspace, root, download, reading)
+    except NoTargetError as error:
+        from tunecli.report.screen.column_lines import example_table
+
+        console().print(example_table(error.columns))
+        raise
     except DataError as error:
         if ". Write " in str(error) and target is not None:
             say(
@@ -69,5 +74,6 @@ def init(
             )
         raise
     options = "".join(f" --code {option}" for option in code or [])
-    write_output(file, starter(look, str(file), options), is_new=True)
+    text = starter(look, str(file), options, has_schema=Path(SCHEMA).is_file())
+    write_output(file, text, is_new=True)
     say(f"Wrote {file}. Review it, then run:\n  tunecli search {file}{options}")

@@ -5,12 +5,12 @@ from typing import Annotated
 
 from typer import Argument, BadParameter, Option
 
-from tunecli.cli.shared.options import CodeOption, RunsOption
-from tunecli.cli.shared.streams import data_warnings_on_stderr
+from tunecli.cli.shared.options import CodeOption, ModelArgument, RunsOption
+from tunecli.cli.shared.streams import data_warnings_on_stderr, say
 
 
 def predict(
-    model: Annotated[str, Argument(help="A model folder or a study's name.", show_default=False)],
+    model: ModelArgument,
     data: Annotated[
         str,
         Argument(
@@ -23,6 +23,14 @@ def predict(
         Option("--output", "-o", help="File to write, .csv or .parquet. Default: CSV to stdout."),
     ] = None,
     proba: Annotated[bool, Option("--proba", help="Add the probability of each class.")] = False,
+    keep: Annotated[
+        list[str] | None,
+        Option(
+            "--keep",
+            help="Carry this column of the table along, e.g. an id. Repeatable.",
+            show_default=False,
+        ),
+    ] = None,
     code: CodeOption = None,
     runs: RunsOption = Path("runs"),
 ) -> None:
@@ -43,4 +51,7 @@ def predict(
     allowed = AllowedCode.of(here, code or [])
     workspace = Workspace(here, runs.absolute() / ".cache", allowed)
     with data_warnings_on_stderr():
-        write_predictions(load_with(model_at(model, runs), workspace), data, output, proba)
+        used = load_with(model_at(model, runs), workspace)
+        seen = write_predictions(used, data, output, proba, keep or [])
+    for line in seen.lines(output):
+        say(line)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from math import isfinite
+from os.path import abspath, normpath
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,6 +18,7 @@ from tunecli.study_file.text.counts import count
 if TYPE_CHECKING:
     from tunecli.data.rows.workspace import Workspace
     from tunecli.database.records import StudyRecord
+    from tunecli.model_folder.refit_study import WrittenModel
     from tunecli.model_folder.results import Results
     from tunecli.search.study.study_folder import StudyFolder
     from tunecli.training.outcome.adjustment import ThresholdWish
@@ -40,6 +42,16 @@ def refit(
         int,
         Option(min=1, max=1000, help="Number of training runs; the first one becomes the model."),
     ] = 1,
+    output: Annotated[
+        Path | None,
+        Option(
+            "--output",
+            "-o",
+            help="Model folder to write. Default: model/ in the study's folder.",
+            parser=options.folder,
+            metavar="PATH",
+        ),
+    ] = None,
     threshold: Annotated[
         str,
         Option(
@@ -57,6 +69,7 @@ def refit(
     Example: tunecli refit digits
     """
     wish = _threshold(threshold)
+    path = _model_path(output)
     study_folder, record = record_at(study, runs, storage)
     if as_searched and seeds > 1:
         raise BadParameter("--seeds has no effect with --as-searched, which does not train.")
@@ -71,17 +84,45 @@ def refit(
     from tunecli.model_folder.refit_study import refit_study
 
     with study_folder.held():
-        path, results = refit_study(
+        written = refit_study(
             record,
             trial_record,
             study_folder,
             workspace,
             seeds,
+            path=path,
             trains=not as_searched,
             threshold=wish,
             announce=announce,
         )
-    print_result("\n".join([*results_lines(results), f"model       {path}"]))
+    say_moved(written)
+    print_result("\n".join(written_lines(written)))
+
+
+def _model_path(output: Path | None) -> Path | None:
+    """Return the folder to write; None for that in the study's folder.
+
+    Raises:
+        BadParameter: it is the current folder, which cannot be replaced.
+    """
+    if output is None:
+        return None
+    path = Path(normpath(output))
+    here = Path().absolute()
+    if Path(abspath(path)) in (here, *here.parents):
+        raise BadParameter(f"--output must be a folder of its own, got {output}.")
+    return path
+
+
+def say_moved(written: WrittenModel) -> None:
+    """Print where the models are now that were in the place of this one."""
+    for path in written.moved:
+        say(f"The earlier model was moved to {path}.")
+
+
+def written_lines(written: WrittenModel) -> list[str]:
+    """Return the lines on the scores of a refit, the costs of its model, and its folder."""
+    return [*results_lines(written.results), f"model       {written.path}"]
 
 
 def _threshold(given: str) -> ThresholdWish:

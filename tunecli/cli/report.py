@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, BadParameter, Option
 
+from tunecli.cli.shared.completions import studies_like
 from tunecli.cli.shared.find_study import display_storage, existing_study, options_again, record_at
 from tunecli.cli.shared.options import RunsOption, StorageOption
 from tunecli.cli.shared.streams import console, print_result, say, write_output
@@ -24,6 +25,7 @@ def report(
         list[str] | None,
         Argument(
             help="Name or study file of a study; several are compared. Default: list all studies.",
+            autocompletion=studies_like,
             show_default=False,
         ),
     ] = None,

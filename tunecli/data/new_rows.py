@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -24,7 +24,7 @@ from tunecli.data.rows.streamed_rows import LoadedRows
 from tunecli.data.rows.workspace import Workspace
 from tunecli.data.sources import load_dataset
 from tunecli.data.tables.table_files import tidied
-from tunecli.data.tables.table_rows import model_cells, table_blocks
+from tunecli.data.tables.table_rows import kept_table_blocks, model_cells
 from tunecli.errors import DataError
 from tunecli.study_file.settings.settings import DataSettings
 from tunecli.study_file.settings.source_kinds import kind_of, unknown_source
@@ -85,10 +85,12 @@ class Block:
 
     Attributes:
         files: the file of each picture; empty for other rows.
+        kept: columns of a table that go along with the predictions; None without any.
     """
 
     x: Tensor
     files: tuple[str, ...] = ()
+    kept: pd.DataFrame | None = None
 
 
 def rows_of(given: object, kind: RowKind) -> Tensor:
@@ -111,17 +113,25 @@ def rows_of(given: object, kind: RowKind) -> Tensor:
     return _of_array(array, kind, "the array")
 
 
-def blocks_of(source: str, kind: RowKind, workspace: Workspace, batch: int) -> Iterator[Block]:
+def blocks_of(
+    source: str, kind: RowKind, workspace: Workspace, batch: int, keep: Sequence[str] = ()
+) -> Iterator[Block]:
     """Read the rows of a file, folder or named set, block by block.
 
     Args:
         batch: rows to predict at once; block sizes are multiples of it.
+        keep: columns of a table file that go along.
 
     Raises:
         DataError: the source cannot be read, or differs in kind from the training data.
     """
     source_kind = kind_of(source)
     path = workspace.folder / source
+    if keep and (source_kind != "table" or path.is_dir()):
+        raise DataError(
+            f"--keep carries columns of a table file along, but {source} is not one. Leave out "
+            "--keep."
+        )
     if path.is_dir() or (path.is_file() and path.name.lower().endswith(SUFFIXES)):
         return _pictures(path, kind, kind.block_rows(batch))
     if source_kind in ("table", "arrays") and not path.is_file():
@@ -129,8 +139,8 @@ def blocks_of(source: str, kind: RowKind, workspace: Workspace, batch: int) -> I
     if source_kind == "table":
         if not kind.columns:
             raise DataError(f"{source} is a table, but the model takes pictures.")
-        read = table_blocks(path, kind.columns, kind.data, kind.block_rows(batch))
-        return (Block(kind.tensor(cells)) for cells in read)
+        read = kept_table_blocks(path, kind.columns, kind.data, kind.block_rows(batch), keep)
+        return (Block(kind.tensor(cells), kept=kept if keep else None) for cells, kept in read)
     if source_kind == "arrays":
         return _split(_of_array(features_in(path), kind, source), kind.block_rows(batch))
     if source_kind in ("bundled", "torchvision", "code"):

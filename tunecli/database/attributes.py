@@ -130,6 +130,8 @@ class StudyAttributes:
         code: hash of each of the user's own files and packages at the first trial.
         loaded_code: content hash of each file that was imported, by its path from the study file's
             folder.
+        spares_untrained: whether trials that break a limit before their training are free, as in
+            every study that this version begins.
     """
 
     file: str = ""
@@ -146,6 +148,7 @@ class StudyAttributes:
     adjustment: Adjustment | None = None
     code: Mapping[str, str] = field(default_factory=dict)
     loaded_code: Mapping[str, str] = field(default_factory=dict)
+    spares_untrained: bool = False
 
     @property
     def newest(self) -> tuple[str, tuple[str, ...]]:

@@ -33,7 +33,7 @@ from tunecli.study_file.settings.metric_names import titles
 from tunecli.study_file.settings.ranges import Categories, FloatRange, IntRange, Range, is_gate
 from tunecli.study_file.settings.settings import Direction, TrialConfig
 from tunecli.study_file.text.scalars import Scalar
-from tunecli.training.outcome.evaluation import Outcome
+from tunecli.training.outcome.evaluation import Outcome, ended_untrained
 
 State = Literal["running", "complete", "pruned", "fail", "waiting"]
 
@@ -84,6 +84,11 @@ class TrialRecord:
     config: Mapping[str, Any] | None = None
 
     @property
+    def is_untrained(self) -> bool:
+        """Whether the trial broke a limit on its model alone."""
+        return ended_untrained(self.outcome, self.fold_scores)
+
+    @property
     def spread(self) -> float | None:
         """Standard deviation over folds (divisor n - 1); None if unknown, or with one fold."""
         if len(self.fold_scores) < 2 or not all(map(math.isfinite, self.fold_scores)):
@@ -114,6 +119,11 @@ class StudyRecord(StudyAttributes):
     def objectives(self) -> tuple[RecordedObjective, ...]:
         """All objectives, the first one first."""
         return (RecordedObjective(self.metric, self.direction), *self.further_objectives)
+
+    @property
+    def n_charged(self) -> int:
+        """Number of trials that count against the number of trials of a search."""
+        return sum(not (self.spares_untrained and trial.is_untrained) for trial in self.trials)
 
     @cached_property
     def titles(self) -> Mapping[str, str]:

@@ -20,7 +20,7 @@ from tunecli.errors import DatabaseError
 from tunecli.study_file.settings.ranges import Categories, FloatRange, IntRange, Range
 from tunecli.study_file.settings.settings import TrialConfig
 from tunecli.study_file.text.scalars import Scalar
-from tunecli.training.outcome.evaluation import Outcome
+from tunecli.training.outcome.evaluation import Outcome, ended_untrained
 from tunecli.training.outcome.objectives import objective_values, violations
 
 _MOST_LISTED = 5  # trial numbers in a message
@@ -110,6 +110,11 @@ class Trial:
         if self.outcome != "complete" or self.value is None:
             return ()
         return objective_values(self.config, self.value, self.metrics)
+
+    @property
+    def is_untrained(self) -> bool:
+        """Whether the trial broke a limit on its model alone."""
+        return ended_untrained(self.outcome, self.fold_scores)
 
     @property
     def violations(self) -> dict[str, float]:

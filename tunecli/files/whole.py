@@ -14,7 +14,7 @@ import re
 import secrets
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -101,10 +101,14 @@ def output(path: Path, *, option: str = "", is_new: bool = False) -> Iterator[Pa
 
 
 @contextmanager
-def whole_folder(path: Path) -> Iterator[Path]:
+def whole_folder(path: Path, keep: Callable[[Path], object] | None = None) -> Iterator[Path]:
     """Yield a temporary folder next to `path`; it is renamed to `path` at the end, or removed.
 
     A writer that is killed between its two renames leaves the old folder at `set_aside`.
+
+    Args:
+        keep: moves the old folder to a place where it stays; by default it is removed. Also called
+            for the old folder of a writer that was killed.
 
     Raises:
         OSError: the folder cannot be written; the old folder is unchanged.
@@ -114,7 +118,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
         yield part
         for written in (*part.rglob("*"), part):
             to_disk(written)
-        _replace_folder(part, path)
+        _replace_folder(part, path, keep or _remove)
 
 
 def set_aside(path: Path) -> Path:
@@ -134,16 +138,16 @@ def to_disk(path: Path) -> None:
         os.close(descriptor)
 
 
-def _replace_folder(part: Path, path: Path) -> None:
+def _replace_folder(part: Path, path: Path, discard: Callable[[Path], object]) -> None:
     old = set_aside(path)
     if is_folder(old):
-        shutil.rmtree(old, ignore_errors=True)
+        discard(old)
     if is_folder(path):
         path.rename(old)
     part.rename(path)
     to_disk(path.parent)
     if is_folder(old):
-        shutil.rmtree(old, ignore_errors=True)
+        discard(old)
 
 
 @contextmanager

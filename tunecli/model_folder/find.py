@@ -21,8 +21,7 @@ def model_at(named: str, runs: Path) -> Path:
     if "/" not in named:
         candidates.append(runs / named / MODEL)
     for path in candidates:
-        restore_interrupted(path)
-        if (path / FACTS).is_file():
+        if is_model_folder(path):
             return path
     if (runs / named / "study.db").is_file():
         raise ModelFolderError(f"study {named} has no model yet. Run:\n  tunecli refit {named}")
@@ -30,18 +29,27 @@ def model_at(named: str, runs: Path) -> Path:
     raise ModelFolderError(f"model {named!r} does not exist (searched: {paths}).")
 
 
-def origin(folder: Path) -> tuple[Path, str, int]:
+def is_model_folder(path: Path) -> bool:
+    """Return whether a path is a model folder, or was one before its writer was killed."""
+    restore_interrupted(path)
+    return (path / FACTS).is_file()
+
+
+def origin(folder: Path, runs: Path) -> tuple[Path, str, int]:
     """Return the folder of all studies, the study, and the trial that a model was made from.
 
+    The study is the one in whose folder the model is, or else that of its name in `runs`.
+
     Raises:
-        ModelFolderError: `folder` is not a model folder, or is no longer in its study's folder.
+        ModelFolderError: `folder` is not a model folder, or its study is not there.
     """
     facts, _, _ = read_folder(folder)
     home = folder.absolute().parent
-    if home.name != facts.study:
-        raise ModelFolderError(
-            f"{folder} was made from trial {facts.trial} of study {facts.study}, but is no longer "
-            "in that study's folder. Pass the study's name instead, and --runs if the study is "
-            "not in runs/."
-        )
-    return home.parent, facts.study, facts.trial
+    if home.name == facts.study:
+        return home.parent, facts.study, facts.trial
+    if (runs / facts.study).is_dir():
+        return runs, facts.study, facts.trial
+    raise ModelFolderError(
+        f"{folder} was made from trial {facts.trial} of study {facts.study}, but there is no such "
+        f"study in {runs}. Pass the folder that holds it with --runs."
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydantic_core import to_jsonable_python
@@ -42,6 +42,20 @@ from tunecli.study_file.settings.source_kinds import NO_SOURCE
 from tunecli.training.outcome.adjustment import Adjustment, ThresholdWish
 
 
+@dataclass(frozen=True)
+class WrittenModel:
+    """A model folder that was written.
+
+    Attributes:
+        results: the model's scores.
+        moved: where the models are now that were in its place.
+    """
+
+    path: Path
+    results: Results
+    moved: Sequence[Path]
+
+
 def refit_study(
     study: StudyRecord,
     trial_record: TrialRecord,
@@ -49,16 +63,18 @@ def refit_study(
     workspace: Workspace,
     n_seeds: int = 1,
     *,
+    path: Path | None = None,
     trains: bool = True,
     compression: CompressionSettings | None = None,
     threshold: ThresholdWish = "auto",
     announce: Callable[[str], None] = lambda doing: None,
-) -> tuple[Path, Results]:
+) -> WrittenModel:
     """Make a model from a trial, score it on the test rows, and write its folder.
 
     This process must hold the study: a running search may find a better trial.
 
     Args:
+        path: the model folder to write; by default that in the study's folder.
         trains: whether to train on all rows outside the test set; otherwise the model is the mean
             of the fold models that the search kept.
         compression: the compression to use instead of the trial's.
@@ -66,15 +82,12 @@ def refit_study(
         announce: called with what will be done, once nothing is refused anymore and before the
             work that takes long.
 
-    Returns:
-        the model folder, and the scores.
-
     Raises:
         RefitError: the trial cannot become a model, the data is not that of the search, or it has
             not two classes, which a given threshold requires.
         ModelFolderError: the folder cannot be written.
     """
-    path = study_folder.folder / MODEL
+    path = path or study_folder.folder / MODEL
     refuse_foreign_model(path)  # before the training
     trial, store = trial_of(study, trial_record, workspace)
     if compression is not None:
@@ -93,10 +106,10 @@ def refit_study(
     results = results_of(trial, store, refits, looks, adjustment)
     if has_test:
         count_look(study_folder, trial_record.number, results)
-    _write(path, study, refits, results)
+    moved = _write(path, study, refits, results)
     if adjustment is not None:
         record_adjustment(study_folder, adjustment)
-    return path, results
+    return WrittenModel(path, results, moved)
 
 
 _RECOMPRESSED = "the predictions of the search are those of models that are compressed otherwise"
@@ -198,7 +211,10 @@ def _refuse_other_data(study: StudyRecord, store: FoldStore) -> None:
         )
 
 
-def _write(path: Path, study: StudyRecord, refits: Sequence[Refitted], results: Results) -> None:
+def _write(
+    path: Path, study: StudyRecord, refits: Sequence[Refitted], results: Results
+) -> Sequence[Path]:
+    """Write the model folder; return where the models are now that were in its place."""
     model = refits[0].model
     assert study.summary is not None, "its fingerprint was compared"
     header = (
@@ -211,4 +227,4 @@ def _write(path: Path, study: StudyRecord, refits: Sequence[Refitted], results: 
         json.dumps(values, indent=1, allow_nan=False) + "\n",
         card(model.facts, results, study.summary, model.n_weights),
     )
-    write_model(path, model, dict(zip(TEXTS, contents, strict=True)))
+    return write_model(path, model, dict(zip(TEXTS, contents, strict=True)))

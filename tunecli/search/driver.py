@@ -26,6 +26,7 @@ from tunecli.search.study.front import FrontTracker
 from tunecli.search.study.trial_folders import BEST, CHECKPOINTS, TrialFolders
 from tunecli.search.study.trial_logs import trial_log
 from tunecli.search.suggest.suggester import Suggester, Suggestion
+from tunecli.search.trial_budget import TrialBudget
 from tunecli.search.waits import Waits
 from tunecli.search.workers import messages
 from tunecli.search.workers.executor import Executor
@@ -48,11 +49,18 @@ class Limits:
         n_total: number of trials that the study should have in total.
         deadline: the time by `time.monotonic()` after which no trial is started.
         grace: seconds that running trials have to save when the search is interrupted.
+        spares_untrained: whether untrained trials do not count, see `trial_budget.py`.
     """
 
     n_total: int
     deadline: float = math.inf
     grace: float = 2.0
+    spares_untrained: bool = False
+
+    @property
+    def budget(self) -> TrialBudget:
+        """The number of trials, and which of them count."""
+        return TrialBudget(self.n_total, self.spares_untrained)
 
 
 class Driver:
@@ -85,6 +93,8 @@ class Driver:
         self._trials = history
         self._limits = limits
         self._folder = folder
+        self._budget = limits.budget
+        self._n_spared = self._budget.n_spared(history)
         self._checkpoints = TrialFolders(folder and folder / CHECKPOINTS, CHECKPOINT)
         self._models = BestModels(
             folder and folder / BEST,
@@ -207,7 +217,7 @@ class Driver:
 
     def _wants_another(self) -> bool:
         return (
-            len(self._trials) < self._limits.n_total
+            self._budget.has_room(len(self._trials), self._n_spared, len(self._running))
             and time.monotonic() < self._limits.deadline
             and not self._exhausted
             and not self._interrupted
@@ -310,6 +320,8 @@ class Driver:
         is_best = self._front.take(trial)
         self._finished.add(number)
         self._ended_here.append(trial)
+        is_spared = self._budget.spares(trial)
+        self._n_spared += is_spared
         self._judge.finish(trial)
         self._database.finish_trial(
             number,
@@ -320,7 +332,7 @@ class Driver:
         )
         self._checkpoints.remove(number)
         self._models.take(trial)
-        yield finished_event(trial, is_best=is_best)
+        yield finished_event(trial, is_best=is_best, is_spared=is_spared)
 
     def _waiting(self) -> Iterator[events.Waiting]:
         """Say that no trial of this call has been evaluated yet."""
@@ -339,28 +351,33 @@ class Driver:
         """Return whether this call's trials all ended without a value, for the same reason.
 
         More trials are needed for that if they diverge or break a limit than if they fail: another
-        configuration may then do better.
+        configuration may then do better. Spared trials cost nothing, so they are not judged.
         """
-        kinds = {(trial.outcome, alike(trial.reason)) for trial in self._ended_here}
-        if len(kinds) != 1 or not are_without_value(self._ended_here):
+        charged = [trial for trial in self._ended_here if not self._budget.spares(trial)]
+        kinds = {(trial.outcome, alike(trial.reason)) for trial in charged}
+        if len(kinds) != 1 or not are_without_value(charged):
             return False
         enough = 2 * self._study.search.parallel
         [(outcome, _)] = kinds
-        return len(self._ended_here) >= (enough if outcome == "failed" else max(enough, PATIENCE))
+        return len(charged) >= (enough if outcome == "failed" else max(enough, PATIENCE))
 
     def _ending(self) -> events.Ending:
-        if self._interrupted and self._first_open() < self._limits.n_total:
+        if self._interrupted and not self._budget.is_spent(self._trials):
             return "interrupted"
         if self._ended_here and (are_without_value(self._trials) or self._is_in_vain()):
             return "failing"
-        if len(self._trials) >= self._limits.n_total:
+        if len(self._trials) - self._n_spared >= self._limits.n_total:
             return "done"
+        if self._n_spared >= self._budget.most_spared:
+            return "infeasible"
         return "exhausted" if self._exhausted else "timeout"
 
     def _ended(self) -> events.SearchEnded:
         self._database.flush()
         ended = [trial for trial in self._trials if trial.outcome is not None]
-        ending, n_total = self._ending(), self._limits.n_total
+        n_done, n_total = len(ended) - self._n_spared, self._limits.n_total
+        ending = self._ending()
         if ending == "failing":
-            return in_vain(self._ended_here if self._is_in_vain() else ended, len(ended), n_total)
-        return events.SearchEnded(ending, len(ended), n_total)
+            told = self._ended_here if self._is_in_vain() else ended
+            return in_vain(told, n_done, n_total, self._n_spared)
+        return events.SearchEnded(ending, n_done, n_total, n_spared=self._n_spared)

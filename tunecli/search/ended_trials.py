@@ -10,6 +10,7 @@ from statistics import stdev
 from tunecli.database.trials import Trial
 from tunecli.search.events.events import SearchEnded, TrialFinished
 from tunecli.search.study.front import FrontTracker
+from tunecli.search.trial_budget import TrialBudget
 from tunecli.search.workers.messages import WorkerDied
 from tunecli.study_file.settings.metric_names import label
 from tunecli.study_file.settings.settings import Direction, TrialConfig
@@ -18,17 +19,28 @@ from tunecli.training.outcome.failure_reasons import OUT_OF_MEMORY, WORKER_DIED,
 from tunecli.training.outcome.score_guard import NoScoreError, finite_float
 
 
-def in_vain(trials: Sequence[Trial], n_done: int, n_total: int) -> SearchEnded:
+def in_vain(trials: Sequence[Trial], n_done: int, n_total: int, n_spared: int) -> SearchEnded:
     """Return the end of a search whose trials have no value, with the most common reason."""
     kinds = Counter((trial.outcome, alike(trial.reason)) for trial in trials)
     [(commonest, _)] = kinds.most_common(1)
     first = next(t for t in trials if (t.outcome, alike(t.reason)) == commonest)
     outcomes = {trial.outcome for trial in trials}
     outcome = first.outcome if len(outcomes) == 1 else None
-    return SearchEnded("failing", n_done, n_total, first.reason, outcome or "")
+    return SearchEnded("failing", n_done, n_total, first.reason, outcome or "", n_spared)
 
 
-def finished_event(trial: Trial, *, is_best: bool) -> TrialFinished:
+def finished_before(trials: Sequence[Trial], budget: TrialBudget) -> SearchEnded:
+    """Return the end of a search that had nothing left to do."""
+    n_spared = budget.n_spared(trials)
+    n_done = len(trials) - n_spared
+    if n_done >= budget.n_total:
+        return SearchEnded("done", n_done, budget.n_total, n_spared=n_spared)
+    if are_without_value(trials):
+        return in_vain(trials, n_done, budget.n_total, n_spared)
+    return SearchEnded("infeasible", n_done, budget.n_total, n_spared=n_spared)
+
+
+def finished_event(trial: Trial, *, is_best: bool, is_spared: bool = False) -> TrialFinished:
     """Return the event for a trial that has ended."""
     assert trial.outcome is not None
     scores = trial.fold_scores
@@ -46,14 +58,20 @@ def finished_event(trial: Trial, *, is_best: bool) -> TrialFinished:
             in_time=trial.config.data.time is not None
         ),
         values=trial.values,
+        is_spared=is_spared,
     )
 
 
-def earlier(trials: Sequence[Trial], directions: Sequence[Direction]) -> tuple[TrialFinished, ...]:
+def earlier(
+    trials: Sequence[Trial], directions: Sequence[Direction], budget: TrialBudget
+) -> tuple[TrialFinished, ...]:
     """Return the trials that have ended, each marked if it was on the front when it ended."""
     front = FrontTracker[Trial](directions)
     ended = (trial for trial in trials if trial.outcome is not None)
-    return tuple(finished_event(trial, is_best=front.take(trial)) for trial in ended)
+    return tuple(
+        finished_event(trial, is_best=front.take(trial), is_spared=budget.spares(trial))
+        for trial in ended
+    )
 
 
 def are_without_value(trials: Sequence[Trial]) -> bool:

@@ -20,6 +20,7 @@ from tunecli.numerics import NUMERICS, version_of
 from tunecli.search.baseline_jobs import lacking
 from tunecli.search.study.study_folder import StudyFolder
 from tunecli.search.suggest.enumeration import Point
+from tunecli.search.trial_budget import TrialBudget
 from tunecli.search.workers.messages import DataReady
 from tunecli.study_file.catalogue.code_hashes import changed_files
 from tunecli.study_file.edits import Change, changes
@@ -103,13 +104,16 @@ class StoredStudy:
                 knows_baselines=database.attribute("baselines") is not None,
             )
 
-    def is_finished(self, n_total: int) -> bool:
-        """Return whether the study has all its baselines and `n_total` trials that have ended."""
+    @property
+    def spares_untrained(self) -> bool:
+        """Whether untrained trials do not count, by the rule that the study began with."""
+        return self.attributes.spares_untrained
+
+    def is_finished(self, budget: TrialBudget) -> bool:
+        """Return whether the study has all its baselines and has ended all its trials."""
         if self.knows_baselines and lacking(self.study, self.attributes.baselines):
             return False
-        return len(self.trials) >= n_total and all(
-            trial.outcome is not None for trial in self.trials
-        )
+        return budget.is_spent(self.trials)
 
     def as_scored(self, summary: DataSummary) -> DataSummary:
         """Return a new summary of the same data, scored as the study's first trial was."""
@@ -250,6 +254,7 @@ def create_study(
             "loaded_code": below(study, described.code),
             "environment": described.environment,
             "baselines": [],
+            "spares_untrained": True,
         },
     )
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
@@ -20,7 +20,7 @@ from tunecli.database.write import StudyDatabase
 from tunecli.errors import TunecliError
 from tunecli.numerics import NUMERICS, other_numerics
 from tunecli.search.driver import Driver, Limits
-from tunecli.search.ended_trials import earlier
+from tunecli.search.ended_trials import earlier, finished_before
 from tunecli.search.events.event_log import EventLog
 from tunecli.search.events.events import (
     CodeLoaded,
@@ -90,7 +90,7 @@ class Search:
         self._n_jobs = n_jobs or default_jobs(training.threads, training.device, jobs_per_gpu)
         self._timeout = budget.timeout
         deadline = time.monotonic() + (budget.timeout or math.inf)
-        self._limits = Limits(budget.trials, deadline, grace)
+        self._limits = Limits(budget.trials, deadline, grace, spares_untrained=True)
         self._log = log
         self._restarts = restarts
         self._driver: Driver | None = None
@@ -121,12 +121,13 @@ class Search:
             if stored is not None:
                 stored.refuse_unless_same(self._study)
                 stored.refuse_other_code(self._study)
-                if stored.is_finished(self._limits.n_total):
+                self._limits = replace(self._limits, spares_untrained=stored.spares_untrained)
+                if stored.is_finished(self._limits.budget):
                     assert database is not None
                     study = stored.completed(self._study)
                     news = stored.record_report_edits(study, database)
                     yield self._started(study, 0, stored.trials, news)
-                    yield SearchEnded("done", len(stored.trials), self._limits.n_total)
+                    yield finished_before(stored.trials, self._limits.budget)
                     return
             first = (stored.study if stored is not None else self._study).data
             first_task = FirstTask(
@@ -147,7 +148,7 @@ class Search:
                 yield from printed
                 raise
             if described is None:
-                n_done = len(stored.trials) if stored else 0
+                n_done = self._n_ended(stored.trials) if stored else 0
                 yield SearchEnded("interrupted", n_done, self._limits.n_total)
                 return
             study = self._complete(described, stored)
@@ -174,9 +175,14 @@ class Search:
 
     def _n_workers(self, stored: StoredStudy | None) -> int:
         """Return the number of workers: as requested, but none that would never get a trial."""
-        n_ended = sum(trial.outcome is not None for trial in stored.trials) if stored else 0
+        n_ended = self._n_ended(stored.trials) if stored else 0
         n_left = max(self._limits.n_total - n_ended, 1)  # interrupted trials end in any case
         return min(self._n_jobs, self._study.search.parallel, n_left)
+
+    def _n_ended(self, trials: Sequence[Trial]) -> int:
+        """Return the number of trials that count and have ended."""
+        n_ended = sum(trial.outcome is not None for trial in trials)
+        return n_ended - self._limits.budget.n_spared(trials)
 
     def _complete(self, described: DataReady, stored: StoredStudy | None) -> Study:
         """Return the study completed from its data.
@@ -245,7 +251,7 @@ class Search:
                     if event.error is not None:
                         raise event.error
                     versions = event.environment | self._own_versions()
-                    return dataclasses.replace(event, environment=versions)
+                    return replace(event, environment=versions)
                 if isinstance(event, WorkerDied) and event.worker == 0:
                     message = f"The first worker died while reading the data: {event.cause}."
                     raise TunecliError(message)
@@ -295,11 +301,15 @@ class Search:
             database=without_password(self._study_folder.url),
             objective=label(study.objective.metric),
             direction=study.objective.direction,
-            n_done=sum(trial.outcome is not None for trial in history),
+            n_done=self._n_ended(history),
             n_total=self._limits.n_total,
             n_jobs=n_jobs,
             parallel=study.search.parallel,
-            earlier=earlier(history, [objective.direction for objective in study.objectives]),
+            earlier=earlier(
+                history,
+                [objective.direction for objective in study.objectives],
+                self._limits.budget,
+            ),
             adopted=tuple(trial.number for trial in history if trial.outcome is None),
             changes=news,
             learned=learned,

@@ -45,7 +45,10 @@ class FirstLook:
         common, positive: of two classes the more frequent one and the other; of equally frequent
             ones, `positive` is the second. Empty otherwise.
         root, download: settings of a torchvision data set.
-        in_order_of: the column of dates that sorts a table's rows; empty without one.
+        in_order_of: the column of dates that a table's rows follow; empty without one.
+        in_order_within_groups: whether they follow it only within each group.
+        group: the column of ids of which most have several rows, such as customers; empty without
+            one. `n_groups` is the number of ids.
         reading: settings of `data` for reading a table, from `reading_settings`.
         has_test, has_validation: whether the source has its own rows for this.
         median_side: median of heights and widths in pixels, of pictures that differ in size;
@@ -65,6 +68,9 @@ class FirstLook:
     root: str | None = None
     download: bool = False
     in_order_of: str = ""
+    in_order_within_groups: bool = False
+    group: str = ""
+    n_groups: int = 0
     reading: Mapping[str, Any] = field(default_factory=dict)
     common: str = ""
     positive: str = ""
@@ -116,17 +122,23 @@ def starter_name(source: str) -> str:
     return re.sub(r"[^A-Za-z0-9_-]+", "-", ".".join(parts)).strip("-")[:100] or "study"
 
 
-def starter(look: FirstLook, file: str, options: str = "") -> str:
+SCHEMA = "study.schema.json"
+"""The file beside a study file in which editors find the JSON Schema."""
+
+
+def starter(look: FirstLook, file: str, options: str = "", *, has_schema: bool = False) -> str:
     """Return the text of a study file.
 
     Args:
         file: name of the file, for the commands in its comments.
         options: further options of `search` and `check`.
+        has_schema: whether `SCHEMA` is beside the file.
     """
-    return "\n".join([*_head(look, file, options), *_data(look), *_parts(look)]) + "\n"
+    head = _head(look, file, options, has_schema=has_schema)
+    return "\n".join([*head, *_data(look), *_parts(look)]) + "\n"
 
 
-def _head(look: FirstLook, file: str, options: str) -> Iterator[str]:
+def _head(look: FirstLook, file: str, options: str, *, has_schema: bool) -> Iterator[str]:
     what = count(look.n_classes, "class") if look.n_classes else "numbers"
     yield f"# A first study of {look.source}: {count(look.n_rows, 'row')}, {what} to predict."
     yield "#"
@@ -136,6 +148,11 @@ def _head(look: FirstLook, file: str, options: str) -> Iterator[str]:
     yield "#"
     yield "# A range is searched; a single value is fixed. All other settings have a default:"
     yield "# `tunecli guide settings` lists them all."
+    if has_schema:
+        yield "#"
+        yield f"# yaml-language-server: $schema={SCHEMA}"
+    else:
+        yield f"# With `tunecli schema > {SCHEMA}` before `init`, editors complete this file."
     yield ""
 
 
@@ -146,9 +163,8 @@ def _data(look: FirstLook) -> Iterator[str]:
         yield f"  target: {flow(look.target)}"
     for name, value in look.reading.items():
         yield f"  {name}: {flow(value)}"
-    if look.in_order_of:
-        yield "  # The rows are sorted by the date below. To validate and test on later rows:"
-        yield f"  # time: {flow(look.in_order_of)}"
+    yield from _proposed_time(look)
+    yield from _proposed_group(look)
     if look.median_side is not None:
         side = f"{look.median_side:,} pixels"
         yield f"  # The pictures differ in size: the median of heights and widths is {side}."
@@ -169,6 +185,27 @@ def _data(look: FirstLook) -> Iterator[str]:
         few = look.n_rows <= MOST_ROWS_FOR_FOLDS
         yield f"validation: {'{folds: 5}' if few else '{holdout: 0.2}'}"
         yield ""
+
+
+def _proposed_time(look: FirstLook) -> Iterator[str]:
+    if not look.in_order_of:
+        return
+    if look.in_order_within_groups:
+        yield f"  # The rows of each {flow(look.group)} are sorted by the date below."
+    else:
+        yield "  # The rows are sorted by the date below."
+    yield "  # If you predict the future, validate and test on later rows; remove the # for that:"
+    yield f"  # time: {flow(look.in_order_of)}"
+
+
+def _proposed_group(look: FirstLook) -> Iterator[str]:
+    if not look.group:
+        return
+    rows = f"{look.n_rows:,} rows have {look.n_groups:,} different values of the column below"
+    yield f"  # The {rows}."
+    yield "  # If new rows will have other values, keep the rows of each value together, or the"
+    yield "  # scores are too good; remove the # for that:"
+    yield f"  # group: {flow(look.group)}"
 
 
 def _parts(look: FirstLook) -> Iterator[str]:

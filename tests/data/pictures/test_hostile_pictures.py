@@ -14,6 +14,7 @@ from picture_files import make_folders, smooth
 from PIL import Image, features
 from torchvision import datasets
 
+from tunecli.data.first_looks import first_look
 from tunecli.data.new_rows import RowKind, blocks_of
 from tunecli.data.pictures.picture_sets import PictureForm, check_room
 from tunecli.data.pictures.pictures import load_pictures
@@ -27,7 +28,6 @@ from tunecli.data.rows.decoding import (
     only_pictures,
 )
 from tunecli.data.rows.workspace import Workspace
-from tunecli.data.sources import first_look
 from tunecli.errors import DataError
 from tunecli.study_file.settings.settings import DataSettings, ValidationSettings
 

@@ -573,7 +573,28 @@ def test_a_kill_between_two_renames_leaves_the_old_folder(
     read_folder(folder)
     assert ((folder / FACTS).read_bytes() == before) == (nth < 2)
     written(case("table"), folder)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["model"]
+    earlier = ["model-1", "model-2"] if nth == 2 else ["model-1"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model", *earlier]
+    assert (tmp_path / "model-1" / FACTS).read_bytes() == before
+
+
+def test_an_earlier_model_is_moved_to_the_next_free_name(tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    model = case("arrays").refitted.model
+    assert write_model(folder, model, {"number.txt": "0"}) == []
+    (tmp_path / "model-2").write_text("mine")
+    for number, name in ((1, "model-1"), (2, "model-3"), (3, "model-4")):
+        [moved] = write_model(folder, model, {"number.txt": str(number)})
+        assert moved == tmp_path / name
+        assert (moved / "number.txt").read_text() == str(number - 1)
+        read_folder(moved)
+    assert (tmp_path / "model-2").read_text() == "mine"
+
+
+def test_an_empty_folder_is_filled(tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    assert write_model(tmp_path / "model", case("arrays").refitted.model, {}) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
 @pytest.mark.parametrize("kind", ["a file", "a link"])

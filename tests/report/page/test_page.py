@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import json
 import math
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import optuna
 import plotly.graph_objects as go
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from page_studies import NASTY, Made, nasty, two_objectives, usual
 from planted_studies import Plant, planted
+from rich.console import Console
 from study_makers import complete, made, mlp
 
-from tunecli.database.records import StudyRecord, read_study
+from tunecli.database.records import StudyRecord, TrialRecord, read_study
 from tunecli.database.urls import sqlite_url
+from tunecli.report.export.study_export import study_json
 from tunecli.report.findings.all_findings import all_findings
 from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.findings.evidence.finding import Finding, NewSetting
@@ -28,9 +35,12 @@ from tunecli.report.page.finding_cards import finding_plots
 from tunecli.report.page.html_document import script_json
 from tunecli.report.page.plots.interval_bars import on_test
 from tunecli.report.page.plots.plot import PALETTES
-from tunecli.report.page.plots.tradeoff import cost_scale
+from tunecli.report.page.plots.scores import ScoreAxis, history
+from tunecli.report.page.plots.tradeoff import _front_line, cost_scale
 from tunecli.report.page.study_page import study_page
-from tunecli.training.outcome.evaluation import TrialResult
+from tunecli.report.screen.terminal import study_parts
+from tunecli.training.outcome.evaluation import Baseline, TrialResult
+from tunecli.training.outcome.objectives import dominates
 
 
 class Page(HTMLParser):
@@ -278,11 +288,109 @@ def test_each_finding_has_its_plot() -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "kind"), [([1.0, 100.0], "log"), ([1.0, 5.0], None), ([0.0, 100.0], None)]
+    ("metric", "values", "kind", "ticks"),
+    [
+        ("latency", [1e-3, 0.1], "log", {1e-3: "1 ms", 2e-3: "2 ms", 0.1: "100 ms"}),
+        ("latency", [1e-3, 5e-3], None, {1e-3: "1 ms", 5e-3: "5 ms"}),
+        ("latency", [0.0, 100.0], None, {0.0: "0 µs", 20.0: "20 s", 100.0: "100 s"}),
+        ("size", [2e4, 9e6], "log", {5e4: "50 KB", 1e6: "1 MB", 1e7: "10 MB"}),
+        ("size", [2.0, 9e9], "log", {10.0: "10 B", 1e9: "1 GB"}),
+        ("n_weights", [300.0, 9e6], "log", {1e2: "100", 1e5: "100k", 1e6: "1M"}),
+        ("macs", [1e9, 3e9], None, {1e9: "1G", 2.5e9: "2.5G"}),
+        ("rmse", [0.31, 0.32], None, {0.31: "0.31", 0.316: "0.316"}),
+        ("rmse", [0.5], None, {0.5: "0.5"}),
+    ],
 )
-def test_costs_that_differ_much_have_a_logarithmic_axis(
-    values: list[float], kind: str | None
+def test_ticks_of_costs_are_round_and_have_their_unit(
+    metric: str, values: list[float], kind: str | None, ticks: dict[float, str]
 ) -> None:
-    scale = cost_scale("latency", values)
+    scale = cost_scale(metric, values)
     assert scale.get("type") == kind
-    assert scale["ticksuffix"] == "s"
+    found = dict(zip(scale["tickvals"], scale["ticktext"], strict=True))
+    assert found | ticks == found
+    assert min(found) <= min(values) <= max(values) <= max(found)
+    assert 1 <= len(found) <= 15
+    assert len({*found.values()}) == len(found)
+
+
+_WAYS = st.sampled_from(["minimize", "maximize"])
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9), st.integers(0, 9)), min_size=1),
+    st.tuples(_WAYS, _WAYS, _WAYS),
+)
+def test_the_steps_are_the_best_score_within_each_cost(
+    values: list[tuple[int, int, int]], ways: tuple[Any, Any, Any]
+) -> None:
+    """Read the staircase between its corners: no trial within that cost scores better."""
+    trials = [TrialRecord(i, i, "complete", values=one) for i, one in enumerate(values)]
+    best = [t for t in trials if not any(dominates(o.values, t.values, ways) for o in trials)]
+    line = _front_line(tuple(best), 1, ways[:2])
+    cost_sign, sign = (1 if way == "maximize" else -1 for way in (ways[1], ways[0]))
+    corners = [*zip(line["x"], line["y"], strict=True)]
+    is_hv = line["line"]["shape"] == "hv"
+    for (x0, y0), (x1, y1) in pairwise(corners):
+        between, level = (x0 + x1) / 2, y0 if is_hv else y1
+        allowed = [v[0] for v in values if cost_sign * v[1] >= cost_sign * between]
+        assert max(sign * score for score in allowed) == sign * level
+
+
+def test_the_progress_has_a_line_per_baseline(tmp_path: Path) -> None:
+    study = read_study(made(tmp_path, usual()))
+    scores = ScoreAxis.of(study, study.mean_curves())
+    known = (
+        Baseline("mean", (scores.low - 9, scores.low - 9)),
+        Baseline("ridge regression", (scores.high + 1, scores.high + 3)),
+        Baseline("gradient-boosted trees", (scores.high, scores.high)),
+        Baseline("another", note="left out"),
+    )
+    study = replace(study, direction="maximize", baselines=known)
+    plot = history(study, replace(scores, maximize=True))
+    lines = [one["y0"] for one in plot.layout["shapes"] if one["line"]["dash"] == "dash"]
+    assert lines == [scores.high + 2, scores.high]
+    names = [one["text"] for one in plot.layout["annotations"]]
+    assert names == ["ridge regression", "gradient-boosted trees"]
+    assert plot.layout["yaxis"]["range"][1] > scores.high + 2
+    assert plot.note.startswith("The line is the best complete trial so far. Dashed: untuned")
+    assert "Worse than the axis shows: mean." in plot.note
+
+
+def test_each_plot_is_drawn_once_and_findings_link_to_it(tmp_path: Path) -> None:
+    evidence = Evidence.of(read_study(made(tmp_path, usual())))
+    found = [
+        Finding("advice", "One.", kind="noise"),
+        Finding("advice", "Two.", kind="ties"),
+        Finding("note", "Three.", kind="budget"),
+        Finding("note", "Four.", kind="length"),
+        *(Finding("note", "Five.", kind="edge", parameters=(n,)) for n in evidence.ranges),
+    ]
+    shown = Page(study_page(evidence, [*all_findings(evidence), *found]))
+    assert sorted(shown.drawn) == sorted(shown.payload["plots"])
+    ids = [attrs["id"] for _, attrs in shown.tags if attrs.get("id")]
+    assert len({*ids}) == len(ids)
+    links = [attrs.get("href", "") or "" for tag, attrs in shown.tags if tag == "a"]
+    to_plots = [link for link in links if link.startswith("#plot-")]
+    assert {link.removeprefix("#") for link in to_plots} <= {*ids}
+    assert len(to_plots) >= len(found)
+
+
+def test_findings_have_one_order_everywhere(tmp_path: Path) -> None:
+    """What to do first comes first on the terminal, on the page and in JSON."""
+    evidence = Evidence.of(read_study(made(tmp_path, usual())))
+    findings = all_findings(evidence)
+    sentences = [one.sentence for one in findings]
+    assert len(sentences) > 1
+    told = json.loads(study_json(evidence.study))["findings"]
+    assert [one["sentence"] for one in told] == sentences
+    order = [("problem", "advice", "note").index(one.severity) for one in findings]
+    assert order == sorted(order)
+    shown = Page(study_page(evidence, findings)).text
+    places = [shown.index(sentence) for sentence in sentences]
+    assert places == sorted(places)
+    screen = io.StringIO()
+    for part in study_parts(evidence.study, everything=True):
+        Console(width=10_000, file=screen).print(part)
+    terminal = screen.getvalue()
+    places = [terminal.index(sentence) for sentence in sentences]
+    assert places == sorted(places)

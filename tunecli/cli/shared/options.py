@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, BadParameter, Option
 
+from tunecli.cli.shared.completions import models_like, studies_like
+
 if TYPE_CHECKING:
     from tunecli.database.records import StudyRecord, TrialRecord
     from tunecli.study_file.catalogue.allowed_code import AllowedCode
@@ -18,10 +20,21 @@ STORAGE = "TUNECLI_STORAGE"
 """The environment variable that provides `--storage` by default."""
 
 FileArgument = Annotated[Path, Argument(help="The study file.", show_default=False)]
-StudyArgument = Annotated[str, Argument(help="A study's name or study file.", show_default=False)]
+StudyArgument = Annotated[
+    str,
+    Argument(
+        help="A study's name or study file.", autocompletion=studies_like, show_default=False
+    ),
+]
+ModelArgument = Annotated[
+    str,
+    Argument(
+        help="A model folder or a study's name.", autocompletion=models_like, show_default=False
+    ),
+]
 
 
-def _folder(written: str | Path) -> Path:
+def folder(written: str | Path) -> Path:
     """Return a folder's path; refuse an empty one, which would mean the current folder."""
     if not str(written).strip():
         raise BadParameter("the folder must not be empty.")
@@ -38,7 +51,7 @@ RunsOption = Annotated[
         "--runs",
         envvar="TUNECLI_RUNS",
         help="Folder that holds all studies.",
-        parser=_folder,
+        parser=folder,
         metavar="PATH",
     ),
 ]

@@ -44,6 +44,15 @@ class ColumnFacts:
     is_in_order: bool = False
 
 
+@dataclass(frozen=True)
+class ColumnExample:
+    """A column at a glance. Attributes: `kind`: as in `ColumnFacts`; `example`: its first cell."""
+
+    name: str
+    kind: str
+    example: str
+
+
 def facts_of(cells: Cells, use: str) -> ColumnFacts:
     """Return the facts of a column of any kind."""
     there = cells.values[~np.isnan(cells.values)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,18 +28,36 @@ _SHOWN = 3
 def table_blocks(
     path: Path, columns: Sequence[Column], data: DataSettings, n_rows: int
 ) -> Iterator[Floats]:
-    """Read a file's rows by `model_cells`, `n_rows` at a time; it may be larger than memory.
+    """Read a file's rows by `model_cells`, `n_rows` at a time; see `kept_table_blocks`."""
+    return (cells for cells, _ in kept_table_blocks(path, columns, data, n_rows))
+
+
+def kept_table_blocks(
+    path: Path,
+    columns: Sequence[Column],
+    data: DataSettings,
+    n_rows: int,
+    keep: Sequence[str] = (),
+) -> Iterator[tuple[Floats, pd.DataFrame]]:
+    """Read a file's rows, `n_rows` at a time; it may be larger than memory.
 
     Args:
         data: the settings with which the model's data was read.
+        keep: columns that are returned as they are written. Numbers that the model uses are
+            returned as numbers.
+
+    Yields:
+        the cells by `model_cells`, and the kept columns.
 
     Raises:
-        DataError: a row cannot be used; with the place and a remedy.
+        DataError: a row cannot be used, or a column is missing; with the place and a remedy.
     """
-    texts = [column.name for column in columns if column.kind == "categorical"]
+    texts = {column.name for column in columns if column.kind == "categorical"}
+    unused = {*keep} - {column.source for column in columns}
     rows = _NewRows(path.name, columns, Reading.of(data))
-    for frame in table_chunks(path, data, path.name, texts, n_rows):
-        yield rows.cells(frame)
+    for frame in table_chunks(path, data, path.name, texts | unused, n_rows):
+        rows.refuse_absent(keep, map(str, frame.columns), "--keep: ")
+        yield rows.cells(frame), frame[[*keep]]
     rows.warn()
 
 
@@ -106,11 +124,24 @@ class _NewRows:
         self.n_rows += len(frame)
         return cells
 
-    def _check_names(self, names: Counter[str], wanted: Collection[str]) -> None:
-        if absent := [name for name in wanted if name not in names]:
+    def refuse_absent(self, wanted: Collection[str], names: Iterable[str], why: str = "") -> None:
+        """Refuse a table without the wanted columns.
+
+        Args:
+            names: the columns of the table.
+            why: what wants them, in front of the message.
+
+        Raises:
+            DataError: a column is missing.
+        """
+        there = [*dict.fromkeys(names)]
+        if absent := [name for name in wanted if name not in there]:
             what = "column" if len(absent) == 1 else "columns"
-            hint = did_you_mean(absent[0], names) or f" There are {listed(names, most=30)}."
-            raise DataError(f"{self.name} lacks the {what} {listed(absent, most=10)}.{hint}")
+            hint = did_you_mean(absent[0], there) or f" There are {listed(there, most=30)}."
+            raise DataError(f"{why}{self.name} lacks the {what} {listed(absent, most=10)}.{hint}")
+
+    def _check_names(self, names: Counter[str], wanted: Collection[str]) -> None:
+        self.refuse_absent(wanted, names)
         twins = [column.name for column in self.columns if names[column.name] > 1]
         if twins:
             name = f"several columns named {twins[0]!r}"

@@ -16,13 +16,14 @@ from tunecli.data.cache.cached_datasets import kept_dataset, tensors
 from tunecli.data.columns import cleaning, named_columns
 from tunecli.data.columns.cell_values import is_nested
 from tunecli.data.columns.column_cells import Cells
-from tunecli.data.columns.column_facts import ColumnFacts, facts_of_columns
+from tunecli.data.columns.column_facts import ColumnExample, ColumnFacts, facts_of_columns
 from tunecli.data.columns.column_kinds import cells
 from tunecli.data.columns.named_columns import Target, target
 from tunecli.data.columns.unread_cells import refusals, unread
 from tunecli.data.rows.array_forms import check_feature
 from tunecli.data.rows.dataset import Dataset
 from tunecli.data.rows.workspace import Workspace
+from tunecli.data.tables.split_proposals import SplitProposals, proposals_of
 from tunecli.data.tables.table_files import Frame, frame_of, paths_of
 from tunecli.errors import DataError, DataMistakesError
 from tunecli.study_file.settings.settings import DataSettings, ValidationSettings
@@ -106,6 +107,36 @@ def table_column_facts(
         return cells(frame.rows[name], given, frame.where, frame.reading)
 
     return facts_of_columns(frame.rows, features, uses, read)
+
+
+def split_proposals(settings: DataSettings, workspace: Workspace) -> SplitProposals:
+    """Read a table again to see which of its columns propose a split by time or by groups.
+
+    Raises:
+        DataError: see `load_table`.
+    """
+    frame = frame_of(settings, ValidationSettings(), workspace.folder)
+    return proposals_of(_features(frame)[0])
+
+
+def columns_at_a_glance(settings: DataSettings, workspace: Workspace) -> list[ColumnExample]:
+    """Return each column of a table without a target, in its order.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
+    frame = frame_of(settings, ValidationSettings(), workspace.folder)
+
+    def read(name: str) -> Cells:
+        return cells(frame.rows[name], frame.given(name), frame.where, frame.reading)
+
+    uses = dict.fromkeys(map(str, frame.rows.columns), "undecided")
+    facts = facts_of_columns(frame.rows, [], uses, read)
+    firsts = (frame.rows[one.name].dropna() for one in facts)
+    examples = (str(first.iloc[0]) if len(first) else "" for first in firsts)
+    return [
+        ColumnExample(one.name, one.kind, cell) for one, cell in zip(facts, examples, strict=True)
+    ]
 
 
 def _target(frame: Frame) -> Target:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +17,8 @@ from torch import Tensor
 
 from tunecli.errors import DataError, ExportError, MissingPackageError
 from tunecli.files.whole import output
+from tunecli.model_folder.exports.file_metadata import IN_PT2, as_json, file_metadata
 from tunecli.model_folder.exports.graph import Graph, given_to_graph, why_not_whole
-from tunecli.model_folder.exports.metadata import decision_metadata
 from tunecli.model_folder.format.folder import nested, read_folder, user_folder
 from tunecli.model_folder.format.model import Model
 from tunecli.training.compression.packing import plain_file
@@ -90,8 +90,9 @@ def export_model(model: Model, to: Format, path: Path, source: str) -> Exported:
             return _graph(model, to, part, path, source)
         states = {i: member.network.state_dict() for i, member in enumerate(model.members)}
         weights = states[0] if len(states) == 1 else nested(states)
-        part.write_bytes(plain_file(weights, decision_metadata(model.facts)))
-        return Exported(path, "all preprocessing", 0, 0.0)
+        left_out = "all preprocessing"
+        part.write_bytes(plain_file(weights, file_metadata(model, left_out)))
+        return Exported(path, left_out, 0, 0.0)
 
 
 def _graph(model: Model, to: Format, part: Path, path: Path, source: str) -> Exported:
@@ -100,7 +101,7 @@ def _graph(model: Model, to: Format, part: Path, path: Path, source: str) -> Exp
     expected = model.of_rows(rows)
     rows = given_to_graph(model, rows)
     graph = Graph(model.members, not left_out, model.facts.temperature)
-    metadata = decision_metadata(model.facts)
+    metadata = file_metadata(model, left_out)
     run = (_onnx if to == "onnx" else _pt2)(graph, rows, part, metadata)
     # A single row shows whether the export fixed the number of rows.
     unit = _unit(model, expected)
@@ -139,10 +140,10 @@ def _unit(model: Model, expected: Predictions) -> float:
     return meaning.std if meaning.kind == "value" else float(np.abs(expected).max()) or 1.0
 
 
-def _pt2(graph: Graph, rows: Tensor, path: Path, metadata: Mapping[str, str]) -> Run:
+def _pt2(graph: Graph, rows: Tensor, path: Path, metadata: dict[str, str]) -> Run:
     program = _traced(graph, rows)
     with quietly("torch", "save"), path.open("wb") as file:
-        torch.export.save(program, file, extra_files=dict(metadata))
+        torch.export.save(program, file, extra_files={IN_PT2: as_json(metadata)})
     with path.open("rb") as written:
         module = torch.export.load(written).module()
 
@@ -154,7 +155,7 @@ def _pt2(graph: Graph, rows: Tensor, path: Path, metadata: Mapping[str, str]) ->
     return run
 
 
-def _onnx(graph: Graph, rows: Tensor, path: Path, metadata: Mapping[str, str]) -> Run:
+def _onnx(graph: Graph, rows: Tensor, path: Path, metadata: dict[str, str]) -> Run:
     try:
         import onnxruntime
         import onnxscript  # noqa: F401  # torch's exporter needs it

@@ -1,12 +1,15 @@
 """Write a model folder as a whole or not at all, and read it without running anything.
 
 Arrays are safetensors, all else is JSON: no pickle, so no code. A new folder is written next to
-the old one and takes its name at the end, by two renames. A writer that is killed between them
-leaves the old folder under another name, and the next reader renames it back.
+the old one and takes its name at the end, by two renames; the old one then gets a number. A writer
+that is killed between them leaves the old folder under another name, and the next reader renames
+it back.
 """
 
 from __future__ import annotations
 
+import itertools
+import os
 import re
 from collections.abc import Collection, Mapping
 from contextlib import suppress
@@ -41,11 +44,15 @@ LARGEST_FACTS = 64 * 2**20
 """Largest size of `model.json` in bytes, enough for columns with a hundred thousand categories."""
 
 
-def write_model(folder: Path, model: Model, texts: Mapping[str, str]) -> None:
-    """Write a model folder, and replace an existing one.
+def write_model(folder: Path, model: Model, texts: Mapping[str, str]) -> list[Path]:
+    """Write a model folder, and move an existing one aside.
 
     Args:
         texts: other files by name, for people and programs.
+
+    Returns:
+        where the earlier model is now, and before it one that a killed writer left; usually at
+        most one folder.
 
     Raises:
         ModelFolderError: the folder cannot be written, or contains files that tunecli did not
@@ -55,8 +62,16 @@ def write_model(folder: Path, model: Model, texts: Mapping[str, str]) -> None:
     restore_interrupted(folder)
     fitted = nested({i: m.preprocessing.tensors() for i, m in enumerate(model.members)})
     arrays = weight_files(model) | {PREPROCESSING: plain_file(fitted)}
+    moved: list[Path] = []
+
+    def keep(old: Path) -> None:
+        if any(old.iterdir()):
+            moved.append(old.rename(_free_name(folder)))
+        else:
+            old.rmdir()
+
     try:
-        with whole_folder(folder) as part:
+        with whole_folder(folder, keep) as part:
             for name, content in arrays.items():
                 (part / name).parent.mkdir(parents=True, exist_ok=True)
                 (part / name).write_bytes(content)
@@ -67,6 +82,13 @@ def write_model(folder: Path, model: Model, texts: Mapping[str, str]) -> None:
             (part / FACTS).write_text(facts.model_dump_json(indent=1), encoding="utf-8")
     except (OSError, SafetensorError) as error:
         raise _unwritable(folder, error) from None
+    return moved
+
+
+def _free_name(folder: Path) -> Path:
+    """Return the first of `<folder>-1`, `<folder>-2`, … that does not exist."""
+    names = (folder.with_name(f"{folder.name}-{number}") for number in itertools.count(1))
+    return next(path for path in names if not os.path.lexists(path))
 
 
 def weight_files(model: Model) -> dict[str, bytes]:

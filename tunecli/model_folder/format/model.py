@@ -144,9 +144,9 @@ class Model:
             return self.of_rows(rows_of(x, self.row_kind))
         return np.concatenate([self.of_rows(block.x) for block in self.blocks(str(x))])
 
-    def blocks(self, source: str) -> Iterator[Block]:
+    def blocks(self, source: str, keep: Sequence[str] = ()) -> Iterator[Block]:
         """Read rows to predict, block by block; see `blocks_of`."""
-        return blocks_of(source, self.row_kind, self.workspace, self.batch_rows)
+        return blocks_of(source, self.row_kind, self.workspace, self.batch_rows, keep)
 
     @torch.no_grad()
     def of_rows(self, x: Tensor) -> Predictions:

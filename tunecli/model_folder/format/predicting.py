@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TextIO
@@ -13,23 +13,42 @@ import pandas as pd
 from tunecli.errors import DataError
 from tunecli.files.whole import output
 from tunecli.model_folder.format.model import Model
+from tunecli.model_folder.format.predicted_rows import PredictedRows
 from tunecli.report.phrases.wording import cell
 
 
-def write_predictions(model: Model, source: str, path: Path | None, proba: bool) -> None:
+def write_predictions(
+    model: Model, source: str, path: Path | None, proba: bool, keep: Sequence[str] = ()
+) -> PredictedRows:
     """Predict all rows of a source, in their order.
 
     Args:
         path: a .csv or .parquet file, written as a whole or not at all; None for CSV to stdout.
         proba: whether to add one column of probabilities per class.
+        keep: columns of the source that become the first columns.
+
+    Returns:
+        what was seen of the rows.
 
     Raises:
-        DataError: the source does not fit the model.
+        DataError: the source does not fit the model, or lacks a column to keep.
         OutputError: the file cannot be written.
     """
     if proba and not model.classes:
         raise DataError("a regression model has no probabilities. Leave out --proba.")
-    frames = predictions(model, source, proba)
+    keep = [*dict.fromkeys(keep)]
+    seen = PredictedRows(model.facts.columns)
+    _write(_counted(predictions(model, source, proba, keep, seen), seen), path)
+    return seen
+
+
+def _counted(frames: Iterable[pd.DataFrame], seen: PredictedRows) -> Iterator[pd.DataFrame]:
+    for frame in frames:
+        seen.names = [str(name) for name in frame.columns]
+        yield frame
+
+
+def _write(frames: Iterable[pd.DataFrame], path: Path | None) -> None:
     if path is None:
         write_csv(frames, sys.stdout)
         return
@@ -41,19 +60,27 @@ def write_predictions(model: Model, source: str, path: Path | None, proba: bool)
                 write_csv(frames, file)
 
 
-def predictions(model: Model, source: str, proba: bool) -> Iterator[pd.DataFrame]:
-    """Yield the predictions of each block of rows.
+def predictions(
+    model: Model, source: str, proba: bool, keep: Sequence[str], seen: PredictedRows
+) -> Iterator[pd.DataFrame]:
+    """Yield the predictions of each block of rows, and count the rows in `seen`.
 
-    The columns are `file` for pictures, `prediction`, and the probabilities.
+    The columns are those to keep, `file` for pictures, `prediction`, and the probabilities.
+
+    Raises:
+        DataError: a column to keep has the name of one of these.
     """
-    for block in model.blocks(source):
+    probabilities = [f"probability_{name}" for name in model.classes] if proba else []
+    if taken := {*keep} & {"prediction", *probabilities}:
+        name = min(taken)
+        raise DataError(f"--keep: the predictions have a column {name!r}, too. Rename yours.")
+    for block in model.blocks(source, keep):
         outputs = model.of_rows(block.x)
+        seen.add(block.x)
         columns: dict[str, object] = {"file": list(block.files)} if block.files else {}
         columns["prediction"] = model.named(outputs) if model.classes else outputs
-        if proba:
-            named = zip(model.classes, outputs.T, strict=True)
-            columns |= {f"probability_{name}": of_class for name, of_class in named}
-        yield pd.DataFrame(columns)
+        columns |= {name: outputs[:, i] for i, name in enumerate(probabilities)}
+        yield pd.DataFrame(columns) if block.kept is None else block.kept.assign(**columns)
 
 
 def write_csv(frames: Iterable[pd.DataFrame], file: TextIO) -> None:

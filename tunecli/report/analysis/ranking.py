@@ -60,6 +60,11 @@ def n_valid_per_train(trial: TrialRecord) -> float | None:
     return settings.n_valid_per_train(in_time=in_time)
 
 
+def n_untrained(study: StudyRecord) -> int:
+    """Return how many of the infeasible trials broke a limit before their training."""
+    return sum(trial.is_untrained for trial in study.trials)
+
+
 def counts(study: StudyRecord) -> dict[str, int]:
     """Return the number of trials by outcome, or by state without one; every word, also with 0."""
     by_word = Counter[str](trial.outcome or trial.state for trial in study.trials)

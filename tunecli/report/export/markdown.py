@@ -89,7 +89,7 @@ def code(text: str) -> str:
 
 def _best(evidence: Evidence) -> Iterator[str]:
     study = evidence.study
-    counts = wording.tally(ranking.counts(study)) or "none yet"
+    counts = wording.tally(ranking.counts(study), ranking.n_untrained(study)) or "none yet"
     best = next(iter(evidence.ranked), None)
     if best is not None and study.further_objectives:
         yield f"{count(len(study.trials), 'trial')} ({counts})"

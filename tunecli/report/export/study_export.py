@@ -21,6 +21,8 @@ trials that a t-test did not tell from the best one.)
     front         numbers of the complete trials that no other beats in every objective, the best
                   in the first objective first; with one objective only the best trial
     counts        {outcome: n}
+    n_untrained   number of the infeasible trials that broke a limit before their training; they do
+                  not count against search.trials if spares_untrained is true
     best          number of the best trial, or null
     again         a study file that repeats the best trial; empty without one
     standings     {region, is_given, worse_above, equal_above, trials}: the complete trials
@@ -57,9 +59,10 @@ A comparison of studies is one object too, and its `format` is 2. The findings o
 the study's own export.
 
     format, metric, direction
-    studies       [{name, best, value, spread, verdict, counts, seconds, best_so_far}]: `best` is
-                  the number of the best trial, `verdict` how it compares with the best of all (see
-                  `standings`), `best_so_far` has one entry per trial, null before one is complete
+    studies       [{name, best, value, spread, verdict, counts, n_untrained, seconds,
+                  best_so_far}]: `best` is the number of the best trial, `verdict` how it compares
+                  with the best of all (see `standings`), `best_so_far` has one entry per trial,
+                  null before one is complete
     choices       [{parameter, options: [{choice, studies: {name: branch}}]}], the choices that at
                   least two studies have; a branch is one of the study's own `isolation`
 
@@ -130,6 +133,8 @@ def study_json(study: StudyRecord) -> str:
         "test_looks": [asdict(look) for look in study.test_looks],
         "adjustment": asdict(study.adjustment) if study.adjustment is not None else None,
         "counts": ranking.counts(study),
+        "n_untrained": ranking.n_untrained(study),
+        "spares_untrained": study.spares_untrained,
         "best": winner.number if winner is not None else None,
         "again": best.config_yaml(study, winner) if winner is not None else "",
         "standings": _standings(evidence.standings),
@@ -211,6 +216,7 @@ def _compared(comparison: Comparison, one: ComparedStudy) -> dict[str, Any]:
         "spread": best.spread if best is not None else None,
         "verdict": comparison.verdict(one),
         "counts": ranking.counts(one.study),
+        "n_untrained": ranking.n_untrained(one.study),
         "seconds": one.seconds,
         "best_so_far": one.best_so_far(),
     }

@@ -41,7 +41,7 @@ def budget(evidence: Evidence) -> Iterator[Finding]:
     gains = {more: expected_gain(goodness, more * n / len(ended)) for more in MORE}
     noise = noise_of(evidence.ranked[0])
     pays = noise is None or gains[MORE[-1]] > noise
-    total = len(evidence.study.trials) + MORE[-1]
+    total = evidence.study.n_charged + MORE[-1]
     gain = score(gains[MORE[-1]], evidence.ranked[0].value)
     metric = plain(evidence.study.title)
     cost = f" (about {about(seconds * MORE[-1])} of training)" if seconds else ""

@@ -145,9 +145,9 @@ def ending(state: SearchState, now: float, options: str) -> Iterator[Line]:
         yield labelled("next", _RESUME)
         return
     yield Line(Text(how_it_ended(ended, started), style="bold"))
-    counts = wording.tally(state.ordered_counts)
+    counts = wording.tally(state.ordered_counts, state.n_spared)
     if counts:
-        took = f", in {wording.duration(state.elapsed(now))}" if state.n_finished_here else ""
+        took = f", in {wording.duration(state.elapsed(now))}" if state.n_ended_here else ""
         yield labelled("trials", f"{counts}{took}")
     if state.best is not None:
         yield from _best_lines(state, started, state.best)
@@ -166,6 +166,10 @@ def how_it_ended(ended: SearchEnded, started: SearchStarted) -> str:
             return f"Time is up: {done} done."
         case "exhausted":
             return f"Search space exhausted: every configuration was tried, {done} done."
+        case "infeasible":
+            others = count(ended.n_spared, "other trial")
+            broke = f"{others} broke a limit before training"
+            return f"Stopped: {done} done, and {broke}. {wording.WIDEN}"
         case "interrupted":
             return f"Interrupted: {done} done. The next search resumes those that were running."
         case "failing":

@@ -61,7 +61,10 @@ def _counts(state: SearchState) -> Text:
     counts = state.ordered_counts
     counts["running"] = len(_running_trials(state))
     return Text(
-        f"{'':{LABEL}}{wording.tally(counts)}", style="dim", no_wrap=True, overflow="ellipsis"
+        f"{'':{LABEL}}{wording.tally(counts, state.n_spared)}",
+        style="dim",
+        no_wrap=True,
+        overflow="ellipsis",
     )
 
 

@@ -68,7 +68,9 @@ class SearchState:
         front: the trials that are not beaten so far.
         fold_scores: fold scores of all complete trials.
         n_planned: evaluations of a whole trial, from the trial that started last.
-        n_finished_here: trials that ended in this call.
+        n_finished_here: trials that count and ended in this call.
+        n_spared, n_spared_here: trials that broke a limit before their training and do not count:
+            in the whole study, and in this call.
         awaited: the baselines that are not fitted yet; None if none is awaited.
         waits_for: what the search waits for before its first trial.
     """
@@ -85,6 +87,8 @@ class SearchState:
     n_finished_here: int = 0
     awaited: BaselinesAwaited | None = None
     waits_for: str = ""
+    n_spared: int = 0
+    n_spared_here: int = 0
     _begun_at: float = 0.0
     _durations: list[float] = field(default_factory=list)
 
@@ -95,7 +99,8 @@ class SearchState:
                 self.started, self._begun_at = event, now
                 for earlier in event.earlier:
                     self._count(earlier)
-                    self._durations.append(earlier.seconds)
+                    if not earlier.is_spared:
+                        self._durations.append(earlier.seconds)
             case Waiting(what):
                 self.waits_for = what
             case BaselinesAwaited():
@@ -133,12 +138,15 @@ class SearchState:
 
     def _finished(self, event: TrialFinished, now: float) -> None:
         trial = self.running.pop(event.number, None)
-        self.n_finished_here += 1
-        waited = trial.elapsed(now) if trial is not None else 0.0
-        self._durations.append(max(event.seconds, waited))  # with what the driver adds
+        self.n_finished_here += not event.is_spared
+        self.n_spared_here += event.is_spared
+        if not event.is_spared:
+            waited = trial.elapsed(now) if trial is not None else 0.0
+            self._durations.append(max(event.seconds, waited))  # with what the driver adds
         self._count(event)
 
     def _count(self, trial: TrialFinished) -> None:
+        self.n_spared += trial.is_spared
         self.counts[trial.outcome] = self.counts.get(trial.outcome, 0) + 1
         if trial.outcome == "complete" and trial.value is not None:
             self.fold_scores.append(trial.fold_scores)
@@ -157,9 +165,14 @@ class SearchState:
 
     @property
     def n_done(self) -> int:
-        """Trials of the study that have ended."""
+        """Trials of the study that count and have ended."""
         before = self.started.n_done if self.started is not None else 0
         return before + self.n_finished_here
+
+    @property
+    def n_ended_here(self) -> int:
+        """All trials that ended in this call."""
+        return self.n_finished_here + self.n_spared_here
 
     @property
     def front_size(self) -> str:

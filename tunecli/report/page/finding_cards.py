@@ -1,4 +1,4 @@
-"""The plots that show a finding on the page."""
+"""The plots of the page that a finding links to."""
 
 from __future__ import annotations
 

@@ -50,7 +50,6 @@ def study_page(evidence: Evidence, findings: Sequence[Finding] = ()) -> str:
     shares = importance(study)
     plots = study_plots(evidence, shares, importance_intervals(study))
     cards = [(finding, finding_plots(finding, plots)) for finding in findings]
-    seen = {key for _, keys in cards for key in keys}
     return html_page(
         "study.html",
         plots,
@@ -62,9 +61,7 @@ def study_page(evidence: Evidence, findings: Sequence[Finding] = ()) -> str:
         tradeoff_keys=_of("tradeoff", plots),
         front=front_rows(study),
         articles=cards,
-        comparison_keys=[
-            key for key in ("baselines", "test", "operating") if key in plots.keys() - seen
-        ],
+        comparison_keys=[key for key in ("baselines", "test", "operating") if key in plots],
         importance=shares,
         marks={word: MARKS[word].symbol for word in outcomes(study.trials)},
         columns=table_columns(study),
@@ -168,7 +165,7 @@ def _tiles(evidence: Evidence, best: TrialRecord | None) -> Iterator[tuple[str, 
     """Yield the study in a few large figures: label, figure, explanation."""
     study = evidence.study
     yield _best_tile(study, best)
-    counts = wording.tally(ranking.counts(study)) or "none yet"
+    counts = wording.tally(ranking.counts(study), ranking.n_untrained(study)) or "none yet"
     yield "trials", f"{len(study.trials):,}", counts
     if any(evidence.standings.counts):
         n_equal, n_open, n_worse = evidence.standings.counts

@@ -232,9 +232,14 @@ def on_parallel(parallel: int, n_jobs: int, n_trials: int) -> str:
     return ""
 
 
-def tally(counts: Mapping[str, int]) -> str:
-    """Return counts in words without those that are 0: `31 complete · 17 pruned`."""
-    return " · ".join(f"{n:,} {word}" for word, n in counts.items() if n)
+def tally(counts: Mapping[str, int], n_untrained: int = 0) -> str:
+    """Return counts in words without those that are 0: `31 complete · 17 pruned`.
+
+    Args:
+        n_untrained: number of the infeasible trials that were not trained.
+    """
+    untrained = {"infeasible": f" ({n_untrained:,} before training)"} if n_untrained else {}
+    return " · ".join(f"{n:,} {word}{untrained.get(word, '')}" for word, n in counts.items() if n)
 
 
 def sparkline(

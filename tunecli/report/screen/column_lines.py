@@ -16,10 +16,12 @@ from tunecli.study_file.text.counts import count
 from tunecli.study_file.text.dump import flow
 
 if TYPE_CHECKING:
-    from tunecli.data.columns.column_facts import ColumnFacts
+    from tunecli.data.columns.column_facts import ColumnExample, ColumnFacts
 
 MOST_LINES = 30
 """A wider table shows its first columns, and counts the others."""
+_EXAMPLE = 40
+"""Characters of a column's name, and of its first cell."""
 _NAME, _CELL = 18, 10
 """Characters of a column's name, and of its smallest and largest value."""
 
@@ -37,6 +39,19 @@ def column_table(facts: Sequence[ColumnFacts]) -> RenderableType:
     for one in facts[:MOST_LINES]:
         table.add_row(*map(Text, _cells(one)))
     rest = [Text(_others(facts[MOST_LINES:]))] if len(facts) > MOST_LINES else []
+    return Group(table, *rest, Text())
+
+
+def example_table(columns: Sequence[ColumnExample]) -> RenderableType:
+    """Return one row per column: name, kind, and the first cell, for a user who has to choose."""
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    for name in ("column", "kind", "example"):
+        table.add_column(name, no_wrap=True)
+    for one in columns[:MOST_LINES]:
+        cells = wording.plain(one.name), one.kind, wording.plain(one.example)
+        table.add_row(*(Text(wording.shortened(cell, _EXAMPLE)) for cell in cells))
+    n_more = len(columns) - MOST_LINES
+    rest = [Text(f"… and {count(n_more, 'more column')}.")] if n_more > 0 else []
     return Group(table, *rest, Text())
 
 

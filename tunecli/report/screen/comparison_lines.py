@@ -45,7 +45,7 @@ def study_row(comparison: Comparison, one: ComparedStudy) -> list[str]:
         _score(comparison, one),
         str(one.best.number) if one.best is not None else "–",
         wording.duration(one.seconds),
-        wording.tally(ranking.counts(one.study)) or "none yet",
+        wording.tally(ranking.counts(one.study), ranking.n_untrained(one.study)) or "none yet",
     ]
 
 

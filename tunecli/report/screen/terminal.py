@@ -166,7 +166,7 @@ def _facts(study: StudyRecord) -> Iterator[tuple[str, str]]:
     if not study.trials:
         yield "trials", "none yet"
         return
-    yield "trials", wording.tally(ranking.counts(study))
+    yield "trials", wording.tally(ranking.counts(study), ranking.n_untrained(study))
     running = [trial.number for trial in study.trials if trial.state == "running"]
     if running:
         yield "running", _under_way(running)
@@ -291,7 +291,7 @@ def _next_commands(study: StudyRecord, best: TrialRecord | None, options: str) -
         if best is None and any(trial.outcome == "failed" for trial in study.trials):
             yield f"tunecli check {file}"
         under_way = any(trial.state == "running" for trial in study.trials)
-        more = f"--trials {2 * len(study.trials)}" if study.trials and not under_way else ""
+        more = f"--trials {2 * study.n_charged}" if study.n_charged and not under_way else ""
         yield " ".join(filter(None, [f"tunecli search {file}", _renamed(study), more, options]))
     elif best is None:
         yield f"tunecli report {name}"

@@ -13,7 +13,7 @@ from tunecli.study_file.settings.settings import Direction
 from tunecli.study_file.text.scalars import Scalar
 from tunecli.training.outcome.evaluation import Baseline, Evaluation, Outcome
 
-Ending = Literal["done", "timeout", "exhausted", "interrupted", "failing"]
+Ending = Literal["done", "timeout", "exhausted", "infeasible", "interrupted", "failing"]
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,7 @@ class TrialFinished:
         fold_scores: scores at the best evaluation, one per split; empty without a value.
         n_valid_per_train: validation rows per training row; None if unknown.
         values: the values of all objectives; empty unless complete.
+        is_spared: whether the trial does not count, because it broke a limit before its training.
     """
 
     number: int
@@ -38,6 +39,7 @@ class TrialFinished:
     fold_scores: tuple[float, ...] = ()
     n_valid_per_train: float | None = None
     values: tuple[float, ...] = ()
+    is_spared: bool = False
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class SearchStarted:
     Attributes:
         objective: name of the metric.
         further_objectives: name and direction of each additional objective.
-        n_done: number of trials that had ended before; `n_total` is the study's total.
+        n_done: number of trials that count and had ended before; `n_total` is the study's total.
         adopted: numbers of the interrupted trials that are resumed.
         changes: sentences on the edits of the study file since the last call.
         earlier: the trials that had ended before, by number, so that counts, the best trial and
@@ -196,8 +198,11 @@ class SearchEnded:
     """A search ended.
 
     Attributes:
+        n_done: number of trials that count and have ended.
         reason: for `failing`, the most common reason why trials have no value.
         outcome: for `failing`, the outcome that all trials share; empty if outcomes differ.
+        n_spared: number of further trials, which broke a limit before their training. `ending` is
+            `infeasible` if there were too many of them.
     """
 
     ending: Ending
@@ -205,6 +210,7 @@ class SearchEnded:
     n_total: int
     reason: str = ""
     outcome: Outcome | Literal[""] = ""
+    n_spared: int = 0
 
 
 TrialNews = TrialStarted | TrialEvaluated | TrialFinished

@@ -140,14 +140,14 @@ class Packed:
         return {entry.name: reader.tensor(entry) for entry in self.entries}
 
 
-def plain_file(tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> bytes:
+def plain_file(tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> bytes:
     """Return a safetensors file of uncompressed tensors, the upper bound for a packed file."""
     return save(
         {
             name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
             for name, tensor in tensors.items()
         },
-        metadata or None,
+        None if metadata is None else dict(metadata),
     )
 
 

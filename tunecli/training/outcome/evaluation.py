@@ -5,13 +5,21 @@ This module does not import torch, so that the driver and the report can use it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from tunecli.study_file.settings.settings import Task
 
 Outcome = Literal["complete", "pruned", "diverged", "infeasible", "failed"]
+
+
+def ended_untrained(outcome: Outcome | None, fold_scores: Sequence[float]) -> bool:
+    """Return whether a trial broke a limit that its model alone decides, before its training.
+
+    After a training, an infeasible trial has the scores of its folds.
+    """
+    return outcome == "infeasible" and not fold_scores
 
 
 @dataclass(frozen=True)

@@ -9,14 +9,22 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tunecli.database.curves import Curve
 from tunecli.database.records import StudyRecord, TrialRecord
 from tunecli.report.analysis import ranking
-from tunecli.report.page.plots.plot import Plot, Trace, axis, dot_trace, line_trace, plot_layout
+from tunecli.report.page.plots.plot import (
+    Plot,
+    Trace,
+    axis,
+    dot_trace,
+    line_trace,
+    plot_layout,
+    text,
+)
 from tunecli.report.phrases import wording
 from tunecli.study_file.text.counts import count
 
@@ -24,6 +32,7 @@ STRIP = "Beyond the dotted line: trials without a score, or with an outlying one
 
 _FAR_OUT = 3.0  # interquartile ranges
 _STRIP, _MARGIN = 0.09, 0.05  # shares of the axis
+_NAME_WIDTH = 0.25  # of a baseline, as a share of the plot's width
 
 
 @dataclass(frozen=True)
@@ -70,6 +79,13 @@ class ScoreAxis:
         title = f"{wording.shortened(study.title, 40)} ({better} is better)"
         name = wording.shortened(study.title, 24)
         return cls(title, name, low, high, maximize, end if beyond else None, values)
+
+    def reaching(self, values: Iterable[float]) -> ScoreAxis:
+        """Return the axis extended to the values that are better than its better end."""
+        finite = [value for value in values if math.isfinite(value)]
+        if self.maximize:
+            return replace(self, high=max([self.high, *finite]))
+        return replace(self, low=min([self.low, *finite]))
 
     def place(self, trial: TrialRecord) -> float | None:
         """Return the position of a trial; None without a score if there is no strip."""
@@ -206,7 +222,12 @@ def outcome_points(
 
 
 def history(study: StudyRecord, scores: ScoreAxis) -> Plot:
-    """Return every trial's score, with the best so far as a line."""
+    """Return every trial's score, with the best so far as a line, and lines of the baselines."""
+    untuned = {
+        one.name: statistics.fmean(one.fold_scores) for one in study.baselines if one.fold_scores
+    }
+    scores = scores.reaching(untuned.values())
+    shown = {name: value for name, value in untuned.items() if scores.low <= value <= scores.high}
     steps = ranking.best_so_far(study)
     ends = [*steps, (max(trial.number for trial in study.trials), steps[-1][1])] if steps else []
     line = line_trace(
@@ -215,15 +236,49 @@ def history(study: StudyRecord, scores: ScoreAxis) -> Plot:
         name="best so far",
         line={"color": "@ink", "width": 2, "shape": "hv"},
     )
-    return score_plot(
+    plot = score_plot(
         "Score over trials",
         _description(study, steps),
         line,
         [(trial.number, trial) for trial in study.trials if trial.state != "waiting"],
         scores,
         trial_axis(),
-        "The line is the best complete trial so far.",
+        " ".join(["The line is the best complete trial so far.", *_on_baselines(shown, untuned)]),
     )
+    lines = plot.layout["shapes"] + [_baseline_line(value) for value in shown.values()]
+    plot.layout["shapes"] = lines
+    plot.layout["annotations"] = [
+        _baseline_name(name, value, number) for number, (name, value) in enumerate(shown.items())
+    ]
+    return plot
+
+
+def _on_baselines(shown: Mapping[str, float], all_: Mapping[str, float]) -> Iterator[str]:
+    """Yield what the dashed lines are, and which baselines have none."""
+    if shown:
+        yield "Dashed: untuned baselines on the same folds."
+    if beyond := [name for name in all_ if name not in shown]:
+        yield f"Worse than the axis shows: {', '.join(map(wording.plain, beyond))}."
+
+
+def _baseline_line(value: float) -> dict[str, Any]:
+    ends = {"xref": "paper", "x0": 0, "x1": 1, "y0": value, "y1": value}
+    line = {"color": "@infeasible", "width": 1, "dash": "dash"}
+    return {"type": "line", **ends, "line": line, "layer": "below"}
+
+
+def _baseline_name(name: str, value: float, number: int) -> dict[str, Any]:
+    """Return the name of a baseline at its line; neighbours stand side by side, not on top."""
+    return {
+        "text": text(name),
+        "xref": "paper",
+        "x": 1 - number * _NAME_WIDTH,
+        "xanchor": "right",
+        "y": value,
+        "yanchor": "bottom",
+        "showarrow": False,
+        "font": {"size": 11, "color": "@soft"},
+    }
 
 
 def trial_axis() -> dict[str, Any]:

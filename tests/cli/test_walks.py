@@ -1,0 +1,135 @@
+"""From `init` to `predict` as a new user goes, and what each command says is true."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pandas as pd
+import pytest
+from commands import call_in
+from sales_table import N_NEW, N_STORES, N_WEEKS, write_sales
+from sklearn.metrics import root_mean_squared_error
+
+import tunecli
+from tunecli.database.records import read_study
+from tunecli.database.urls import sqlite_url
+from tunecli.training.outcome.objectives import dominates
+
+SMALL = """
+study: small
+data: digits
+validation: {holdout: 0.3}
+model: {MLP: {width: {int: [8, 2048], log: true}}}
+optimizer: {AdamW: {lr: {float: [1e-3, 1e-1], log: true}}}
+training: {epochs: 3, batch_size: 128}
+objective: [{maximize: accuracy}, {minimize: size}]
+constraints: {n_weights: {max: 10000}}
+search: {trials: 8, baselines: false}
+"""
+
+
+@pytest.mark.slow
+def test_sales_by_store_and_week(tmp_path: Path) -> None:
+    write_sales(tmp_path)
+    asked = call_in(tmp_path, "init", "sales.csv", code=2).stderr
+    lines = [line.split() for line in asked.splitlines()[:7]]
+    assert lines[0] == ["column", "kind", "example"]
+    assert [line[0] for line in lines[1:]] == [*pd.read_csv(tmp_path / "sales.csv").columns]
+    assert asked.endswith("\n  tunecli init sales.csv --target units\n")
+
+    call_in(tmp_path, "init", "sales.csv", "--target", "units")
+    file = tmp_path / "sales.yaml"
+    text = file.read_text()
+    n_past = N_STORES * N_WEEKS
+    assert f"# The {n_past} rows have {N_STORES} different values of the column below." in text
+    assert "  # group: store\n" in text
+    assert "# The rows are sorted by the date below." in text
+    quick = text.replace("  # time: week", "  time: week").replace("trials: 30", "trials: 4")
+    file.write_text(quick.replace("epochs: 20", "epochs: 6"))
+
+    searched = call_in(tmp_path, "search", "sales.yaml", "--jobs", "1").stderr
+    assert "sales is finished: 4 of 4 trials done." in searched
+    assert "5 folds, validated on later rows" in searched
+    page = call_in(tmp_path, "report", "sales", "--html", "sales.html")
+    assert "Wrote the report to sales.html." in page.stderr + page.stdout
+
+    refitted = call_in(tmp_path, "refit", "sales", "-o", "deployed").stdout
+    held_out = pd.read_csv(tmp_path / "sales.csv").tail(n_past // 5)
+    predicted = tunecli.load(tmp_path / "deployed").predict(held_out.drop(columns="units"))
+    rmse = root_mean_squared_error(held_out["units"], predicted)
+    assert f"test        rmse {rmse:.4f} " in refitted
+    assert f", {len(held_out)} rows)" in refitted
+
+    words = ("predict", "deployed", "next.csv", "-o", "out.csv")
+    told = call_in(tmp_path, *words, "--keep", "order_id", "--keep", "week").stderr
+    new = pd.read_csv(tmp_path / "next.csv", dtype={"order_id": str})
+    n_missing = int(new["price"].isna().sum())
+    assert told.splitlines() == [
+        f"out.csv: {N_STORES * N_NEW} rows, columns `order_id`, `week` and `prediction`",
+        "3 rows have categories that training did not have, treated as rare: region (3)",
+        f"{n_missing} rows have missing cells, treated as in training: price ({n_missing})",
+    ]
+    out = pd.read_csv(tmp_path / "out.csv", dtype={"order_id": str})
+    pd.testing.assert_frame_equal(out[["order_id", "week"]], new[["order_id", "week"]])
+    later = tunecli.load(tmp_path / "deployed").predict(new)
+    np.testing.assert_array_equal(out["prediction"], later)
+
+    pytest.importorskip("onnxscript")
+    call_in(tmp_path, "export", "deployed", "--to", "onnx")
+    props = {p.key: p.value for p in onnx.load(tmp_path / "deployed.onnx").metadata_props}
+    names = [column["name"] for column in json.loads(props["columns"])]
+    assert names == ["store", "region", "price", "promo"]
+    assert json.loads(props["target"]) == "units"
+
+
+@pytest.mark.slow
+def test_accuracy_against_size(tmp_path: Path) -> None:
+    (tmp_path / "small.yaml").write_text(SMALL)
+    searched = call_in(tmp_path, "search", "small.yaml", "--jobs", "2").stderr
+    study = read_study(sqlite_url(tmp_path / "runs" / "small" / "study.db"))
+    untrained = [trial for trial in study.trials if trial.is_untrained]
+    complete = [trial for trial in study.trials if trial.outcome == "complete"]
+    assert (len(complete), study.n_charged) == (8, 8)
+    assert all((trial.n_weights or 0) > 10_000 for trial in untrained)
+    assert "small is finished: 8 of 8 trials done." in searched
+    n = len(untrained)
+    assert f"trials      8 complete · {n} infeasible ({n} before training)" in searched
+
+    front = [
+        trial
+        for trial in complete
+        if not any(
+            dominates(one.values, trial.values, ("maximize", "minimize")) for one in complete
+        )
+    ]
+    assert f"front       {len(front)} of 8 complete trials, not beaten by any other" in searched
+    shown = searched.split("not beaten by any other\n")[1].split("next")[0].splitlines()
+    numbers = [int(line.split()[1]) for line in shown]
+    best_first = sorted(front, key=lambda trial: (-trial.values[0], trial.number))
+    assert numbers == [trial.number for trial in best_first]
+    told = json.loads(call_in(tmp_path, "report", "small", "--json").stdout)
+    assert (told["n_untrained"], told["spares_untrained"]) == (n, True)
+    report = call_in(tmp_path, "report", "small").stdout
+    assert f"8 complete · {n} infeasible ({n} before training)" in report
+    assert "tunecli search small.yaml --trials 16" in report
+
+    again = call_in(tmp_path, "search", "small.yaml").stderr
+    assert "small is already finished: 8 of 8 trials done." in again
+    refitted = call_in(tmp_path, "refit", "small", "--pareto", "1")
+    assert f"small: trial {numbers[0]}, training on all rows" in refitted.stderr
+    predicted = call_in(tmp_path, "predict", "small", "digits", "-o", "out.csv")
+    assert predicted.stderr == "out.csv: 1,797 rows, column `prediction`\n"
+    assert len(pd.read_csv(tmp_path / "out.csv")) == 1797
+
+
+@pytest.mark.slow
+def test_a_search_without_a_feasible_model_ends_and_says_so(tmp_path: Path) -> None:
+    (tmp_path / "small.yaml").write_text(SMALL.replace("max: 10000", "max: 10"))
+    told = call_in(tmp_path, "search", "small.yaml", "--jobs", "2", "--trials", "3", code=1)
+    assert "Stopped: no trial met the limits. n_weights of " in told.stderr
+    assert "30 infeasible (30 before training)" in told.stderr
+    again = call_in(tmp_path, "search", "small.yaml", "--trials", "3", code=1).stderr
+    assert "no trial met the limits" in again
