@@ -73,7 +73,7 @@ def _positive(facts: Manifest) -> str:
 
 
 def _scores(results: Results, summary: DataSummary) -> Iterator[str]:
-    name = _plain(results.titled(results.metric))
+    name = _shown(results, results.metric)
     if results.fold_scores:
         spread = f" ± {stdev(results.fold_scores):.4g}" if len(results.fold_scores) > 1 else ""
         yield (
@@ -86,15 +86,13 @@ def _scores(results: Results, summary: DataSummary) -> Iterator[str]:
         return
     lines = ["| on the test rows | score | 95 % interval |", "| --- | --- | --- |"]
     for metric, score in results.test.items():
-        lines.append(
-            f"| {_plain(results.titled(metric))} | {_score(score.score)} | {_interval(score)} |"
-        )
+        lines.append(f"| {_shown(results, metric)} | {_score(score.score)} | {_interval(score)} |")
     yield "\n".join(lines)
     for metric, score in results.test.items():
         if not math.isfinite(score.score):
             needed = metric_needs(metric)
             why = f"it needs {needed}" if needed else "it gave no finite number"
-            yield f"{_plain(results.titled(metric))} is not defined on the test rows: {why}."
+            yield f"{_shown(results, metric)} is not defined on the test rows: {why}."
     rows = count(results.n_test, "test row")
     yield f"The intervals are bootstrap intervals over the {rows}."
     if len(results.seeds) > 1:
@@ -103,6 +101,11 @@ def _scores(results: Results, summary: DataSummary) -> Iterator[str]:
             f"Trained with {len(scores)} seeds: {name} {_mean_of(scores)}. "
             "This model has the first seed, not the one with the best score."
         )
+
+
+def _shown(results: Results, metric: str) -> str:
+    """Return a metric with what it averages; names of metrics have underscores, not markup."""
+    return _plain(results.titled(metric)).replace("\\_", "_")
 
 
 def _score(value: float) -> str:
