@@ -72,6 +72,7 @@ SECTIONS: dict[str, type[settings.Settings]] = {
 }
 _OF_THE_FILE = {
     ("data", "test"): "the source's own, or 0.2",
+    ("data", "positive"): "the rarer of two classes",
     ("training", "epochs"): "20",
     ("training", "eval_every"): "each epoch",
 }
@@ -169,6 +170,9 @@ def metrics_table() -> str:
 
 
 def _values(known: MetricArgument) -> str:
+    if not isinstance(known, MetricNumber) and "binary" in known:
+        others = [word for word in known if word not in ("binary", "macro")]
+        return f"`binary` for two classes, else `macro`; {quoted(map(str, others))}"
     if not isinstance(known, MetricNumber):
         return quoted(word or "none" for word in known)
     default = "" if known.default is None else f"`{known.default}`, "

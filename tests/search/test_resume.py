@@ -12,6 +12,7 @@ from tunecli.numerics import NUMERICS
 from tunecli.search.resume import StoredStudy, create_study
 from tunecli.search.study.study_folder import StudyFolder
 from tunecli.search.workers.messages import DataReady
+from tunecli.study_file.settings.metric_names import label
 from tunecli.study_file.study_file import StudyFile
 
 TEXT = """
@@ -82,3 +83,40 @@ def test_what_cannot_be_gone_on_with_is_one_line(
     with pytest.raises(DatabaseError, match=message) as told:
         StoredStudy.read(database)
     assert "\n" not in str(told.value)
+
+
+OF_TWO = replace(SUMMARY, classes=("no", "yes"), class_counts=(1000, 437))
+BINARY = TEXT.replace("accuracy", "f1") + "metrics: [precision]\n"
+
+
+def stored_with(tmp_path: Path, positive: str | None) -> StoredStudy:
+    """A study of two classes; without a positive class, as versions before it stored them."""
+    place = StudyFolder(tmp_path, "digits")
+    place.folder.mkdir()
+    study = StudyFile.from_text(BINARY, "digits.yaml")
+    completed = study.completed("classification", 1797, (), positive)
+    summary = replace(OF_TWO, positive=positive)
+    return StoredStudy.read(create_study(place, completed, DataReady(0, summary), []))
+
+
+def test_a_study_without_a_positive_class_keeps_its_averages(tmp_path: Path) -> None:
+    stored = stored_with(tmp_path, None)
+    assert stored.changes_to(StudyFile.from_text(BINARY, "digits.yaml")) == ()
+    assert [label(one.metric) for one in stored.study.objectives] == ["f1"]
+    described = replace(OF_TWO, positive="yes", guess={"f1_binary": 0.0})
+    assert stored.as_scored(described).positive is None
+    assert stored.as_scored(described).guess == OF_TWO.guess
+
+
+def test_the_positive_class_may_be_written_and_not_changed(tmp_path: Path) -> None:
+    stored = stored_with(tmp_path, "yes")
+    assert [label(one.metric) for one in stored.study.objectives] == ["f1_binary"]
+
+    def edited(name: str) -> StudyFile:
+        text = BINARY.replace("data: digits", f"data: {{source: digits, positive: {name}}}")
+        return StudyFile.from_text(text, "digits.yaml")
+
+    stored.refuse_unless_same(StudyFile.from_text(BINARY, "digits.yaml"))
+    stored.refuse_unless_same(edited("yes"))
+    with pytest.raises(StudyChangedError, match=r"data.positive: yes → no"):
+        stored.refuse_unless_same(edited("no"))

@@ -91,7 +91,7 @@ def _positive(facts: Manifest) -> str:
 
 
 def _scores(results: Results, summary: DataSummary) -> Iterator[str]:
-    name = _plain(results.titled(results.metric))
+    name = _shown(results, results.metric)
     if results.fold_scores:
         spread = f" ± {stdev(results.fold_scores):.4g}" if len(results.fold_scores) > 1 else ""
         yield (
@@ -116,7 +116,7 @@ def _scores(results: Results, summary: DataSummary) -> Iterator[str]:
     header = ["on the test rows", "score", "95 % interval", *as_searched]
     cells = [
         [
-            _plain(results.titled(metric)),
+            _shown(results, metric),
             _score(score.score),
             _interval(score),
             *_plain_score(plain, metric),
@@ -128,7 +128,7 @@ def _scores(results: Results, summary: DataSummary) -> Iterator[str]:
         if not math.isfinite(score.score):
             needed = metric_needs(metric)
             why = f"it needs {needed}" if needed else "it gave no finite number"
-            yield f"{_plain(results.titled(metric))} is not defined on the test rows: {why}."
+            yield f"{_shown(results, metric)} is not defined on the test rows: {why}."
     rows = count(results.n_test, "test row")
     yield f"The intervals are bootstrap intervals over the {rows}."
     if len(results.seeds) > 1:
@@ -137,6 +137,11 @@ def _scores(results: Results, summary: DataSummary) -> Iterator[str]:
             f"Trained with {len(scores)} seeds: {name} {_mean_of(scores)}. "
             "This model has the first seed, not the one with the best score."
         )
+
+
+def _shown(results: Results, metric: str) -> str:
+    """Return a metric with what it averages; names of metrics have underscores, not markup."""
+    return _plain(results.titled(metric)).replace("\\_", "_")
 
 
 def _plain_score(plain: Mapping[str, ScoreInterval], metric: str) -> list[str]:

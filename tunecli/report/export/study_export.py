@@ -9,8 +9,11 @@ trials that a t-test did not tell from the best one.)
     resolved, environment, edits
     learned       [{study, n_trials, lessons, left_out}], see `tunecli.database.attributes`
     summary       what the data is, or null
-    baselines     [{name, fold_scores, seconds, metrics, note}]: untuned models on the same folds;
-                  without fold_scores, the note is the reason
+    titles        {metric: title}: what people read instead of the name of a metric that is an
+                  average or of one class, such as f1_binary: f1 of 'yes'
+    baselines     [{name, fold_scores, seconds, metrics, note, fold_metrics}]: untuned models on
+                  the same folds; without fold_scores, the note is the reason; `metrics` are means
+                  over folds
     test_looks    [{trial, at, score, low, high}]: models that were scored on the test rows, with
                   a 95 % interval, the newest last; scored as in the search, without calibration
                   and threshold
@@ -125,6 +128,7 @@ def study_json(study: StudyRecord) -> str:
         "study_file": study.study_file,
         "overrides": study.overrides,
         "resolved": study.resolved,
+        "titles": dict(study.titles),
         "environment": study.environment,
         "edits": study.edits,
         "learned": [asdict(one) for one in study.learned],

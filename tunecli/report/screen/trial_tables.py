@@ -70,7 +70,9 @@ def rival_table(
     heads: Sequence[str], rows: Sequence[tuple[str, Sequence[float | None]]]
 ) -> RenderableType:
     """Return one row per metric, one column per model; see `rivals.rival_scores`."""
-    columns = [Column(head, justify="right", overflow="fold") for head in heads]
+    trial, *models = heads
+    stacked = [trial, *(model.replace(" ", "\n") for model in models)]
+    columns = [numeric(head) for head in stacked]
     texts = (
         [wording.plain(name), *(wording.score(value, values[0]) for value in values)]
         for name, values in rows

@@ -46,7 +46,7 @@ def _tradeoff(
     )
     return score_plot(
         f"{first} against {name}",
-        _description(first, objective, best, index),
+        _description(first, name, objective, best, index),
         _front_line(best, index, (study.direction, objective.direction)),
         placed,
         scores,
