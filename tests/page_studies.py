@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
-from study_makers import Params, complete, made, mlp
+from study_makers import Params, adjustment_of, complete, made, mlp
 
 from tunecli.database.records import StudyRecord, read_study
 from tunecli.database.urls import sqlite_url
@@ -52,6 +53,7 @@ def nasty(folder: Path) -> StudyRecord:
         "overrides": [NASTY],
         "objective": {"metric": NASTY, "direction": "maximize"},
         "environment": {NASTY: NASTY},
+        "adjustment": asdict(adjustment_of(19, NASTY)),
         "edits": [{"first_trial": 3, "changes": [NASTY], "study_file": NASTY}],
     }
     url = made(folder, [*trials, ({}, failed)], name=NASTY, attributes=attributes)

@@ -30,6 +30,13 @@ from tunecli.study_file.settings.settings import (
     TrialConfig,
     ValidationSettings,
 )
+from tunecli.training.outcome.adjustment import (
+    Adjustment,
+    BeforeAfter,
+    Calibration,
+    OperatingPoint,
+    Threshold,
+)
 from tunecli.training.outcome.evaluation import Evaluation, TrialResult
 
 SUMMARY = DataSummary(
@@ -112,6 +119,27 @@ def made(
             database.finish_trial(number, result, worker=number % 2)
     database.close()
     return url
+
+
+def adjustment_of(trial: int, positive: str = "yes") -> Adjustment:
+    """A temperature and a threshold of a model, with operating points."""
+    points = tuple(
+        OperatingPoint(threshold, precision, recall, share)
+        for threshold, precision, recall, share in (
+            (0.05, 0.1, 0.95, 0.6),
+            (0.231, 0.3, 0.6, 0.125),
+            (0.5, None, 0.0, 0.0),
+        )
+    )
+    return Adjustment(
+        trial,
+        2400,
+        5,
+        Calibration(1.83, True, BeforeAfter(0.4121, 0.3702), BeforeAfter(0.0812, 0.0214)),
+        Threshold(positive, 0.231, "tuned", "f1", BeforeAfter(0.41, 0.52)),
+        points,
+        points[:2],
+    )
 
 
 def complete(*folds: float, **changes: Any) -> TrialResult:

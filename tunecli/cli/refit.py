@@ -57,7 +57,8 @@ def refit(
         Option(
             metavar="auto|none|NUMBER",
             help="For two classes: the probability from which on the positive class is predicted. "
-            "auto: the best one on out-of-fold predictions, if it improves the score there.",
+            "auto: the best one on out-of-fold predictions, if it improves the score there. "
+            "none: predict the more probable class.",
         ),
     ] = "auto",
     code: options.CodeOption = None,

@@ -11,6 +11,7 @@ from scipy.special import softmax
 from sklearn.metrics import log_loss as sklearn_log_loss
 
 from tunecli.model_folder.adjust.calibrate import (
+    LEVEL,
     calibration,
     calibration_error,
     fitted_temperature,
@@ -65,7 +66,7 @@ def test_overconfident_predictions_get_a_better_log_loss_and_calibration_error(
 
 def test_calibrated_predictions_are_left_alone() -> None:
     kept = [calibrated(planted(seed, n=400)).is_kept for seed in range(40)]
-    assert sum(kept) <= 6  # at a level of 10 %
+    assert sum(kept) <= 6  # at a level of 20 %, with fitted temperatures
 
 
 def test_the_order_of_classes_stays() -> None:
@@ -118,6 +119,6 @@ def test_a_gain_is_reliable_by_a_t_test() -> None:
     rng = np.random.default_rng(0)
     for _ in range(200):
         gains = rng.normal(0.4, 1.0, rng.integers(2, 12))
-        expected = ttest_1samp(gains, 0.0, alternative="greater").pvalue < 0.1
+        expected = ttest_1samp(gains, 0.0, alternative="greater").pvalue < LEVEL
         assert is_reliable(gains) == expected
     assert not is_reliable(np.zeros(5))

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, strategies
 from optuna.distributions import CategoricalDistribution
 from planted_studies import Plant, planted
-from study_makers import SUMMARY, complete, made, mlp
+from study_makers import SUMMARY, adjustment_of, complete, made, mlp
 
 from tunecli.database import urls
 from tunecli.database.records import StudyRecord, read_study
@@ -38,7 +38,8 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> StudyRecord:
     ]
     look = {"trial": 0, "at": "2026-01-01T00:00:00+00:00", "score": 0.8, "low": 0.7, "high": 0.9}
     folder = tmp_path_factory.mktemp("export")
-    return read_study(made(folder, trials, attributes={"test_looks": [look]}))
+    attributes = {"test_looks": [look], "adjustment": asdict(adjustment_of(0))}
+    return read_study(made(folder, trials, attributes=attributes))
 
 
 def test_json_holds_everything(study: StudyRecord) -> None:
@@ -66,6 +67,7 @@ def test_json_holds_everything(study: StudyRecord) -> None:
         assert [tuple(fold["train_loss"]) for fold in stored["curve"]["folds"]] == [
             fold.train_loss for fold in curve.folds
         ]
+    assert whole["adjustment"] == json.loads(json.dumps(asdict(adjustment_of(0))))
     first = whole["trials"][0]
     assert first["metrics"] == {"f1": 0.25, "roc_auc": None}
     assert first["ranges"]["optimizer"] == {"choices": ["SGD", "AdamW", None]}
@@ -79,6 +81,7 @@ def test_every_key_of_the_json_is_described(study: StudyRecord) -> None:
     objects = [whole, *whole["trials"], *(trial["curve"] for trial in whole["trials"])]
     objects += [isolation, *isolation["branches"], *isolation["behind"], whole["importance"]]
     objects += [*whole["objectives"], *whole["test_looks"], *whole["findings"]]
+    objects.append(whole["adjustment"])
     assert isolation["behind"]
     assert whole["test_looks"]
     assert {key for one in objects for key in one} <= described

@@ -9,7 +9,7 @@ import json
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from page_studies import NASTY, Made, nasty, two_objectives, usual
 from planted_studies import Plant, planted
 from rich.console import Console
-from study_makers import complete, made, mlp
+from study_makers import adjustment_of, complete, made, mlp
 
 from tunecli.database.records import StudyRecord, TrialRecord, read_study
 from tunecli.database.urls import sqlite_url
@@ -102,6 +102,21 @@ def test_every_place_for_a_plot_has_one(page: Page) -> None:
     families = {key.partition(":")[0] for key in page.drawn}
     assert families >= {"history", "leaders", "importance", "parameter", "learning"}
     assert set(page.drawn) == set(page.payload["plots"])
+
+
+def test_the_model_has_its_precision_and_recall_on_the_page(tmp_path: Path) -> None:
+    attributes = {"adjustment": asdict(adjustment_of(7))}
+    shown = page_of(read_study(made(tmp_path, usual(), attributes=attributes)))
+    assert "operating" in shown.drawn
+    figure = shown.payload["plots"]["operating"]
+    line, dots = figure["data"]
+    assert (line["x"], line["y"]) == ([0.95, 0.6], [0.1, 0.3])
+    assert dots["marker"]["symbol"] == ["circle", "diamond"]  # 0.5 has no precision
+    assert dots["hovertext"][1].startswith("threshold 0.231: precision 0.300, recall 0.600")
+    for palette in PALETTES:
+        go.Figure(painted(figure, palette))
+    assert "Diamond: the threshold in use, 0.231." in shown.text
+    assert "temperature 1.83" not in shown.text  # trial 7 is not the best
 
 
 @pytest.mark.parametrize("palette", PALETTES)

@@ -14,7 +14,7 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 from planted_studies import Plant, planted
 from rich.console import Console, Group, RenderableType
-from study_makers import complete, made, mlp
+from study_makers import adjustment_of, complete, made, mlp
 
 from tunecli.database.records import StudyRecord, read_study
 from tunecli.errors import DatabaseError
@@ -66,6 +66,29 @@ def test_reasons_are_counted_whatever_numbers_they_name(tmp_path: Path) -> None:
     told = lines(render_study(read_study(made(tmp_path, failed))))
     assert "3 trials: error: ValueError: no room for 5 rows (see --trial 2)" in told
     assert "2 trials for other reasons" in told
+
+
+ADJUSTED = """\
+Model of trial 1
+calibration temperature 1.83: log_loss 0.4121 → 0.3702, calibration error 0.0812
+            → 0.0214 (cross-validated)
+threshold   'yes' if its probability is at least 0.231: f1 0.4100 → 0.5200,
+            cross-validated
+     threshold  precision  recall  predicted positive
+          0.05      0.100   0.950              60.0 %
+0.231 (in use)      0.300   0.600              12.5 %
+           0.5          –   0.000               0.0 %
+operating points for 'yes', on 2,400 out-of-fold predictions of the search
+"""
+
+
+def test_the_model_of_a_trial_stands_with_its_threshold(tmp_path: Path) -> None:
+    attributes = {"adjustment": asdict(adjustment_of(1))}
+    trials = [(mlp(0.1), complete(0.9, 0.8)), (mlp(0.2), complete(0.95, 0.9))]
+    study = read_study(made(tmp_path, trials, attributes=attributes))
+    assert ADJUSTED in lines(render_study(study))
+    assert ADJUSTED in lines(render_trial(study, 1))
+    assert "Model of trial" not in lines(render_trial(study, 0))
 
 
 def test_a_study_in_which_all_failed(tmp_path: Path) -> None:
@@ -257,6 +280,7 @@ def hostile(folder: Path) -> StudyRecord:
         "file": HOSTILE,
         "objective": {"metric": HOSTILE, "direction": "maximize"},
         "edits": [{"first_trial": HOSTILE, "changes": [HOSTILE]}],
+        "adjustment": asdict(adjustment_of(0, HOSTILE)),
     }
     return read_study(made(folder, trials, name=HOSTILE, attributes=attributes))
 

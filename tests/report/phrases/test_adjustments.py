@@ -1,0 +1,51 @@
+"""A model's calibration and threshold in words."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from study_makers import adjustment_of
+
+from tunecli.report.phrases.adjustments import adjustment_lines
+from tunecli.training.outcome.adjustment import Adjustment, BeforeAfter, Calibration, Threshold
+
+F1 = BeforeAfter(0.41, 0.52)
+LOW = BeforeAfter(0.41, 0.405)
+
+
+@pytest.mark.parametrize(
+    ("threshold", "expected"),
+    [
+        (
+            Threshold("yes", 0.3, "given", "f1", F1),
+            "'yes' if its probability is at least 0.3 (as given): f1 0.4100 → 0.5200, on "
+            "out-of-fold predictions",
+        ),
+        (Threshold("yes", 0.3, "given"), "'yes' if its probability is at least 0.3 (as given)"),
+        (Threshold("yes", None, "default"), "none: the more probable class is predicted"),
+        (
+            Threshold("yes", 0.42, "default", "f1", LOW),
+            "none: the more probable class is predicted; 0.42 for 'yes' does not reliably improve "
+            "the score (f1 0.4100 → 0.4050, cross-validated)",
+        ),
+    ],
+)
+def test_every_way_to_a_threshold_has_its_sentence(threshold: Threshold, expected: str) -> None:
+    lines = dict(adjustment_lines(replace(adjustment_of(1), threshold=threshold)))
+    assert lines["threshold"] == expected
+
+
+def test_what_was_not_calibrated_says_why() -> None:
+    kept = Calibration(1.02, False, LOW, LOW)
+    assert dict(adjustment_lines(Adjustment(1, 10, 5, kept)))["calibration"] == (
+        "none: temperature 1.02 does not reliably lower log_loss (0.4100 → 0.4050, "
+        "cross-validated); calibration error 0.4100"
+    )
+    lines = dict(adjustment_lines(Adjustment(1, 10, 5)))
+    assert lines == {"calibration": "none: the loss does not fit probabilities"}
+    [(label, text)] = adjustment_lines(Adjustment(1, why_not="there are none"))
+    assert (label, text) == (
+        "note",
+        "neither calibrated nor given a tuned threshold: there are none",
+    )
