@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Any
 
 from tunecli.study_file.settings.settings import (
     Component,
@@ -42,7 +43,7 @@ def with_data_defaults(
     Args:
         positive: the positive class, unless the file has its own.
     """
-    found = {"positive": positive} if written.positive is None else {}
+    found: dict[str, Any] = {"positive": positive} if written.positive is None else {}
     if written.test is None and "test" not in given:
         found |= {"test": TEST}
     return written.model_copy(update=found)

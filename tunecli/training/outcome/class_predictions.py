@@ -25,7 +25,7 @@ class ClassPredictions:
         probabilities: Floats,
         n_classes: int,
         weights: Floats | None,
-        positive: int,
+        positive: int | None,
     ) -> None:
         self.y = y
         self.probabilities = probabilities
@@ -175,6 +175,7 @@ class ClassPredictions:
         `binary` is the value of the positive class.
         """
         if how == "binary":
+            assert self.positive is not None, "the study was checked: there are two classes"
             return float(values[self.positive])
         return float(np.average(values, weights=self.support if how == "weighted" else None))
 

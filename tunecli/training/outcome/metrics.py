@@ -103,7 +103,7 @@ def why_undefined(
     if metric.name not in _NEED_ROWS:
         return ""
     missing = _without_rows(y_true, classes, weights)
-    if is_binary(metric):
+    if is_binary(metric) and positive is not None:
         needed = classes[positive]
         why = f"class {needed!r} has no rows, but {metric.name} of it needs some"
         return why if needed in missing else ""
@@ -125,8 +125,10 @@ def constant(
     """
     if metric.name == "top_k_accuracy" and argument_number(metric, "k") >= len(classes):
         return f"there are {len(classes)} classes, so {label(metric)} is 1 for any predictions"
-    if is_binary(metric) and classes[positive] in _without_rows(y_true, classes, weights):
-        return f"class {classes[positive]!r} has no rows, so {metric.name} of it is 0"
+    if is_binary(metric) and positive is not None:
+        scored = classes[positive]
+        if scored in _without_rows(y_true, classes, weights):
+            return f"class {scored!r} has no rows, so {metric.name} of it is 0"
     agreement = metric.name in ("mcc", "cohen_kappa")
     if agreement and len(_without_rows(y_true, classes, weights)) >= len(classes) - 1:
         return f"all rows belong to one class, so {metric.name} is 0 for any predictions"
