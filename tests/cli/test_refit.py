@@ -166,7 +166,7 @@ def test_what_is_not_there_is_told(searched: Path) -> None:
 
 def test_which_trial_is_meant(tmp_path: Path) -> None:
     pruned = TrialResult("pruned", "pruned", value=0.5, best_step=1, fold_scores=(0.5, 0.5))
-    few = complete(0.9, 0.89, n_weights=10)  # within a standard error of the best
+    few = complete(0.919, 0.879, n_weights=10)  # a quarter of the spread behind, at most
     url = made(
         tmp_path,
         [

@@ -62,6 +62,7 @@ def sentence(text: str) -> str:
 SECTIONS: dict[str, type[settings.Settings]] = {
     "data": settings.DataSettings,
     "validation": settings.ValidationSettings,
+    "objective": settings.ObjectiveSettings,
     "training": settings.TrainingSettings,
     "training.early_stopping": settings.EarlyStopping,
     "compression": settings.CompressionSettings,

@@ -45,6 +45,12 @@ def edited(old: str, new: str) -> list[tuple[str, str]]:
             "search.baselines: true → false",
             "budget",
         ),
+        (
+            "metrics: [f1]",
+            "metrics: [f1]\nobjective: {maximize: accuracy, tolerance: 0.002}",
+            "objective.tolerance: none → 0.002",
+            "report",
+        ),
         ("TPE", "Random", "search.sampler: TPESampler → RandomSampler", "search"),
         (
             "TPE",

@@ -68,7 +68,7 @@ def test_the_tolerance_is_that_of_the_study_file() -> None:
 def test_without_a_tolerance_the_folds_give_the_region(resolved: str) -> None:
     found = standings_of(study(trial(0, *BEST), trial(1, *BEST), resolved=resolved))
     assert tolerance_of(study(resolved=resolved)) is None
-    assert found.region == pytest.approx(0.25 * 0.0158, rel=0.1)
+    assert found.region == pytest.approx(0.25 * 0.015811, rel=1e-4)
     assert not found.is_given
 
 

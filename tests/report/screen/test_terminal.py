@@ -210,7 +210,7 @@ def branches(folder: Path) -> StudyRecord:
 def test_a_study_with_branches(tmp_path: Path) -> None:
     shown = lines(render_study(branches(tmp_path), top=4))
     assert "edited      from trial 5: search.trials: 5 -> 12\n" in shown
-    others = "none practically equal (within 0.0025), 6 not distinguished, 5 worse"
+    others = "none practically equal (within 0.0025), 10 not distinguished, 1\n            worse"
     assert f"others      {others}\n" in shown
     assert (
         """

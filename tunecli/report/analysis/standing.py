@@ -8,11 +8,12 @@ over J splits a Student distribution with location m and squared scale (1/J + ρ
 row. The variance s² of each trial is shrunk towards that of all trials (`moderated_variance`).
 
 Differences inside the region of practical equivalence do not matter. It is the study's tolerance,
-or a quarter of the standard deviation of the best trial's scores between folds, which is shrunk
-alike.
+or a quarter of the standard deviation between folds: its median over the best tenth of the trials
+(at least five), which neither a wild trial nor a lucky one moves.
 
-A trial is *worse* if it is more than 95 % likely to be behind by more than the region: the usual
-level of a one-sided claim. It is *practically equal* if it is more than 80 % likely not to be: a
+A trial is *worse* if it is more than 95 % likely to be behind by more than the region, the usual
+level of a one-sided claim; more than that if several trials may be the best (`worse_above`), since
+the best of many is lucky. It is *practically equal* if it is more than 80 % likely not to be: a
 wrong claim costs little more than the region, so it needs less certainty. *Better* is the mirror
 of worse. The rest is *not distinguished*. A trial behind one that is worse is worse too, whatever
 its own noise. A trial that is no more than the region better than guessing is never practically
@@ -27,7 +28,8 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from typing import Literal
 
 import numpy as np
@@ -42,9 +44,12 @@ Verdict = Literal["better", "practically equal", "not distinguished", "worse", "
 """Empty where nothing can be said."""
 
 WORSE, EQUAL = 0.95, 0.8
-"""Probabilities above which a trial is called worse (or better), and practically equal."""
+"""Probabilities above which a trial is called worse (if there is only one rival; else see
+`worse_above`), and practically equal.
+"""
 
 REGION = 0.25  # of the standard deviation between folds
+_FEWEST_GOOD, _GOOD_SHARE = 5, 0.1  # trials that show it
 
 
 @dataclass(frozen=True)
@@ -93,10 +98,12 @@ class Compared:
 
     Attributes:
         region: difference that does not matter; None if unknown.
+        worse_above: probability above which a trial is called worse, or better.
     """
 
     standings: tuple[Standing, ...]
     region: float | None = None
+    worse_above: float = WORSE
 
 
 def compared_with(
@@ -113,64 +120,89 @@ def compared_with(
     rows = np.array(table, float).reshape(len(table), len(best))
     judge = _over_folds if len(best) > 1 else _with_one_fold
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # scores almost diverged
-        known, region = judge(np.array(best, float), rows, yardstick)
-    following = iter(known)
-    return Compared(tuple(next(following) if one else UNKNOWN for one in alike), region)
+        known = judge(np.array(best, float), rows, yardstick)
+    following = iter(known.standings)
+    standings = tuple(next(following) if one else UNKNOWN for one in alike)
+    return replace(known, standings=standings)
 
 
 def _is_alike(scores: Sequence[float], best: Sequence[float]) -> bool:
     return len(scores) == len(best) > 0 and all(map(math.isfinite, (*scores, *best)))
 
 
-def _with_one_fold(
-    best: Array, rows: Array, yardstick: Yardstick
-) -> tuple[list[Standing], float | None]:
+def _with_one_fold(best: Array, rows: Array, yardstick: Yardstick) -> Compared:
     region = yardstick.tolerance
     if region is None or not len(rows):
-        return [UNKNOWN] * len(rows), region
+        return Compared((UNKNOWN,) * len(rows), region)
     scores = rows[:, 0]
     is_equal = (scores >= best[0] - region) & _beats_guessing(scores, region, yardstick)
-    return [Standing("practically equal") if one else UNKNOWN for one in is_equal], region
+    equal = Standing("practically equal")
+    return Compared(tuple(equal if one else UNKNOWN for one in is_equal), region)
 
 
-def _over_folds(
-    best: Array, rows: Array, yardstick: Yardstick
-) -> tuple[list[Standing], float | None]:
+def _over_folds(best: Array, rows: Array, yardstick: Yardstick) -> Compared:
     levels, differences = rows.mean(axis=1), rows - best
     means, variances = differences.mean(axis=1), differences.var(axis=1, ddof=1)
     tells = np.isfinite(variances) & _beats_guessing(levels, 0.0, yardstick)
     region = yardstick.tolerance
     if region is None:
-        region = REGION * _spread(best, rows[tells])
+        region = REGION * _typical_spread(np.vstack([best, rows]))
     prior = VariancePrior.fitted(variances[tells], len(best) - 1)
     shrunk, n_free = prior.moderated(variances, len(best) - 1)
     errors = np.sqrt(variance_factor(len(best), yardstick.ratio) * shrunk)
     worse = _probability_above(-means - region, errors, n_free)
     better = _probability_above(means - region, errors, n_free)
-    farthest = means[worse > WORSE].max(initial=-math.inf)
+    level = _level(worse)
+    farthest = means[worse > level].max(initial=-math.inf)
     is_equal = (1 - worse > EQUAL) & _beats_guessing(levels, region, yardstick)
     verdicts = np.select(
-        [~np.isfinite(errors), means <= farthest, better > WORSE, is_equal],
+        [~np.isfinite(errors), means <= farthest, better > level, is_equal],
         ["", "worse", "better", "practically equal"],
         "not distinguished",
     )
     columns = (one.tolist() for one in (verdicts, better, worse))
-    return [_standing(*one) for one in zip(*columns, strict=True)], region
+    standings = tuple(_standing(*one) for one in zip(*columns, strict=True))
+    return Compared(standings, region, level)
 
 
-def _spread(best: Array, rows: Array) -> float:
-    """Return the best trial's standard deviation between folds, shrunk towards that of all."""
-    n_free = len(best) - 1
-    own = best.var(ddof=1)
-    prior = VariancePrior.fitted(np.append(rows.var(axis=1, ddof=1), own), n_free)
-    shrunk, _ = prior.moderated(own, n_free)
-    return math.sqrt(shrunk)
+def _level(worse: Array) -> float:
+    """Return the level that the best and the trials that are not worse than it call for."""
+    n_before, level = -1, WORSE
+    while (n_not_worse := int((worse <= level).sum())) > n_before:
+        n_before, level = n_not_worse, worse_above(min(n_not_worse + 1, len(worse)))
+    return level
+
+
+def _typical_spread(rows: Array) -> float:
+    """Return the median standard deviation between folds of the best tenth, at least five."""
+    levels = rows.mean(axis=1)
+    n_good = min(max(_FEWEST_GOOD, math.ceil(_GOOD_SHARE * len(rows))), len(rows))
+    good = rows[levels >= np.sort(levels)[-n_good]]
+    return float(np.median(good.std(axis=1, ddof=1)))
 
 
 def _beats_guessing(levels: Array, margin: float, yardstick: Yardstick) -> NDArray[np.bool_]:
     """Return which mean scores are above guessing by more than a margin; all if it is unknown."""
     guess = -math.inf if yardstick.guess is None else yardstick.guess
     return levels > guess + margin
+
+
+@cache
+def worse_above(n_rivals: int) -> float:
+    """Return the probability above which a trial is called worse than the best of some rivals.
+
+    The best of many is lucky. By chance alone, the best of n rivals is ahead of an equal trial by
+    more than z standard errors with probability 1 - ∫ Φ(x + √2 z)ⁿ φ(x) dx. The result is Φ(z)
+    where that is 5 % (Gupta, On Some Multiple Decision Rules, Technometrics 7, 1965). So a trial
+    as good as any other is called worse in at most one of twenty studies, however many trials
+    there are.
+    """
+    from scipy.special import ndtr
+
+    x, z = np.linspace(-8.0, 8.0, 321), np.linspace(1.6, 8.0, 641)
+    density = np.exp(-(x**2) / 2) / math.sqrt(2 * math.pi) * (x[1] - x[0])
+    stays = density @ ndtr(x[:, None] + math.sqrt(2) * z) ** n_rivals
+    return float(ndtr(np.interp(WORSE, stays, z)))
 
 
 def _probability_above(distances: Array, errors: Array, n_free: float) -> Array:
@@ -185,7 +217,7 @@ def _standing(verdict: Verdict, better: float, worse: float) -> Standing:
 
 
 def least_difference(
-    deviation: float, n_splits: int, ratio: float | None, region: float = 0.0
+    deviation: float, n_splits: int, ratio: float | None, region: float, level: float = WORSE
 ) -> float:
     """Return the mean difference from which on a trial is called worse.
 
@@ -193,8 +225,9 @@ def least_difference(
         deviation: standard deviation over splits of the difference of two trials.
         ratio: validation rows per training row; None for that of as many folds.
         region: difference that does not matter.
+        level: probability above which a trial is called worse.
     """
     from scipy.special import stdtrit
 
-    quantile = float(stdtrit(n_splits - 1, WORSE))
+    quantile = float(stdtrit(n_splits - 1, level))
     return region + quantile * math.sqrt(variance_factor(n_splits, ratio)) * deviation

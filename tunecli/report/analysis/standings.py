@@ -12,6 +12,7 @@ from tunecli.report.analysis.guessing import guess_of
 from tunecli.report.analysis.ranking import n_valid_per_train, ranked
 from tunecli.report.analysis.standing import (
     UNKNOWN,
+    WORSE,
     Compared,
     Standing,
     Verdict,
@@ -30,12 +31,14 @@ class Standings:
         trials: complete trials, best first.
         region: difference in score that does not matter; None if unknown.
         is_given: whether `region` is the tolerance of the study file.
+        worse_above: probability above which a trial is called worse, or better.
         of: standing of each trial but the best, by its number.
     """
 
     trials: Sequence[TrialRecord] = ()
     region: float | None = None
     is_given: bool = False
+    worse_above: float = WORSE
     of: Mapping[int, Standing] = field(default_factory=dict)
 
     @property
@@ -65,6 +68,7 @@ def standings_of(study: StudyRecord) -> Standings:
         trials,
         compared.region,
         yardstick.tolerance is not None,
+        compared.worse_above,
         dict(zip(numbers, compared.standings, strict=True)),
     )
 

@@ -92,7 +92,7 @@ from tunecli.report.analysis import ranking
 from tunecli.report.analysis.importance import importance
 from tunecli.report.analysis.importance_intervals import importance_intervals
 from tunecli.report.analysis.pareto import front
-from tunecli.report.analysis.standing import EQUAL, WORSE
+from tunecli.report.analysis.standing import EQUAL
 from tunecli.report.analysis.standings import Standings
 from tunecli.report.analysis.undefined import undefined_metrics
 from tunecli.report.findings.all_findings import all_findings
@@ -205,7 +205,7 @@ def _standings(standings: Standings) -> dict[str, Any]:
     return {
         "region": standings.region,
         "is_given": standings.is_given,
-        "worse_above": WORSE,
+        "worse_above": standings.worse_above,
         "equal_above": EQUAL,
         "trials": [{"number": number, **asdict(one)} for number, one in standings.of.items()],
     }

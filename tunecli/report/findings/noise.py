@@ -34,9 +34,9 @@ def noise(evidence: Evidence) -> Iterator[Finding]:
     )
     luck = expected_luck(evidence) or 0.0
     gap = max(evidence.goodness(best) - luck - evidence.goodness(top[-1]), 0.0)
-    region = standings.region or 0.0
-    seen = least_difference(deviation, n_splits, ratio, region)
-    seen_with_repeats = least_difference(deviation, _REPEATS * n_splits, ratio, region)
+    region, level = standings.region or 0.0, standings.worse_above
+    seen = least_difference(deviation, n_splits, ratio, region, level)
+    seen_with_repeats = least_difference(deviation, _REPEATS * n_splits, ratio, region, level)
     # Folds by time are always the same.
     is_once = evidence.setting("validation.folds") == n_splits
     can_repeat = is_once and evidence.setting("data.time") is None
