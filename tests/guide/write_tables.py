@@ -23,6 +23,7 @@ from tunecli.study_file.catalogue.names import LOSS_TASKS, OWN_MODELS, SCALES, K
 from tunecli.study_file.catalogue.value_types import Interval
 from tunecli.study_file.settings import settings
 from tunecli.study_file.settings.metric_names import METRICS, MetricArgument, MetricNumber
+from tunecli.study_file.settings.objective_settings import ObjectiveSettings
 from tunecli.study_file.settings.source_kinds import ARRAYS, BUNDLED, TABLES, TORCHVISION
 
 GUIDE = Path(__file__).parents[2] / "tunecli" / "guide"
@@ -62,7 +63,7 @@ def sentence(text: str) -> str:
 SECTIONS: dict[str, type[settings.Settings]] = {
     "data": settings.DataSettings,
     "validation": settings.ValidationSettings,
-    "objective": settings.ObjectiveSettings,
+    "objective": ObjectiveSettings,
     "training": settings.TrainingSettings,
     "training.early_stopping": settings.EarlyStopping,
     "compression": settings.CompressionSettings,

@@ -10,9 +10,10 @@ from pydantic.fields import FieldInfo
 
 from tunecli.study_file.print_study import goal_sections
 from tunecli.study_file.read.read_sections import Sections
+from tunecli.study_file.settings.objective_settings import ObjectiveSettings
 from tunecli.study_file.settings.ranges import FloatRange, IntRange
 from tunecli.study_file.settings.setting_types import Effect, OnEdit, mark
-from tunecli.study_file.settings.settings import Component, ObjectiveSettings, SearchSettings
+from tunecli.study_file.settings.settings import Component, SearchSettings
 from tunecli.study_file.space.tree import (
     SETTINGS,
     SLOTS,

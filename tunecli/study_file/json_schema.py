@@ -16,12 +16,12 @@ from tunecli.study_file.catalogue import component_arguments, names
 from tunecli.study_file.catalogue.names import ALIASES, CODE_KINDS, Kind
 from tunecli.study_file.catalogue.signatures import Argument
 from tunecli.study_file.settings.metric_names import METRICS
+from tunecli.study_file.settings.objective_settings import ObjectiveSettings
 from tunecli.study_file.settings.setting_types import NoRange, mark
 from tunecli.study_file.settings.settings import (
     CompressionSettings,
     DataSettings,
     Direction,
-    ObjectiveSettings,
     SearchSettings,
     Settings,
     TrainingSettings,

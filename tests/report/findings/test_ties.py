@@ -13,7 +13,7 @@ from planted_studies import LR, SPACE, Plant, planted
 from tunecli.database.records import TrialRecord
 from tunecli.report.findings.all_findings import KINDS, all_findings
 from tunecli.report.findings.evidence.evidence import Baseline, Evidence
-from tunecli.report.findings.evidence.finding import Finding, Fixed, parameters_of
+from tunecli.report.findings.evidence.finding import Finding, Fixed, parameters_in
 from tunecli.report.findings.evidence.positions import position
 from tunecli.report.findings.ties import simplest, ties
 
@@ -193,9 +193,9 @@ def test_findings_do_not_contradict_each_other(plant: Plant, seed: int) -> None:
     for one in all_findings(planted(plant, seed, noise=0.008)):
         found[one.kind].append(one)
     fixed = {c.parameter for one in found["dead"] for c in one.changes if isinstance(c, Fixed)}
-    effective = parameters_of(*(found[k] for k in ("unstable", "edge", "isolation", "fitting")))
+    effective = parameters_in(*(found[k] for k in ("unstable", "edge", "isolation", "fitting")))
     assert not fixed & effective
-    assert not parameters_of(found["undecided"]) & (fixed | parameters_of(found["isolation"]))
+    assert not parameters_in(found["undecided"]) & (fixed | parameters_in(found["isolation"]))
     longer = any(one.figures.get("factor", 1) > 1 for one in found["length"])
     assert not (longer and any("overfit" in one.sentence for one in found["fitting"]))
 

@@ -8,12 +8,12 @@ from typing import Any
 from tunecli.study_file.read.read_components import Grammar
 from tunecli.study_file.read.read_fixed import RANGE, FixedReader
 from tunecli.study_file.settings.metric_names import COSTS, METRICS, written_label
+from tunecli.study_file.settings.objective_settings import ObjectiveSettings
 from tunecli.study_file.settings.settings import (
     Component,
     Constraint,
     Direction,
     Objective,
-    ObjectiveSettings,
 )
 from tunecli.study_file.settings.switching_off import is_none
 from tunecli.study_file.settings.units import in_base_unit

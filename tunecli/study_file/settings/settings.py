@@ -329,15 +329,6 @@ class Objective(Settings):
     metric: Component
 
 
-class ObjectiveSettings(Settings):
-    """Settings of a single objective; they affect only what reports say."""
-
-    tolerance: Annotated[float | None, Field(ge=0, le=LARGEST), OnEdit("report")] = None
-    """largest difference in score that does not matter to you, such as 0.002; the report calls
-    trials within it practically equal. Default: a quarter of the standard deviation between folds.
-    """
-
-
 class Constraint(Settings):
     """Limits of a metric; a trial beyond them is infeasible."""
 

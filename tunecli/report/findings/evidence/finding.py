@@ -149,7 +149,7 @@ class FindingKind:
         return [one if one.kind else replace(one, kind=self.name) for one in found]
 
 
-def parameters_of(*found: Iterable[Finding]) -> frozenset[str]:
+def parameters_in(*found: Iterable[Finding]) -> frozenset[str]:
     """Return the parameters that findings of some kinds are about."""
     return frozenset(name for of_kind in found for one in of_kind for name in one.parameters)
 

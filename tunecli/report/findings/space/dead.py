@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from tunecli.database.records import TrialRecord
 from tunecli.report.findings.evidence.effects import Effect, effect_of, permutation_p
 from tunecli.report.findings.evidence.evidence import Evidence
-from tunecli.report.findings.evidence.finding import Finding, Fixed, finding, parameters_of
+from tunecli.report.findings.evidence.finding import Finding, Fixed, finding, parameters_in
 from tunecli.report.findings.evidence.positions import number_position, rounded
 from tunecli.report.findings.space.good_values import are_all_parts_good, chance_of_parts
 from tunecli.report.phrases.wording import joined, plain
@@ -57,7 +57,7 @@ def dead(evidence: Evidence, *earlier: Sequence[Finding]) -> Iterator[Finding]:
     Args:
         earlier: findings that a parameter has an effect; those parameters are left out.
     """
-    effective = parameters_of(*earlier)
+    effective = parameters_in(*earlier)
     # Parameters that others depend on (see `isolation`) and ranges with `or:` are left out.
     names = [
         name

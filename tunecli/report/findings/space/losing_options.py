@@ -32,7 +32,7 @@ from tunecli.report.findings.evidence.finding import (
     DroppedChoices,
     Finding,
     finding,
-    parameters_of,
+    parameters_in,
 )
 from tunecli.report.phrases.wording import joined, plain, scalar, score
 from tunecli.study_file.settings.ranges import Categories
@@ -266,7 +266,7 @@ def isolated_options(evidence: Evidence, at_edges: Sequence[Finding] = ()) -> It
     Args:
         at_edges: a parameter whose range ends too early: an option that has one is not tuned yet.
     """
-    untuned = parameters_of(at_edges)
+    untuned = parameters_in(at_edges)
     for one in isolations(evidence):
         losers = _losers(evidence, one, untuned)
         if losers:
@@ -283,12 +283,12 @@ def undecided_choices(
         at_edges: a parameter whose range ends too early: an option that has one is not tuned yet.
         decided: findings on choices that are settled: an option has won, or none matters.
     """
-    settled = parameters_of(*decided)
+    settled = parameters_in(*decided)
     undecided = [
         one for one in isolations(evidence) if one.behind and one.parameter not in settled
     ]
     if undecided:
-        yield _open(undecided, parameters_of(at_edges))
+        yield _open(undecided, parameters_in(at_edges))
 
 
 def _losers(evidence: Evidence, one: Isolation, untuned: Collection[str]) -> list[Difference]:
