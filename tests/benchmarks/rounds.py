@@ -1,55 +1,65 @@
-"""Two rounds with `tunecli next` between them against one long round, from a bad space.
+"""Two rounds with `tunecli next` between them against one long round, from a wrong or right space.
 
     python tests/benchmarks/rounds.py --data DIR --datasets digits concrete --seeds 5 --trials 50
 
-The space is wrong by a factor of 30 in learning rate, weight decay and width. One side spends all
-trials in it; the other spends half, lets `next` write the second study file, and spends the rest
-there. Both see the same folds and the same seed. Printed are the medians over seeds of the best
-score and of the training time (a second round may train longer), and, pair by pair, how often the
-two rounds were better.
+The wrong space is off by a factor of 30 in learning rate, weight decay and width; the right one
+has the usual ranges, which a second round can only spoil. One side spends all trials in it; the
+other spends half, lets `next` write the second study file, and spends the rest there. Both see the
+same rows, folds and seed. Printed are the medians over seeds of the best score and of the training
+time (a second round may train longer), and, pair by pair, how often the two rounds were better, or
+not worse.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
-import subprocess
 import sys
+from collections.abc import Mapping
+from contextlib import redirect_stderr
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
+import pandas as pd
 from scipy.stats import wilcoxon
 
-SPACE = """
-seed: {seed}
-model:
-  MLP:
-    width: {{int: [2, 8], log: true}}               # about 30 times too small
-    depth: {{int: [1, 2]}}
-    dropout: {{float: [0, 0.5]}}
+import tunecli
+from tunecli.cli.next_round import next_round
+
+SPACES = {
+    "wrong": """
+    width: {int: [2, 8], log: true}               # about 30 times too small
+    depth: {int: [1, 2]}
+    dropout: {float: [0, 0.5]}
 optimizer:
   AdamW:
-    lr: {{float: [3e-6, 1e-3], log: true}}           # about 30 times too small
-    weight_decay: {{float: [3e-1, 30], log: true}}   # about 30 times too large
-training: {{epochs: {epochs}, batch_size: 64}}
-search: {{trials: {trials}, parallel: 4, baselines: false}}
-"""
-
-DATA = {
-    "digits": "data: digits\nvalidation: {{folds: 3}}\n",
-    "concrete": (
-        "data: {{source: {folder}/uci_regression/concrete.csv, target: target}}\n"
-        "validation: {{folds: 3}}\n"
-    ),
-    "adult": (
-        "data: {{source: {folder}/adult/train.csv.gz, test: {folder}/adult/test.csv.gz,"
-        " target: income}}\n"
-        "validation: {{holdout: 0.2}}\n"
-    ),
+    lr: {float: [3e-6, 1e-3], log: true}           # about 30 times too small
+    weight_decay: {float: [3e-1, 30], log: true}   # about 30 times too large
+""",
+    "right": """
+    width: {int: [16, 256], log: true}
+    depth: {int: [1, 3]}
+    dropout: {float: [0, 0.5]}
+optimizer:
+  AdamW:
+    lr: {float: [1e-4, 3e-2], log: true}
+    weight_decay: {float: [1e-5, 1e-1], log: true}
+""",
 }
+
+TABLES: Mapping[str, tuple[str, str]] = {
+    "concrete": ("uci_regression/concrete.csv", "target"),
+    "energy": ("uci_regression/energy.csv", "target"),
+    "california": ("california_housing/housing.csv", "median_house_value"),
+    "adult": ("adult/train.csv.gz", "income"),
+    "wine_red": ("uci_regression/wine_red.csv", "target"),
+    "covertype": ("covertype_93k/covertype_93k.csv.gz", "Cover_Type"),
+}
+"""File and target of each table; `digits` comes with tunecli."""
+
+CLASSES = frozenset({"digits", "adult", "covertype"})
 
 
 @dataclass(frozen=True)
@@ -64,74 +74,98 @@ class Pair:
 
 def main() -> None:
     given = _arguments()
-    head = f"{'data':<10} {'seeds':>5}  {'one round':>10}  {'two rounds':>10}  better  Wilcoxon p"
-    print(f"{head}  seconds of one, of two")
-    for name in given.datasets:
-        pairs = []
-        for seed in range(given.first_seed, given.first_seed + given.seeds):
-            pairs.append(_pair(name, seed, given))
-            print(f"  {name} seed {seed}: {pairs[-1]}", file=sys.stderr, flush=True)
-        print(_row(name, pairs, maximize=name != "concrete"), flush=True)
+    head = f"{'data':<10} {'space':<5} {'seeds':>5}  {'one round':>10}  {'two rounds':>10}"
+    print(f"{head}  not worse  better  Wilcoxon p  seconds of one, of two")
+    for space in given.spaces:
+        for name in given.datasets:
+            pairs = []
+            for seed in range(given.first_seed, given.first_seed + given.seeds):
+                pairs.append(_pair(name, space, seed, given))
+                print(f"  {name} {space} seed {seed}: {pairs[-1]}", file=sys.stderr, flush=True)
+            print(_row(name, space, pairs), flush=True)
 
 
-def _row(name: str, pairs: list[Pair], *, maximize: bool) -> str:
-    sides = [p.one_round for p in pairs], [p.two_rounds for p in pairs]
-    medians = [statistics.median(scores) for scores in sides]
-    gains = [(p.two_rounds - p.one_round) * (1 if maximize else -1) for p in pairs]
-    better = sum(gain > 0 for gain in gains)
+def _row(name: str, space: str, pairs: list[Pair]) -> str:
+    sign = 1 if name in CLASSES else -1
+    gains = [sign * (pair.two_rounds - pair.one_round) for pair in pairs]
     p_value = wilcoxon(gains).pvalue if any(gains) else 1.0
-    scores = f"{medians[0]:>10.4f}  {medians[1]:>10.4f}"
-    took = [
-        statistics.median(p.one_took for p in pairs),
-        statistics.median(p.two_took for p in pairs),
-    ]
-    row = f"{name:<10} {len(pairs):>5}  {scores}  {better} of {len(pairs)}  {p_value:.3f}"
-    return f"{row}       {took[0]:.0f}, {took[1]:.0f}"
+    one, two = (
+        statistics.median(side)
+        for side in ([p.one_round for p in pairs], [p.two_rounds for p in pairs])
+    )
+    took = (
+        statistics.median(side)
+        for side in ([p.one_took for p in pairs], [p.two_took for p in pairs])
+    )
+    n_even, n_better = sum(gain >= 0 for gain in gains), sum(gain > 0 for gain in gains)
+    row = f"{name:<10} {space:<5} {len(pairs):>5}  {one:>10.5g}  {two:>10.5g}  {n_even:>9}"
+    return f"{row}  {n_better:>6}  {p_value:>10.3f}  {', '.join(f'{s:.0f}' for s in took)}"
 
 
-def _pair(name: str, seed: int, given: argparse.Namespace) -> Pair:
+def _pair(name: str, space: str, seed: int, given: argparse.Namespace) -> Pair:
     with TemporaryDirectory() as folder:
         runs = Path(folder)
+        data = _data(name, runs, given)
         for study, trials in (("long", given.trials), ("first", given.trials // 2)):
-            space = SPACE.format(seed=seed, epochs=given.epochs, trials=trials)
-            text = DATA[name].format(folder=given.data.resolve()) + space
+            text = _study_file(data, SPACES[space], seed, trials, given.epochs)
             (runs / f"{study}.yaml").write_text(text)
-            _tunecli(runs, "search", f"{study}.yaml", "--quiet", "--jobs", "1")
-        _tunecli(runs, "next", "first", "-o", "second.yaml")
-        n_second = given.trials - given.trials // 2
-        options = ["--quiet", "--jobs", "1", "--trials", str(n_second)]
-        _tunecli(runs, "search", "second.yaml", *options)
-        best = max if name != "concrete" else min
-        one = _trials(runs, "long")
-        two = [*_trials(runs, "first"), *_trials(runs, "second")]
+        long, first = (_searched(runs, study, None) for study in ("long", "first"))
+        with redirect_stderr(StringIO()):
+            next_round("first", runs / "second.yaml", runs=runs / "runs")
+        second = _searched(runs, "second", given.trials - given.trials // 2)
+        if given.keep:
+            kept = given.keep / f"{name}-{space}-{seed}.yaml"
+            kept.write_text((runs / "second.yaml").read_text())
+        two = pd.concat([first, second])
+        best = "max" if name in CLASSES else "min"
         return Pair(
-            *(best(t["value"] for t in side if t["outcome"] == "complete") for side in (one, two)),
-            *(sum(t["seconds"] for t in side) for side in (one, two)),
+            *(float(t[t.outcome == "complete"].value.agg(best)) for t in (long, two)),
+            *(float(t.seconds.sum()) for t in (long, two)),
         )
 
 
-def _trials(runs: Path, study: str) -> list[dict[str, Any]]:
-    record = json.loads(_tunecli(runs, "report", study, "--json"))
-    found: list[dict[str, Any]] = record["trials"]
-    return found
+def _searched(folder: Path, study: str, n_trials: int | None) -> pd.DataFrame:
+    """Return the trials of a study after its search."""
+    return tunecli.search(
+        folder / f"{study}.yaml", trials=n_trials, jobs=1, runs=folder / "runs"
+    ).trials
 
 
-def _tunecli(folder: Path, *words: str) -> str:
-    command = [sys.executable, "-m", "tunecli", *words]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
-    if done.returncode:
-        raise SystemExit(done.stderr)
-    return done.stdout
+def _data(name: str, runs: Path, given: argparse.Namespace) -> str:
+    """Write a sample of a table, the same in every run, and return the setting `data`."""
+    if name not in TABLES:
+        return name
+    file, target = TABLES[name]
+    table = pd.read_csv(given.data / file)
+    sample = table.sample(min(given.rows, len(table)), random_state=0)
+    sample.to_csv(runs / f"{name}.csv", index=False)
+    task = "classification" if name in CLASSES else "regression"
+    return f"{{source: {name}.csv, target: {target}, task: {task}}}"
+
+
+def _study_file(data: str, space: str, seed: int, trials: int, epochs: int) -> str:
+    metric = "accuracy" if "classification" in data or data in CLASSES else "rmse"
+    return (
+        f"seed: {seed}\ndata: {data}\nvalidation: {{folds: 3}}\n"
+        f"objective: {{{'maximize' if metric == 'accuracy' else 'minimize'}: {metric}}}\n"
+        f"model:\n  MLP:{space}"
+        f"training: {{epochs: {epochs}, batch_size: 32}}\n"
+        f"search: {{trials: {trials}, parallel: 4, baselines: false}}\n"
+    )
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    known = ["digits", *TABLES]
     parser.add_argument("--data", type=Path, default=Path("studies/data"))
-    parser.add_argument("--datasets", nargs="+", choices=DATA, default=["digits", "concrete"])
+    parser.add_argument("--datasets", nargs="+", choices=known, default=[*TABLES])
+    parser.add_argument("--spaces", nargs="+", choices=SPACES, default=[*SPACES])
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--trials", type=int, default=50, help="of each side")
-    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--rows", type=int, default=500, help="of each table, at most")
+    parser.add_argument("--keep", type=Path, help="folder for the study files of second rounds")
     return parser.parse_args()
 
 

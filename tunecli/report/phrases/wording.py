@@ -114,6 +114,13 @@ def scalar(value: Scalar, digits: int = 4) -> str:
     return plain(str(value))
 
 
+def option_name(parameter: str, choice: Scalar) -> str:
+    """Return the name of an option; with its parameter unless it is a text."""
+    if isinstance(choice, str):
+        return plain(choice)
+    return f"{plain(parameter.rpartition('.')[2])} {scalar(choice)}"
+
+
 def short_names(names: Iterable[str]) -> dict[str, str]:
     """Return the last part of each path, or as many parts as make it unique.
 

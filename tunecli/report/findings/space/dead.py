@@ -1,8 +1,9 @@
 """Which parameters have no measurable effect.
 
 An effect that was not seen may still exist. So all of the parameter's values must have been
-compared among the good trials (`good_values`), and it must be certain (at 95 %, one-sided) that it
-explains little, and would explain little if the sampler had spread its values over the whole range.
+compared among the good trials (`good_values`). It must also be certain (at 95 %, one-sided) that
+the parameter explains little, and would explain little if the sampler had spread its values over
+the whole range.
 
 Only trials of the branch of the best trial count: in another one, such as a model that ignores the
 parameter, its effect says nothing.

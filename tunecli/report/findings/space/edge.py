@@ -1,8 +1,8 @@
 """Whether the good trials crowd at a bound of a range, and the score rises towards it.
 
 Crowding alone shows little: a sampler that learns returns to where it was lucky. So the score must
-also rise at the bound itself (`trend`), by a t-test at 5 % for all bounds of a study together. And
-if it went on rising like that, a wider range must promise more than the noise of a comparison.
+also rise at the bound itself (`trend`), by a t-test at 5 % for all bounds with crowds together.
+And if it went on rising like that, a wider range must promise more than the noise.
 
 A parameter of several branches, such as the learning rate of several models, is judged within the
 branch of the best trial that has it: another branch may want another range.
@@ -16,6 +16,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from tunecli.database.records import TrialRecord
 from tunecli.report.findings.evidence.evidence import Evidence, best_tenth
 from tunecli.report.findings.evidence.finding import Finding, NewRange, finding
 from tunecli.report.findings.evidence.positions import Numeric, number_position, position
@@ -25,7 +26,7 @@ from tunecli.report.findings.space.edge_gain import EdgeGain, edge_gain
 from tunecli.report.findings.space.unstable import boundaries, cliff, rule_figures
 from tunecli.report.findings.space.useful_bounds import useful_bounds
 from tunecli.report.findings.space.wider import FAR, NEAR, widened
-from tunecli.report.phrases.wording import plain, scalar
+from tunecli.report.phrases.wording import joined, option_name, plain, scalar
 
 _FEWEST = 10  # trials that have the parameter
 _OUTER = 0.2  # share of the range that counts as its end
@@ -49,26 +50,33 @@ class Crowd:
 @finding("edge", needs_trials=0, compares=True, rank=3)
 def edges(evidence: Evidence) -> Iterator[Finding]:
     """Return a finding for each bound at which the good trials crowd."""
-    numeric = {name: kind for name, kind in evidence.numeric.items() if kind.low < kind.high}
+    ends = list(_crowded_ends(evidence))
+    for name, kind, end, farthest in ends:
+        crowd = crowd_at(evidence, name, kind, end, _LEVEL / len(ends))
+        if crowd is None:
+            continue
+        beyond = cliff(evidence, name, kind, end, _LEVEL)
+        gain = edge_gain(evidence, name, end, _outer(kind))
+        if _promises_nothing(crowd, gain, kind, end, farthest):
+            continue
+        useful = useful_bounds(evidence, name)
+        wider = widened(kind, end, useful, FAR if gain.is_certain else NEAR)
+        if beyond:
+            yield _stays(beyond, crowd)
+        elif wider is not None:
+            yield _finding(evidence, name, end, wider, crowd, gain)
+
+
+def _crowded_ends(evidence: Evidence) -> Iterator[tuple[str, Numeric, float, Numeric]]:
+    """Yield each bound to test: the name, range and end, and the range after the largest step."""
     unstable = {(rule.parameter, rule.side) for rule in boundaries(evidence)}
-    for name, kind in numeric.items():
+    for name, kind in evidence.numeric.items():
         for end in (0.0, 1.0):
-            useful = useful_bounds(evidence, name)
-            farthest = widened(kind, end, useful)
-            if farthest is None or (name, _side(end)) in unstable:
+            if kind.low == kind.high or (name, _side(end)) in unstable:
                 continue
-            crowd = crowd_at(evidence, name, kind, end, _LEVEL / (2 * len(numeric)))
-            if crowd is None:
-                continue
-            beyond = cliff(evidence, name, kind, end, _LEVEL)
-            gain = edge_gain(evidence, name, end, _outer(kind))
-            if _promises_nothing(crowd, gain, kind, end, farthest):
-                continue
-            wider = widened(kind, end, useful, FAR if gain.is_certain else NEAR)
-            if beyond:
-                yield _stays(beyond, crowd)
-            elif wider is not None:
-                yield _finding(name, kind, end, wider, crowd, gain)
+            farthest = widened(kind, end, useful_bounds(evidence, name))
+            if farthest is not None and _good_at(evidence, name, kind, end):
+                yield name, kind, end, farthest
 
 
 def crowd_at(
@@ -80,17 +88,21 @@ def crowd_at(
         end: 0 for the low end, 1 for the high end.
         level: significance level of the test.
     """
-    trials = evidence.in_branch(name)
-    if len(trials) < _FEWEST:
-        return None
-    good = best_tenth(trials)
-    at_bound = [t for t in good if abs(number_position(kind, t, name) - end) <= _outer(kind)]
-    if len(at_bound) < _CROWD * len(good):
-        return None
-    trend = trend_at(evidence, name, end)
+    at_bound = _good_at(evidence, name, kind, end)
+    trend = trend_at(evidence, name, end) if at_bound else None
     if trend is None or trend.chance >= level:
         return None
-    return Crowd(tuple(t.number for t in at_bound), len(good), trend)
+    n_good = len(best_tenth(evidence.in_branch(name)))
+    return Crowd(tuple(trial.number for trial in at_bound), n_good, trend)
+
+
+def _good_at(evidence: Evidence, name: str, kind: Numeric, end: float) -> list[TrialRecord]:
+    """Return the good trials at an end of a range, if most of the good trials lie there."""
+    trials = evidence.in_branch(name)
+    good = best_tenth(trials)
+    at_bound = [t for t in good if abs(number_position(kind, t, name) - end) <= _outer(kind)]
+    is_crowd = len(trials) >= _FEWEST and len(at_bound) >= _CROWD * len(good)
+    return at_bound if is_crowd else []
 
 
 def _promises_nothing(
@@ -132,13 +144,17 @@ def _stays(beyond: Rule, crowd: Crowd) -> Finding:
 
 
 def _finding(
-    name: str, kind: Numeric, end: float, wider: Numeric, crowd: Crowd, gain: EdgeGain
+    evidence: Evidence, name: str, end: float, wider: Numeric, crowd: Crowd, gain: EdgeGain
 ) -> Finding:
+    kind, branch = evidence.numeric[name], evidence.branch_of(name)
+    options = [option_name(*option) for option in branch.items()]
+    within = f" with {joined(options)}" if options else ""
     where = "upper" if end else "lower"
     limit = "" if gain.is_certain else ", though by no more than the noise"
     sentence = (
         f"Search {plain(name)} beyond its {where} end: {crowd.n_inside} of the best "
-        f"{crowd.n_good} trials lie near it, and the score still improves towards it{limit}."
+        f"{crowd.n_good} trials{within} lie near it, and the score still improves towards "
+        f"it{limit}."
     )
     return Finding(
         "advice",
@@ -147,6 +163,7 @@ def _finding(
         figures={
             "bound": kind.high if end else kind.low,
             "end": where,
+            "branch": branch,
             "n_at_bound": crowd.n_inside,
             "n_good": crowd.n_good,
             "slope": crowd.trend.slope,

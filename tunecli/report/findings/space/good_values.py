@@ -1,9 +1,9 @@
 """Whether all values of a parameter were compared where it counts: among the good trials.
 
-An effect may show only once everything else is good; among poor trials it drowns. So the values are
-compared by parts, which are the options of a choice or the thirds of a range: each part must have a
-trial among the best quarter, and among the better half their scores must not differ by more than
-chance explains while the other parameters are accounted for.
+An effect may show only once everything else is good; among poor trials it drowns. So the values
+are compared by parts, which are the options of a choice or the thirds of a range. Each part must
+have a trial among the best quarter. And among the better half, with the other parameters accounted
+for, the scores of the parts must differ by no more than chance explains.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def chance_of_parts(evidence: Evidence, trials: Sequence[TrialRecord], name: str
 
 
 def parts(kind: Range) -> set[str]:
-    """Return the names of all options of a choice, or of the thirds of a range that have values."""
+    """Return the names of the options of a choice, or of the thirds of a range with values."""
     if isinstance(kind, Categories):
         return {repr(choice) for choice in kind.choices}
     if not kind.step or kind.high - kind.low >= _N_PARTS * kind.step:

@@ -34,7 +34,7 @@ from tunecli.report.findings.evidence.finding import (
     finding,
     parameters_in,
 )
-from tunecli.report.phrases.wording import joined, plain, scalar, score
+from tunecli.report.phrases.wording import joined, option_name, plain, score
 from tunecli.study_file.settings.ranges import Categories
 from tunecli.study_file.text.scalars import Scalar
 
@@ -310,13 +310,13 @@ def _is_untuned(one: Isolation, choice: Scalar, untuned: Collection[str]) -> boo
 
 def _won(one: Isolation, losers: Sequence[Difference]) -> Finding:
     ordered = sorted(losers, key=lambda difference: difference.mean)
-    names = joined([_option_name(one, difference.choice) for difference in ordered])
+    names = joined([option_name(one.parameter, difference.choice) for difference in ordered])
     mean, low = ordered[0].mean, ordered[0].low
     least = " or more" if len(losers) > 1 else f" (at least {score(low, mean)})"
     return Finding(
         "advice",
-        f"{_option_name(one, one.winner)} beats {names} by {score(mean)}{least}, with everything "
-        "else tuned.",
+        f"{option_name(one.parameter, one.winner)} beats {names} by {score(mean)}{least}, with "
+        "everything else tuned.",
         weight=0.7,
         figures={
             "winner": one.winner,
@@ -353,7 +353,7 @@ def _needed(one: Isolation, untuned: Collection[str], *, is_short: bool) -> str:
     """Return what would settle it: a wider range, or more trials if that number is reasonable."""
     waiting = [d.choice for d in one.behind if _is_untuned(one, d.choice, untuned)]
     if waiting:
-        names = joined([_option_name(one, choice) for choice in waiting])
+        names = joined([option_name(one.parameter, choice) for choice in waiting])
         return f"first widen the ranges of {names}"
     more = [difference.n_more for difference in one.behind if difference.n_more is not None]
     if len(more) < len(one.behind):
@@ -361,10 +361,3 @@ def _needed(one: Isolation, untuned: Collection[str], *, is_short: bool) -> str:
     if is_short:
         return "more trials would settle it"
     return f"about {max(more)} more trials per option would settle it"
-
-
-def _option_name(one: Isolation, choice: Scalar) -> str:
-    """Return the name of an option; with its parameter unless it is a text."""
-    if isinstance(choice, str):
-        return plain(choice)
-    return f"{plain(one.parameter.rpartition('.')[2])} {scalar(choice)}"
