@@ -35,7 +35,6 @@ from tunecli.training.fold_data import folds_of
 TABLES = {
     "california": ("california_housing/housing.csv", "median_house_value", "minimize: rmse"),
     "power plant": ("uci_regression/power_plant.csv.gz", "target", "minimize: rmse"),
-    "concrete": ("uci_regression/concrete.csv", "target", "minimize: rmse"),
     "adult": ("adult/train.csv.gz", "income", "maximize: accuracy"),
 }
 
@@ -136,7 +135,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--rows", type=int, default=4000)
-    parser.add_argument("--splits", type=int, default=5)
+    parser.add_argument("--splits", type=int, default=4)
     parser.add_argument("--datasets", nargs="*", default=list(TABLES), choices=list(TABLES))
     options = parser.parse_args()
     torch.set_num_threads(1)
