@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from statistics import fmean
 
@@ -16,7 +17,13 @@ from study_makers import SUMMARY
 from tunecli.database.records import read_study
 from tunecli.database.write import StudyDatabase
 from tunecli.report.findings.evidence.evidence import Evidence
-from tunecli.search.events.events import BaselinesScored, Notice, SearchEvent, TrialStarted
+from tunecli.search.events.events import (
+    BaselinesAwaited,
+    BaselinesScored,
+    Notice,
+    SearchEvent,
+    TrialStarted,
+)
 from tunecli.search.resume import StoredStudy
 from tunecli.study_file.study_file import StudyFile
 from tunecli.training.outcome.evaluation import BASELINES, Baseline
@@ -54,6 +61,18 @@ def test_the_trials_are_the_same_with_and_without(
     assert stored(other) == ()
     assert scored(told) == [ALL]
     assert all(isinstance(event, TrialStarted) for event in told[:n_workers])
+
+
+def test_it_tells_which_are_awaited_and_how_long_they_take(url: str) -> None:
+    told: list[SearchEvent] = []
+    drive(file(), url, 3, told=told)
+    awaited = [event for event in told if isinstance(event, BaselinesAwaited)]
+    names = [set(event.names) for event in awaited]
+    assert names[0] == set(BASELINES["classification"])
+    assert [len(left) for left in names] == [3, 2, 1, 0]
+    assert all(later < earlier for earlier, later in pairwise(names))
+    assert awaited[-1].seconds == 0
+    assert told.index(awaited[-1]) < told.index(BaselinesScored(ALL))
 
 
 def test_a_later_call_tells_them_without_computing_them(url: str) -> None:

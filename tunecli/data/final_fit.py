@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -88,4 +89,4 @@ def _cut(store: FoldStore) -> tuple[Tensor, Tensor] | None:
 
 def _says_too_little(y: Tensor, n_classes: int) -> bool:
     """Return whether a part has a single row, or lacks a class that metrics may need."""
-    return len(y) < 2 or len(y.unique()) < n_classes
+    return len(y) < 2 or len(np.unique(y.numpy())) < n_classes

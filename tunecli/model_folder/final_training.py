@@ -3,25 +3,31 @@
 On all rows, that is the best evaluation of the search. Where this evaluation says little about
 another training (the study stops early, the schedule follows the scores, or the best evaluation is
 a dip of a noisy curve), a tenth of the rows is held out, and the evaluation that is best on it
-counts.
+counts, among those around the best one of the search: a tenth is too small to choose from all.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Literal
 
 from tunecli.data.final_fit import FinalFit
 from tunecli.errors import RefitError
-from tunecli.report.analysis.best_evaluation import StandOut
+from tunecli.report.analysis.best_evaluation import N_AROUND, StandOut
 from tunecli.study_file.settings.settings import TrialConfig
-from tunecli.training.cross_validation import CrossValidation
+from tunecli.training.cross_validation import best_index
 from tunecli.training.fold import FoldTraining
+from tunecli.training.outcome.evaluation import Evaluation
+from tunecli.training.outcome.score_guard import NoScoreError, finite_evaluation
 from tunecli.training.step.precision import choose_device
 
 HeldOutFor = Literal["early stopping", "schedule", "noise", "fine-tuning"]
 """What needs a tenth of the rows: all but fine-tuning choose the evaluation on it."""
+
+AROUND = N_AROUND // 2
+"""Evaluations before and after the best one of the search that are chosen from."""
 
 WHY: Mapping[HeldOutFor, str] = {
     "early stopping": "the study stops early",
@@ -81,18 +87,37 @@ def train_to(step: int, config: TrialConfig, fit: FinalFit, fewest: int) -> Fina
     return FinalTraining(fold, n_evaluations - 1, n_evaluations)
 
 
-def train_to_best(config: TrialConfig, fit: FinalFit) -> FinalTraining:
-    """Train as a trial does, and keep the weights that are best on the validation part.
+def train_around(step: int, config: TrialConfig, fit: FinalFit, fewest: int) -> FinalTraining:
+    """Train past an evaluation, and keep the weights that are best on the validation part.
+
+    Args:
+        step: index of the evaluation; those at most `AROUND` before or after it can be kept.
+        fewest: the fewest batches of any fold of the search, which space its evaluations.
 
     Raises:
-        RefitError: the training diverges, or a score is not finite.
+        RefitError: a loss or a score is not finite.
     """
-    training = CrossValidation(config, [fit.fold], choose_device(config.training.device))
-    for _ in training:
-        pass
-    if training.outcome != "complete" or training.best_step is None:
+    fold = FoldTraining(config, fit.fold, choose_device(config.training.device), fewest)
+    n_evaluations = min(step + 1 + AROUND, len(fold.timetable.evaluations))
+    first = max(min(step, n_evaluations - 1) - AROUND, 0)
+    scores: list[float] = []
+    best = first
+    for index, evaluation in enumerate(islice(fold, n_evaluations)):
+        scores.append(_finite_score(evaluation, config))
+        if (
+            index >= first
+            and best_index(scores[first:], config.objective.direction) == index - first
+        ):
+            fold.keep()
+            best = index
+    return FinalTraining(fold, best, n_evaluations)
+
+
+def _finite_score(evaluation: Evaluation, config: TrialConfig) -> float:
+    try:
+        return finite_evaluation(evaluation, 0, config.objective.metric.name).score
+    except NoScoreError as error:
         raise RefitError(
-            f"the training with seed {config.seed} {training.outcome}: {training.reason}. Choose "
+            f"the training with seed {config.seed} {error.outcome}: {error.reason}. Choose "
             "another trial with --trial."
-        )
-    return FinalTraining(training.loops[0], training.best_step, len(training.curve))
+        ) from None

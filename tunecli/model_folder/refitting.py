@@ -25,8 +25,8 @@ from tunecli.model_folder.final_training import (
     FinalTraining,
     HeldOutFor,
     held_out_for,
+    train_around,
     train_to,
-    train_to_best,
 )
 from tunecli.model_folder.format.manifest import Manifest, MemberManifest, ThresholdManifest
 from tunecli.model_folder.format.model import Member, Model
@@ -187,12 +187,12 @@ def _n_validation(fit: FinalFit) -> int:
 def _trained(
     trial: RefitTrial, config: TrialConfig, store: FoldStore, fit: FinalFit
 ) -> FinalTraining:
-    if fit.has_validation and trial.held_out_for != "fine-tuning":
-        return train_to_best(config, fit)
     # The batches per epoch of the smallest fold space the evaluations in a search.
     size = config.training.batch_size
     fewest = min(len(batch_sizes(len(train), size)) for train, _ in store.split.folds)
-    return train_to(trial.best_step, config, fit, fewest)
+    chooses = fit.has_validation and trial.held_out_for != "fine-tuning"
+    train = train_around if chooses else train_to
+    return train(trial.best_step, config, fit, fewest)
 
 
 def _network(

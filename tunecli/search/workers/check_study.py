@@ -22,7 +22,6 @@ from tunecli.data.rows.summary import DataSummary
 from tunecli.data.rows.workspace import HERE, Workspace
 from tunecli.data.user_code.import_user_code import permit
 from tunecli.errors import DataError, StudyFileError
-from tunecli.search.prune.judge import first_verdict
 from tunecli.search.workers.machine import default_jobs
 from tunecli.search.workers.summarize_data import (
     describe,
@@ -212,6 +211,8 @@ class StudyCheck:
 
     def _shortest(self, config: TrialConfig) -> float:
         """Return the smallest share of its evaluations after which a trial could be stopped."""
+        from tunecli.search.prune.judge import first_verdict  # imports optuna, as no worker does
+
         n_planned, stopping = n_evaluations(config), config.training.early_stopping
         pruner = self._study.search.pruner
         ends = [n_planned]
