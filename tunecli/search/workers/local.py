@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from tunecli.data.rows.workspace import HERE, Workspace
 from tunecli.parent_death import end_with_the_parents_pipe, ignore_the_drivers_signals, unheard
+from tunecli.search.events.events import Printed
 from tunecli.search.workers import messages, resource_tracking
 from tunecli.search.workers.fork_server import DRIVER
 from tunecli.search.workers.machine import gpu_of, gpus
@@ -292,7 +293,7 @@ def _printed(worker: _Worker, *, is_last: bool = False) -> list[messages.Event]:
     """
     lines = worker.output.read(is_last=is_last)
     job = worker.job.number if isinstance(worker.job, messages.TrialJob) else None
-    return [messages.Printed(job, lines)] if lines else []
+    return [Printed(job, lines)] if lines else []
 
 
 def _watch(process: BaseProcess, max_time: float | None = None) -> Watch:
