@@ -52,8 +52,8 @@ def render_trial(
         parts += heading("Traceback")
         parts.append(Text(wording.plain_lines(trial.traceback.rstrip())))
     if printed:
-        head, *lines = printed
-        parts += heading(wording.plain(head))
+        origin, *lines = printed
+        parts += heading(wording.plain(origin))
         parts.append(Text(wording.plain_lines("\n".join(lines))))
     if study_file:
         parts += heading("Study file that repeats this trial")

@@ -108,6 +108,11 @@ def flush_output() -> None:
 
 
 def _in_one_line(
-    message: Warning | str, category: type[Warning], file: str, line: int, _: str | None = None
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    line: str | None = None,
 ) -> str:
-    return f"warning: {' '.join(str(message).split())} ({category.__name__}, {file}:{line})\n"
+    text = " ".join(str(message).split())
+    return f"warning: {text} ({category.__name__}, {filename}:{lineno})\n"
