@@ -34,7 +34,7 @@ SPACE: Mapping[str, FloatRange | IntRange] = {
     DECAY: FloatRange(1e-5, 1e-1, log=True),
 }
 N_FOLDS = 5
-SOON = 0.01  # cost of the rest at which a third is left of what shows only among good trials
+SOON = 0.03  # cost of the rest at which a third is left of what shows only among good trials
 N_EPOCHS = 20
 
 
@@ -47,6 +47,7 @@ class Plant:
         weights: how much of the score a number costs at a distance of a whole range.
         costs: what a number costs by its position, instead of the bump.
         optimizers: what each adds to the score; none for no choice.
+        lr_costs: what the learning rate costs by its position, for optimizers that differ.
         activations: what each costs where all else is at its best, and ever less where it is not;
             none for no choice.
         idle: a further number that does nothing.
@@ -65,6 +66,7 @@ class Plant:
     weights: Mapping[str, float] = field(default_factory=lambda: dict.fromkeys(SPACE, 0.1))
     costs: Mapping[str, Callable[[float], float]] = field(default_factory=dict)
     optimizers: Mapping[str, float] = field(default_factory=dict)
+    lr_costs: Mapping[str, Callable[[float], float]] = field(default_factory=dict)
     activations: Mapping[str, float] = field(default_factory=dict)
     idle: bool = False
     idle_costs: Callable[[float], float] = lambda place: 0.0
@@ -89,17 +91,20 @@ class Plant:
 
     def score(self, params: Mapping[str, Any]) -> float:
         """Without noise."""
-        cost = sum(self._cost(name, position(kind, params[name])) for name, kind in SPACE.items())
+        own = self.lr_costs.get(params.get("optimizer", ""))
+        costs = self.costs if own is None else {**self.costs, LR: own}
+        cost = sum(
+            costs.get(name, self._bump(name))(position(kind, params[name]))
+            for name, kind in SPACE.items()
+        )
         late = self.activations.get(params.get(ACTIVATION, ""), 0.0)
         if IDLE in params:
             late += self.idle_costs(position(self.space[IDLE], params[IDLE]))
         cost += late * math.exp(-cost / SOON)
         return 0.95 - cost + self.optimizers.get(params.get("optimizer", ""), 0.0)
 
-    def _cost(self, name: str, place: float) -> float:
-        if name in self.costs:
-            return self.costs[name](place)
-        return self.weights[name] * (place - self.optima[name]) ** 2
+    def _bump(self, name: str) -> Callable[[float], float]:
+        return lambda place: self.weights[name] * (place - self.optima[name]) ** 2
 
 
 def planted(plant: Plant, seed: int, n_trials: int = 60, noise: float = 0.004) -> Evidence:

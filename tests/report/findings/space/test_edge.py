@@ -51,11 +51,36 @@ def test_a_certain_gain_widens_by_ten() -> None:
 
 
 def test_a_gain_within_the_noise_widens_by_three() -> None:
-    finding = found(with_noise(STEEP, 1.0))
+    finding = found(with_noise(STEEP, 0.3))
     assert finding.changes == (NewRange(LR, FloatRange(1e-4, 0.3, log=True)),)
     assert finding.sentence.endswith(
         "the score still improves towards it, though by no more than the noise."
     )
+
+
+def test_a_trend_that_promises_less_than_the_noise_widens_nothing() -> None:
+    assert not list(edges(with_noise(STEEP, 1.0)))
+
+
+def test_a_shared_parameter_is_judged_in_the_branch_that_wins_and_names_it() -> None:
+    def rises(place: float) -> float:
+        return 0.3 * (1.4 - place) ** 2
+
+    def peaks(place: float) -> float:
+        return 0.3 * (0.5 - place) ** 2
+
+    optimizers = {"SGD": -0.1, "AdamW": 0.0}
+    evidence = planted(
+        Plant(optimizers=optimizers, lr_costs={"AdamW": rises, "SGD": peaks}), seed=1
+    )
+    finding = found(evidence)
+    assert finding.figures["branch"] == {"optimizer": "AdamW"}
+    assert " of the best 5 trials with AdamW lie near it," in finding.sentence
+    numbers = {t.number for t in evidence.study.trials if t.params["optimizer"] == "AdamW"}
+    assert numbers >= set(finding.trials)
+    only = [t for t in evidence.study.trials if t.params["optimizer"] == "AdamW"]
+    alone = replace(evidence, study=replace(evidence.study, trials=tuple(only)))
+    assert not found(alone).figures["branch"]
 
 
 def test_without_folds_the_noise_is_unknown_and_the_step_is_small() -> None:

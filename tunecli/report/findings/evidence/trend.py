@@ -75,7 +75,8 @@ def trend_at(evidence: Evidence, name: str, end: float) -> Trend | None:
     kept = [trial for trial, is_near in zip(trials, near, strict=True) if is_near]
     powers = -(away[near, None] ** np.arange(1, n_powers + 1))
     inside = is_inside[near, None]
-    own = np.hstack([powers * inside, np.hstack([powers, np.ones_like(inside)]) * ~inside])
+    elsewhere = np.hstack([powers, np.ones_like(inside)])[:, : 0 if inside.all() else None]
+    own = np.hstack([powers * inside, elsewhere * ~inside])
     return _slope(evidence, name, kept, own, weights[near])
 
 
@@ -85,7 +86,8 @@ def _better(evidence: Evidence, name: str) -> list[TrialRecord]:
     inside = [
         t for t, is_in in zip(trials, evidence.is_in_branch(name, trials), strict=True) if is_in
     ]
-    worst = evidence.goodness(inside[max(math.ceil(_BETTER * len(inside)), _FEWEST) - 1 :][0])
+    last = max(math.ceil(_BETTER * len(inside)), min(_FEWEST, len(inside)))
+    worst = evidence.goodness(inside[last - 1])
     return [trial for trial in trials if evidence.goodness(trial) >= worst]
 
 
