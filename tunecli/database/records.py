@@ -123,7 +123,11 @@ class StudyRecord(StudyAttributes):
     @property
     def n_charged(self) -> int:
         """Number of trials that count against the number of trials of a search."""
-        return sum(not (self.spares_untrained and trial.is_untrained) for trial in self.trials)
+        return sum(map(self.charges, self.trials))
+
+    def charges(self, trial: TrialRecord) -> bool:
+        """Return whether a trial counts against the number of trials of a search."""
+        return not (self.spares_untrained and trial.is_untrained)
 
     @cached_property
     def titles(self) -> Mapping[str, str]:

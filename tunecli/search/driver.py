@@ -353,13 +353,17 @@ class Driver:
         More trials are needed for that if they diverge or break a limit than if they fail: another
         configuration may then do better. Spared trials cost nothing, so they are not judged.
         """
-        charged = [trial for trial in self._ended_here if not self._budget.spares(trial)]
+        charged = self._charged_here()
         kinds = {(trial.outcome, alike(trial.reason)) for trial in charged}
         if len(kinds) != 1 or not are_without_value(charged):
             return False
         enough = 2 * self._study.search.parallel
         [(outcome, _)] = kinds
         return len(charged) >= (enough if outcome == "failed" else max(enough, PATIENCE))
+
+    def _charged_here(self) -> list[Trial]:
+        """Return the trials that ended in this call and count."""
+        return [trial for trial in self._ended_here if not self._budget.spares(trial)]
 
     def _ending(self) -> events.Ending:
         if self._interrupted and not self._budget.is_spent(self._trials):
@@ -378,6 +382,6 @@ class Driver:
         n_done, n_total = len(ended) - self._n_spared, self._limits.n_total
         ending = self._ending()
         if ending == "failing":
-            told = self._ended_here if self._is_in_vain() else ended
+            told = self._charged_here() if self._is_in_vain() else ended
             return in_vain(told, n_done, n_total, self._n_spared)
         return events.SearchEnded(ending, n_done, n_total, n_spared=self._n_spared)

@@ -51,3 +51,17 @@ def test_only_independent_trials_allow_a_forecast() -> None:
     assert gains == sorted(gains)
     learning = planted(Plant(sampler="TPESampler"), 0, n_trials=25)
     assert all("expected" not in finding.sentence for finding in budget(learning))
+
+
+@pytest.mark.parametrize("spares_untrained", [True, False])
+def test_trials_that_cost_no_budget_change_no_forecast(spares_untrained: bool) -> None:
+    """They are no share of a hundred more trials, unless an earlier version counted them."""
+    study = planted(Plant(), 0)
+    untrained = tuple(TrialRecord(60 + n, 60 + n, "pruned", "infeasible") for n in range(60))
+    trials = study.study.trials + untrained
+    record = replace(study.study, trials=trials, spares_untrained=spares_untrained)
+    (finding,) = budget(replace(study, study=record))
+    goodness = [study.goodness(trial) for trial in study.ranked]
+    n_scores = 100 if spares_untrained else 50
+    assert finding.figures["gains"]["100"] == pytest.approx(expected_gain(goodness, n_scores))
+    assert (record.n_charged == 60) == spares_untrained

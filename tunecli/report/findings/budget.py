@@ -32,7 +32,7 @@ def budget(evidence: Evidence) -> Iterator[Finding]:
     n = len(evidence.ranked)
     if n < _FEWEST:
         return
-    ended = evidence.ended()
+    ended = [trial for trial in evidence.ended() if evidence.study.charges(trial)]
     seconds = statistics.fmean(trial.seconds or 0.0 for trial in ended)
     if not evidence.is_independent:
         yield from _standstill(evidence, ended, seconds)
