@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 from pydantic_core import to_jsonable_python
 
@@ -11,10 +12,17 @@ from tunecli.model_folder.results import Results
 from tunecli.search.study.study_folder import StudyFolder
 
 
-def count_look(study_folder: StudyFolder, trial: int, results: Results) -> None:
-    """Record a look at the test set, before any score is shown."""
+def count_look(
+    study_folder: StudyFolder, trial: int, results: Results, *, compressed: bool = False
+) -> None:
+    """Record a look at the test set, before any score is shown.
+
+    Args:
+        compressed: whether the model was compressed in another way than in the search.
+    """
+    now = datetime.now(UTC).isoformat(timespec="seconds")
     score = to_jsonable_python(results.of_test, inf_nan_mode="null")
-    look = {"trial": trial, "at": datetime.now(UTC).isoformat(timespec="seconds"), **score}
+    look = {"trial": trial, "at": now, **score, **_conditions(results), "compressed": compressed}
     database = StudyDatabase.open(study_folder.url, study_folder.name)
     assert database is not None, "it was read before"
     try:
@@ -22,3 +30,17 @@ def count_look(study_folder: StudyFolder, trial: int, results: Results) -> None:
         database.set_attributes({"test_looks": [*looks, look]})
     finally:
         database.close()
+
+
+def _conditions(results: Results) -> dict[str, Any]:
+    """Return what a report needs to compare the score with that of the search."""
+    rows = results.validated
+    found = {
+        "n_networks": results.n_networks,
+        "single": results.one_by_one.get(results.metric),
+        "n_test": results.n_test,
+        "n_fold": rows.fold if rows is not None else None,
+        "n_valid": rows.valid if rows is not None else None,
+    }
+    values: dict[str, Any] = to_jsonable_python(found, inf_nan_mode="null")
+    return values

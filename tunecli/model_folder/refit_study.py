@@ -21,6 +21,8 @@ from tunecli.model_folder.format.folder import TEXTS, refuse_foreign_model, writ
 from tunecli.model_folder.looks_at_test_set import count_look
 from tunecli.model_folder.refitting import Refitted, RefitTrial, as_searched, refit_seeds
 from tunecli.model_folder.results import Results, results_of
+from tunecli.report.analysis.expected_score import ExpectedScore, expected_score
+from tunecli.report.analysis.ranking import best_trial
 from tunecli.report.studies.best import config_of
 from tunecli.search.study.study_folder import StudyFolder
 from tunecli.search.study.trial_folders import BEST
@@ -72,10 +74,21 @@ def refit_study(
     has_test = refits[0].predictions is not None
     looks = len(study.test_looks) + has_test
     results = results_of(trial, store, refits, looks)
+    if compression is None:
+        results = replace(results, expected=_expected(study, trial_record, results))
     if has_test:
-        count_look(study_folder, trial_record.number, results)
+        compressed = compression is not None
+        count_look(study_folder, trial_record.number, results, compressed=compressed)
     _write(path, study, refits, results)
     return path, results
+
+
+def _expected(study: StudyRecord, trial: TrialRecord, results: Results) -> ExpectedScore | None:
+    """Return what the search lets expect of the best trial's model; None for another trial."""
+    best, test = best_trial(study), results.of_test
+    if best is None or best.number != trial.number:
+        return None
+    return expected_score(study, test.error if test is not None else None, results.validated)
 
 
 def trial_of(

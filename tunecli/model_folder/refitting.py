@@ -69,6 +69,7 @@ class Refitted:
             (n,) values; None without a test set.
         n_rows: number of rows that it was trained on.
         validation_rows: number of rows held out of the training to provide scores during it.
+        one_by_one: predictions of each network of an ensemble; empty for a single network.
     """
 
     model: Model
@@ -76,6 +77,7 @@ class Refitted:
     predictions: Predictions | None
     n_rows: int
     validation_rows: int
+    one_by_one: tuple[Predictions, ...] = ()
 
 
 def refit_seeds(trial: RefitTrial, store: FoldStore, n_seeds: int = 1) -> Iterator[Refitted]:
@@ -221,12 +223,20 @@ def _refitted(
 ) -> Refitted:
     """Return the model of these members with its predictions for the test rows."""
     facts = _manifest(trial, config, store, tuple(member.facts for member in members))
-    model = Model(facts, members, choose_device(config.training.device))
-    predictions, rows = None, store.split.test_rows
-    if len(rows):
-        blocks = store.dataset.blocks(rows, model.row_kind.block_rows(model.batch_rows))
-        predictions = np.concatenate([model.of_rows(block) for block in blocks])
-    return Refitted(model, config.seed, predictions, n_rows, validation_rows)
+    device = choose_device(config.training.device)
+    model = Model(facts, members, device)
+    predictions, one_by_one = None, ()
+    if len(store.split.test_rows):
+        predictions = _on_test(model, store)
+        if len(members) > 1:
+            one_by_one = tuple(_on_test(Model(facts, [one], device), store) for one in members)
+    return Refitted(model, config.seed, predictions, n_rows, validation_rows, one_by_one)
+
+
+def _on_test(model: Model, store: FoldStore) -> Predictions:
+    n_rows = model.row_kind.block_rows(model.batch_rows)
+    blocks = store.dataset.blocks(store.split.test_rows, n_rows)
+    return np.concatenate([model.of_rows(block) for block in blocks])
 
 
 def _manifest(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +16,9 @@ from tunecli.model_folder.format.folder import weight_files
 from tunecli.model_folder.format.model import Model
 from tunecli.model_folder.refitting import Refitted, RefitTrial
 from tunecli.model_folder.score_interval import Predicted, ScoreInterval, bootstrap_intervals
+from tunecli.report.analysis.expected_score import ExpectedScore, RowCounts
 from tunecli.study_file.settings.metric_names import label, prediction_metrics
-from tunecli.study_file.settings.settings import TrialConfig
+from tunecli.study_file.settings.settings import Component, TrialConfig
 from tunecli.training.compression.costs import Latency, latency, macs, share_of_zeros
 from tunecli.training.step.losses import Predictions
 
@@ -72,6 +73,12 @@ class Results:
         residuals: quantiles of prediction minus truth, by share; None for classification.
         looks: how often the study's test set was looked at, this time included.
         costs: costs of the model.
+        n_networks: number of networks whose predictions the model averages.
+        one_by_one: mean of the test scores that these networks reach one by one, by metric: the
+            score in the search is that of single networks, too. Empty for a single network.
+        validated: numbers of rows that the score in the search rests on.
+        expected: test score that the search lets expect of this model, or of an ensemble's
+            networks one by one; None if that is unknown or this is not the best trial.
     """
 
     metric: str
@@ -86,6 +93,10 @@ class Results:
     residuals: dict[str, float] | None
     looks: int
     costs: ModelCosts
+    n_networks: int = 1
+    one_by_one: dict[str, float] = field(default_factory=dict)
+    validated: RowCounts | None = None
+    expected: ExpectedScore | None = None
 
     @property
     def of_test(self) -> ScoreInterval | None:
@@ -96,6 +107,12 @@ class Results:
     def search_mean(self) -> float:
         """Mean over folds."""
         return statistics.fmean(self.fold_scores) if self.fold_scores else math.nan
+
+    @property
+    def compared(self) -> float:
+        """The test score to compare with that of the search: of single networks."""
+        test = self.of_test
+        return self.one_by_one.get(self.metric, test.score if test is not None else math.nan)
 
 
 def results_of(
@@ -133,6 +150,32 @@ def results_of(
         residuals=residuals,
         looks=looks,
         costs=costs_of_model(first.model, store),
+        n_networks=len(first.model.members),
+        one_by_one=_one_by_one(metrics, store, first, y),
+        validated=_validated(store),
+    )
+
+
+def _one_by_one(
+    metrics: Sequence[Component], store: FoldStore, first: Refitted, y: NDArray[np.generic]
+) -> dict[str, float]:
+    scores = [_on_test(store, y, one).measured(metrics) for one in first.one_by_one]
+    return {name: statistics.fmean(one[name] for one in scores) for name in scores[0]} if scores else {}
+
+
+def _validated(store: FoldStore) -> RowCounts:
+    """Return the numbers of rows that scores of this split rest on.
+
+    The mean over folds weighs each row by how often it validates, and by how few others with it.
+    """
+    folds = [valid.numpy() for _, valid in store.split.folds]
+    weights = np.zeros(len(store.dataset.y))
+    for valid in folds:
+        weights[valid] += 1 / (len(valid) * len(folds))
+    return RowCounts(
+        fold=statistics.fmean(map(len, folds)),
+        valid=1 / float((weights**2).sum()),
+        test=len(store.split.test_rows) or math.inf,
     )
 
 

@@ -10,14 +10,18 @@ are seconds, memory is bytes.
     summary       what the data is, or null
     baselines     [{name, fold_scores, seconds, metrics, note}]: untuned models on the same folds;
                   without fold_scores, the note is the reason
-    test_looks    [{trial, at, score, low, high}]: models that were scored on the test rows, with
-                  a 95 % interval, the newest last
+    test_looks    [{trial, at, score, low, high, n_networks, single, compressed, n_test, n_fold,
+                    n_valid}]: models that were scored on the test rows, with a 95 % interval, the
+                  newest last, see `tunecli.database.attributes`
     objectives    [{metric, direction}], the first one first
     front         numbers of the complete trials that no other beats in every objective, the best
                   in the first objective first; with one objective only the best trial
     counts        {outcome: n}
     best          number of the best trial, or null
     again         a study file that repeats the best trial; empty without one
+    expected      {score, low, high, drop, n_trials, n_test}: the score to expect of the best
+                  trial's model, with a 95 % interval, on n_test test rows (null: on very many
+                  rows); drop is the luck of the best of n_trials; null if nothing shows its noise
     ties          numbers of the complete trials that are tied with the best, which is the first;
                   empty with one fold
     importance    {n_trials, values: {parameter: share}, left_out: {parameter: why}, reason,
@@ -119,6 +123,7 @@ def study_json(study: StudyRecord) -> str:
         "counts": ranking.counts(study),
         "best": winner.number if winner is not None else None,
         "again": best.config_yaml(study, winner) if winner is not None else "",
+        "expected": asdict(evidence.expected) if evidence.expected is not None else None,
         "ties": [trial.number for trial in ranking.tied_with_best(study)],
         "importance": asdict(importance(study)) | {"intervals": importance_intervals(study)},
         "isolation": [asdict(one) for one in isolations(evidence)],
