@@ -45,10 +45,19 @@ class StoredEdit(TypedDict, total=False):
 class StoredLook:
     """An entry of `tunecli:test_looks`: a model of a trial was scored on the test rows.
 
+    Entries of earlier versions lack what has a default here.
+
     Attributes:
         at: UTC, ISO 8601.
         score: value of the objective, by the same rule as in the search: without a temperature or
             a threshold of the model; `low` to `high` is its 95 % interval. None if not finite.
+        n_networks: number of networks whose mean was scored.
+        single: mean score of these networks one by one; None if there is one.
+        compressed: whether the model was compressed in another way than in the search.
+        n_test: number of test rows.
+        n_fold: mean number of validation rows of one fold.
+        n_valid: number of independent validation rows that give the search's score the same
+            variance, for rows of equal variance.
     """
 
     trial: int
@@ -56,6 +65,12 @@ class StoredLook:
     score: float | None
     low: float | None
     high: float | None
+    n_networks: int = 1
+    single: float | None = None
+    compressed: bool = False
+    n_test: int | None = None
+    n_fold: float | None = None
+    n_valid: float | None = None
 
 
 @dataclass(frozen=True)

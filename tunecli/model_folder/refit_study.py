@@ -31,6 +31,8 @@ from tunecli.model_folder.refitting import (
 )
 from tunecli.model_folder.results import Results, results_of
 from tunecli.report.analysis.best_evaluation import best_of_curve
+from tunecli.report.analysis.expected_score import ExpectedScore, expected_score
+from tunecli.report.analysis.ranking import best_trial
 from tunecli.report.studies.best import config_of
 from tunecli.search.study.study_folder import StudyFolder
 from tunecli.search.study.trial_folders import BEST
@@ -104,8 +106,11 @@ def refit_study(
     has_test = refits[0].predictions is not None
     looks = len(study.test_looks) + has_test
     results = results_of(trial, store, refits, looks, adjustment)
+    if compression is None:
+        results = replace(results, expected=_expected(study, trial_record, results))
     if has_test:
-        count_look(study_folder, trial_record.number, results)
+        compressed = compression is not None
+        count_look(study_folder, trial_record.number, results, compressed=compressed)
     moved = _write(path, study, refits, results)
     if adjustment is not None:
         record_adjustment(study_folder, adjustment)
@@ -135,6 +140,14 @@ def _adjustment(
         why = f"the search kept neither the predictions nor the models of trial {trial.number}"
         return unadjusted(trial.number, store, threshold, why)
     return adjusted_to(trial.number, trial.config, store, outputs, threshold)
+
+
+def _expected(study: StudyRecord, trial: TrialRecord, results: Results) -> ExpectedScore | None:
+    """Return what the search lets expect of the best trial's model; None for another trial."""
+    best, test = best_trial(study), results.of_test_as_searched
+    if best is None or best.number != trial.number:
+        return None
+    return expected_score(study, test.error if test is not None else None, results.validated)
 
 
 def trial_of(

@@ -94,6 +94,7 @@ class Refitted:
         validation_rows: number of rows held out of the training to provide scores during it.
         step: index of the evaluation whose weights the model has; None for fold models.
         n_evaluations: evaluations up to the end of the training; 0 for fold models.
+        one_by_one: predictions of each network of an ensemble; empty for a single network.
     """
 
     model: Model
@@ -104,6 +105,7 @@ class Refitted:
     unadjusted: Predictions | None = None
     step: int | None = None
     n_evaluations: int = 0
+    one_by_one: tuple[Predictions, ...] = ()
 
 
 def training_in_words(trial: RefitTrial, store: FoldStore) -> str:
@@ -325,8 +327,11 @@ def _refitted(
 ) -> Refitted:
     """Return the model of these members with its predictions for the test rows."""
     model = model_of(trial, config, store, members)
-    predictions = _of_test_rows(model, store)
-    return Refitted(model, config.seed, predictions, n_rows)
+    made = Refitted(model, config.seed, _of_test_rows(model, store), n_rows)
+    if len(members) == 1 or made.predictions is None:
+        return made
+    singles = (Model(model.facts, [one], model.device) for one in members)
+    return replace(made, one_by_one=tuple(_of_test_rows(one, store) for one in singles))
 
 
 def model_of(

@@ -19,8 +19,9 @@ from tunecli.model_folder.format.model import Member, Model
 from tunecli.model_folder.refitting import Refitted, RefitTrial
 from tunecli.model_folder.score_interval import Predicted, ScoreInterval, bootstrap_intervals
 from tunecli.report.analysis.best_evaluation import StandOut
+from tunecli.report.analysis.expected_score import ExpectedScore, RowCounts
 from tunecli.study_file.settings.metric_names import label, prediction_metrics, titles
-from tunecli.study_file.settings.settings import TrialConfig
+from tunecli.study_file.settings.settings import Component, TrialConfig
 from tunecli.study_file.text.counts import count
 from tunecli.training.compression.costs import Latency, latency, macs, share_of_zeros
 from tunecli.training.outcome.adjustment import Adjustment
@@ -93,6 +94,12 @@ class Results:
             needs it. `n_validation` is 0 if there were too few rows for it.
         step: index of the evaluation whose weights the model has; None for fold models.
         n_evaluations: evaluations up to the end of the training; 0 for fold models.
+        n_networks: number of networks whose predictions the model averages.
+        one_by_one: mean of the test scores that these networks reach one by one, by metric: the
+            score in the search is that of single networks, too. Empty for a single network.
+        validated: numbers of rows that the score in the search rests on.
+        expected: test score that the search lets expect of this model, or of an ensemble's
+            networks one by one; None if that is unknown or this is not the best trial.
     """
 
     metric: str
@@ -114,6 +121,10 @@ class Results:
     held_out_for: HeldOutFor | None = None
     step: int | None = None
     n_evaluations: int = 0
+    n_networks: int = 1
+    one_by_one: dict[str, float] = field(default_factory=dict)
+    validated: RowCounts | None = None
+    expected: ExpectedScore | None = None
 
     def titled(self, metric: str) -> str:
         """Return what people read instead of the name of a metric."""
@@ -150,6 +161,12 @@ class Results:
     def search_mean(self) -> float:
         """Mean over folds."""
         return statistics.fmean(self.fold_scores) if self.fold_scores else math.nan
+
+    @property
+    def compared(self) -> float:
+        """The test score to compare with that of the search: of single networks."""
+        test = self.of_test_as_searched
+        return self.one_by_one.get(self.metric, test.score if test is not None else math.nan)
 
 
 def results_of(
@@ -203,6 +220,34 @@ def results_of(
         held_out_for=trial.held_out_for if first.step is not None else None,
         step=first.step,
         n_evaluations=first.n_evaluations,
+        n_networks=len(first.model.members),
+        one_by_one=_one_by_one(metrics, store, first, y),
+        validated=_validated(store),
+    )
+
+
+def _one_by_one(
+    metrics: Sequence[Component], store: FoldStore, first: Refitted, y: NDArray[np.generic]
+) -> dict[str, float]:
+    scores = [_on_test(store, y, one).measured(metrics) for one in first.one_by_one]
+    if not scores:
+        return {}
+    return {name: statistics.fmean(one[name] for one in scores) for name in scores[0]}
+
+
+def _validated(store: FoldStore) -> RowCounts:
+    """Return the numbers of rows that scores of this split rest on.
+
+    The mean over folds weighs each row by how often it validates, and by how few others with it.
+    """
+    folds = [valid.numpy() for _, valid in store.split.folds]
+    weights = np.zeros(len(store.dataset.y))
+    for valid in folds:
+        weights[valid] += 1 / (len(valid) * len(folds))
+    return RowCounts(
+        fold=statistics.fmean(map(len, folds)),
+        valid=1 / float((weights**2).sum()),
+        test=len(store.split.test_rows) or math.inf,
     )
 
 

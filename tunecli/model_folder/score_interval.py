@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ MOST_CELLS = 2 * 10**8
 """Largest product of rows and samples; for large test sets the samples drop to `FEWEST`."""
 FEWEST = 100
 LEVEL = 0.95
+_QUANTILE = NormalDist().inv_cdf((1 + LEVEL) / 2)
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,11 @@ class ScoreInterval:
     score: float
     low: float
     high: float
+
+    @property
+    def error(self) -> float:
+        """Standard error of the score, from the width of the interval."""
+        return (self.high - self.low) / (2 * _QUANTILE)
 
 
 @dataclass(frozen=True)

@@ -6,78 +6,93 @@ import numpy as np
 import pytest
 from planted_studies import Plant, planted
 
-from tunecli.database.records import StudyRecord, TrialRecord
+from tunecli.report.analysis.expected_score import RowCounts
 from tunecli.report.findings.evidence import evidence as evidence_module
 from tunecli.report.findings.evidence.evidence import Evidence
-from tunecli.report.findings.optimism import expected_luck, optimism, paired_noises
+from tunecli.report.findings.optimism import expected_luck, optimism
+
+ROWS = RowCounts(fold=400, valid=2000, test=500)
 
 
-def equal_trials(n_trials: int, noise: float, seed: int = 0) -> Evidence:
-    """Configurations of one quality, on five folds of their own difficulty."""
-    draw = np.random.default_rng(seed)
-    folds = draw.normal(0.9, 0.05, 5)
-    return study_of(folds + draw.normal(0.0, noise, (n_trials, 5)))
-
-
-def study_of(scores: np.ndarray) -> Evidence:
-    """One trial a row, one fold a column."""
-    trials = tuple(
-        TrialRecord(
-            n, n, "complete", "complete", value=float(row.mean()), fold_scores=tuple(row.tolist())
-        )
-        for n, row in enumerate(scores)
+def with_test(below: float, single: float | None = None, seed: int = 0) -> Evidence:
+    """A study whose best trial scores that much less on 500 test rows than in the search."""
+    study = planted(Plant(), seed)
+    best = study.ranked[0].value
+    assert best is not None
+    n_networks = 5 if single is not None else 1
+    test = evidence_module.TestScore(
+        best - below, best - below - 0.02, best - below + 0.02, n_networks, rows=ROWS
     )
-    return Evidence(StudyRecord("sqlite://", 1, "s", "accuracy", "maximize", trials))
-
-
-def test_noise_is_told_apart_from_what_folds_do_to_all() -> None:
-    noises = paired_noises(equal_trials(200, noise=0.01).study.trials)
-    assert noises is not None
-    assert np.sqrt((noises**2).mean()) == pytest.approx(0.01 / 5**0.5, rel=0.1)
-
-
-def test_bad_trials_that_waver_bring_no_luck_to_good_ones() -> None:
-    """Four equal trials, and 26 far behind with ten times the noise: the mean of 30 studies."""
-    told, true = [], []
-    for seed in range(30):
-        draw = np.random.default_rng(seed)
-        means = np.array([0.95] * 4 + [*draw.uniform(0.4, 0.8, 26)])
-        noises = np.array([0.006] * 4 + [0.06] * 26)
-        scores = means[:, None] + draw.normal(0.0, 1.0, (30, 5)) * noises[:, None]
-        told.append(expected_luck(study_of(scores)))
-        true.append(scores.mean(axis=1).max() - 0.95)
-    assert 0.5 * np.mean(true) < np.mean(told) < 2 * np.mean(true)
-
-
-def test_luck_grows_with_the_number_of_trials_and_is_none_without_folds() -> None:
-    lucks = [expected_luck(equal_trials(n, noise=0.01)) for n in (2, 10, 50)]
-    assert lucks == sorted(lucks)
-    largest = np.random.default_rng(1).normal(0, 0.01 / 5**0.5, (20_000, 50)).max(axis=1).mean()
-    assert 0 < lucks[-1] <= 1.1 * largest
-    assert expected_luck(Evidence(StudyRecord("sqlite://", 1, "s", "m", "maximize"))) is None
+    return replace(study, test=replace(test, single=None if single is None else best - single))
 
 
 def test_without_a_test_score_nothing_is_said() -> None:
     assert optimism(planted(Plant(), 0)) == []
 
 
-@pytest.mark.parametrize(("below", "severity"), [(0.0, "note"), (0.2, "advice")])
-def test_a_test_score_far_below_is_advice(below: float, severity: str) -> None:
-    study = planted(Plant(), 0)
-    best = study.ranked[0].value
-    assert best is not None
-    score = best - below
-    test = evidence_module.TestScore(score, score - 0.02, score + 0.02)
-    (finding,) = optimism(replace(study, test=test))
+@pytest.mark.parametrize(
+    ("below", "severity", "explanation"),
+    [
+        (-0.01, "note", "The score in the search was not too optimistic."),
+        (0.01, "note", "Chance explains the gap: the best of many trials is partly lucky"),
+        (0.2, "advice", "the test rows differ from those searched on, or the training on all"),
+    ],
+)
+def test_only_what_chance_does_not_explain_is_advice(
+    below: float, severity: str, explanation: str
+) -> None:
+    (finding,) = optimism(with_test(below))
     assert finding.severity == severity
-    explanation = "explains only part of the gap" if below else "was not too optimistic"
     assert explanation in finding.sentence
+    assert bool(finding.advice) == (severity == "advice")
 
 
-def test_choosing_never_explains_more_than_there_is() -> None:
+def test_an_ensemble_is_compared_by_its_networks_one_by_one() -> None:
+    """Its mean scores as in the search although its networks are far worse; and the reverse."""
+    (hidden,) = optimism(with_test(0.0, single=0.2))
+    assert hidden.severity == "advice"
+    assert hidden.sentence.startswith("One by one, the 5 networks of the best trial score")
+    assert "training" not in hidden.sentence, "nothing was trained anew"
+    (explained,) = optimism(with_test(0.2, single=0.0))
+    assert explained.severity == "note"
+
+
+def test_a_score_without_known_noise_is_only_shown() -> None:
+    """One holdout of an unknown number of rows."""
+    study = with_test(0.2).study
+    one_fold = tuple(
+        replace(trial, fold_scores=trial.fold_scores[:1], config=None) for trial in study.trials
+    )
+    evidence = replace(with_test(0.2), study=replace(study, trials=one_fold))
+    evidence = replace(evidence, test=evidence_module.TestScore(0.5, 0.49, 0.51))
+    (finding,) = optimism(evidence)
+    assert finding.severity == "note"
+    assert finding.sentence.count(".") == 3, "one sentence with two scores"
+    assert expected_luck(evidence) is None
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_worse_end_is_the_upper_one_of_a_loss(seed: int) -> None:
+    evidence = with_test(0.2, seed=seed)
+    trials = tuple(
+        replace(trial, value=-trial.value, fold_scores=tuple(-s for s in trial.fold_scores))
+        for trial in evidence.study.trials
+        if trial.value is not None
+    )
+    study = replace(evidence.study, trials=trials, direction="minimize")
+    assert evidence.test is not None
+    score, low, high = (-evidence.test.score, -evidence.test.high, -evidence.test.low)
+    turned = replace(
+        evidence, study=study, test=evidence_module.TestScore(score, low, high, rows=ROWS)
+    )
+    (one,), (other,) = optimism(evidence), optimism(turned)
+    assert other.severity == one.severity == "advice"
+    assert other.figures["expected_high"] == pytest.approx(-one.figures["expected_low"])
+    assert other.figures["luck"] == pytest.approx(one.figures["luck"])
+
+
+def test_luck_is_unknown_without_folds() -> None:
     study = planted(Plant(), 0)
-    best = study.ranked[0].value
-    assert best is not None
-    test = evidence_module.TestScore(best - 1e-4, best - 0.02, best + 0.02)
-    (finding,) = optimism(replace(study, test=test))
-    assert "explains all of the gap" in finding.sentence
+    luck = expected_luck(study)
+    assert luck is not None
+    assert 0 <= luck < np.ptp([trial.value for trial in study.ranked[:10]])

@@ -50,11 +50,8 @@ def noise_of(trial: TrialRecord) -> float | None:
 
 def n_valid_per_train(trial: TrialRecord) -> float | None:
     """Return the number of validation rows per training row; None if unknown."""
-    config = trial.config or {}
-    validation, data = config.get("validation"), config.get("data")
-    try:
-        settings = ValidationSettings.model_validate(validation)
-    except ValidationError:  # a study of another program
+    settings, data = validation_of(trial), (trial.config or {}).get("data")
+    if settings is None:
         return None
     in_time = isinstance(data, Mapping) and data.get("time") is not None
     return settings.n_valid_per_train(in_time=in_time)
@@ -63,6 +60,14 @@ def n_valid_per_train(trial: TrialRecord) -> float | None:
 def n_untrained(study: StudyRecord) -> int:
     """Return how many of the infeasible trials broke a limit before their training."""
     return sum(trial.is_untrained for trial in study.trials)
+
+
+def validation_of(trial: TrialRecord) -> ValidationSettings | None:
+    """Return how a trial was validated; None in a study of another program."""
+    try:
+        return ValidationSettings.model_validate((trial.config or {}).get("validation"))
+    except ValidationError:
+        return None
 
 
 def counts(study: StudyRecord) -> dict[str, int]:

@@ -100,6 +100,9 @@ def _best(evidence: Evidence) -> Iterator[str]:
     folds = f" over {len(best.fold_scores)} folds" if best.spread is not None else ""
     score = wording.with_spread(best.value, best.spread)
     yield f"**{escaped(study.title)} {score}**{folds}, trial {best.number} ({counts})"
+    if evidence.expected is not None:
+        yield ""
+        yield f"Expected: {escaped(evidence.expected.sentence)}"
     for text in undefined_metrics(best, study.curve(best), study.titles).values():
         yield ""
         yield escaped(text)

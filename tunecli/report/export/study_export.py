@@ -14,9 +14,10 @@ trials that a t-test did not tell from the best one.)
     baselines     [{name, fold_scores, seconds, metrics, note, fold_metrics}]: untuned models on
                   the same folds; without fold_scores, the note is the reason; `metrics` are means
                   over folds
-    test_looks    [{trial, at, score, low, high}]: models that were scored on the test rows, with
-                  a 95 % interval, the newest last; scored as in the search, without calibration
-                  and threshold
+    test_looks    [{trial, at, score, low, high, n_networks, single, compressed, n_test, n_fold,
+                    n_valid}]: models that were scored on the test rows, with a 95 % interval, the
+                  newest last, see `tunecli.database.attributes`; scored as in the search, without
+                  calibration and threshold
     adjustment    {trial, n_rows, n_parts, calibration, threshold, points, curve, why_not} of the
                   model that was made last, or null; `tunecli.training.outcome.adjustment`
                   describes it
@@ -28,6 +29,9 @@ trials that a t-test did not tell from the best one.)
                   not count against search.trials if spares_untrained is true
     best          number of the best trial, or null
     again         a study file that repeats the best trial; empty without one
+    expected      {score, low, high, drop, n_trials, n_test}: the score to expect of the best
+                  trial's model, with a 95 % interval, on n_test test rows (null: on very many
+                  rows); drop is the luck of the best of n_trials; null if nothing shows its noise
     standings     {region, is_given, worse_above, equal_above, trials}: the complete trials
                   compared with the best one; `region` is the difference in score that does not
                   matter, the study file's tolerance if `is_given`; a verdict needs a probability
@@ -141,6 +145,7 @@ def study_json(study: StudyRecord) -> str:
         "spares_untrained": study.spares_untrained,
         "best": winner.number if winner is not None else None,
         "again": best.config_yaml(study, winner) if winner is not None else "",
+        "expected": asdict(evidence.expected) if evidence.expected is not None else None,
         "standings": _standings(evidence.standings),
         "importance": asdict(importance(study)) | {"intervals": importance_intervals(study)},
         "isolation": [asdict(one) for one in isolations(evidence)],

@@ -79,7 +79,7 @@ def _texts(evidence: Evidence) -> dict[str, Any]:
         "figures": _tiles(evidence, best),
         "best": best,
         "rivals": _rivals(evidence, best) if best is not None else ((), ()),
-        "best_facts": _best_facts(study, best) if best is not None else [],
+        "best_facts": _best_facts(evidence, best) if best is not None else [],
         "data": wording.data_lines(study.summary, titles=study.titles)
         if study.summary is not None
         else [],
@@ -177,7 +177,10 @@ def _tiles(evidence: Evidence, best: TrialRecord | None) -> Iterator[tuple[str, 
         yield "training", wording.duration(seconds), last_active(study)
 
 
-def _best_facts(study: StudyRecord, best: TrialRecord) -> Iterator[tuple[str, str]]:
+def _best_facts(evidence: Evidence, best: TrialRecord) -> Iterator[tuple[str, str]]:
+    study = evidence.study
+    if evidence.expected is not None:
+        yield "expected", evidence.expected.sentence
     yield from wording.named_values(best.params, study.gates)
     if len(best.fold_scores) > 1:
         scores = (wording.score(score, best.value) for score in best.fold_scores)

@@ -103,6 +103,11 @@ def with_spread(value: float | None, spread: float | None, like: float | None = 
     return mean if spread is None else f"{mean} ± {score(spread, like)}"
 
 
+def with_interval(value: float, low: float, high: float) -> str:
+    """Return a score with its 95 % interval."""
+    return f"{score(value)} (95 %: {score(low, value)} to {score(high, value)})"
+
+
 def scalar(value: Scalar, digits: int = 4) -> str:
     """Return a parameter's value as a study file writes it, numbers rounded to a few digits."""
     if value is None:

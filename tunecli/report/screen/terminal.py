@@ -68,7 +68,7 @@ def study_parts(
         if study.further_objectives:
             yield from _front(study)
         else:
-            yield from _best(study, best)
+            yield from _best(evidence, best)
             yield from _rivals(evidence, best)
             yield from _leaders(study, top, study_file)
         yield from model_parts(study)
@@ -224,11 +224,14 @@ def last_active(study: StudyRecord) -> str:
     return f"last active {max(moments):%Y-%m-%d %H:%M} UTC" if moments else ""
 
 
-def _best(study: StudyRecord, best: TrialRecord) -> Iterator[RenderableType]:
+def _best(evidence: Evidence, best: TrialRecord) -> Iterator[RenderableType]:
+    study = evidence.study
     value = f"{wording.plain(study.title)} {wording.with_spread(best.value, best.spread)}"
     folds = f" over {len(best.fold_scores)} folds" if len(best.fold_scores) > 1 else ""
     yield from heading(f"Best: trial {best.number}")
     yield beside(score_label(study), Text(value + folds, style="bold green"))
+    if evidence.expected is not None:
+        yield beside("expected", evidence.expected.sentence)
     yield from trial_facts(study, best)
     yield beside("parameters", " ".join(wording.assignments(best.params, study.gates)))
     standings = standings_of(study)

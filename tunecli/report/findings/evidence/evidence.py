@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from statistics import NormalDist
 from typing import Any
 from zlib import crc32
 
@@ -13,9 +14,16 @@ import numpy as np
 from numpy.random import Generator, default_rng
 from numpy.typing import NDArray
 
+from tunecli.database.attributes import StoredLook
 from tunecli.database.curves import Curve
 from tunecli.database.records import StudyRecord, TrialRecord
 from tunecli.errors import StudyFileError
+from tunecli.report.analysis.expected_score import (
+    LEVEL,
+    ExpectedScore,
+    RowCounts,
+    expected_score,
+)
 from tunecli.report.analysis.guessing import is_guessing_beaten
 from tunecli.report.analysis.ranking import n_valid_per_train, ranked
 from tunecli.report.analysis.standings import Standings, standings_of
@@ -27,6 +35,7 @@ from tunecli.study_file.text.scalars import Scalar
 from tunecli.training.outcome.evaluation import Baseline
 
 FEWEST_GOOD = 5
+_QUANTILE = NormalDist().inv_cdf((1 + LEVEL) / 2)
 _GOOD_SHARE = 0.1
 
 INDEPENDENT_SAMPLERS = frozenset({"RandomSampler", "QMCSampler"})
@@ -42,11 +51,27 @@ class TestScore:
     Attributes:
         score: value of the objective's metric.
         low, high: its 95 % interval.
+        n_networks: number of networks whose mean was scored.
+        single: mean score of these networks one by one; None if there is one.
+        rows: how many rows this score and that of the search rest on; None if it is not stored.
     """
 
     score: float
     low: float
     high: float
+    n_networks: int = 1
+    single: float | None = None
+    rows: RowCounts | None = None
+
+    @property
+    def compared(self) -> float:
+        """The score to compare with that of the search: of single networks."""
+        return self.score if self.single is None else self.single
+
+    @property
+    def error(self) -> float:
+        """Standard error of the score, from the width of the interval."""
+        return (self.high - self.low) / (2 * _QUANTILE)
 
 
 @dataclass(frozen=True)
@@ -132,6 +157,13 @@ class Evidence:
         """Return the value of a ranked trial, with its sign changed so that larger is better."""
         assert trial.value is not None
         return self.sign * trial.value
+
+    @cached_property
+    def expected(self) -> ExpectedScore | None:
+        """The score to expect on the test rows; None if nothing shows how noisy scores are."""
+        if self.test is None:
+            return expected_score(self.study)
+        return expected_score(self.study, self.test.error, self.test.rows)
 
     def having(self, name: str) -> list[TrialRecord]:
         """Return the ranked trials that have a parameter within its current range; best first."""
@@ -236,11 +268,22 @@ def test_score(study: StudyRecord) -> TestScore | None:
     """Return the best trial's score when its model was last scored on the test rows."""
     best = next(iter(ranked(study)), None)
     for look in reversed(study.test_looks):
-        if best is None or look.trial != best.number:
+        if best is None or look.trial != best.number or look.compressed:
             continue
         if look.score is not None and look.low is not None and look.high is not None:
-            return TestScore(look.score, look.low, look.high)
+            return TestScore(
+                *(look.score, look.low, look.high),
+                n_networks=look.n_networks,
+                single=look.single,
+                rows=_rows_of(look),
+            )
     return None
+
+
+def _rows_of(look: StoredLook) -> RowCounts | None:
+    if not (look.n_fold and look.n_valid and look.n_test):
+        return None
+    return RowCounts(look.n_fold, look.n_valid, look.n_test)
 
 
 def takes(trial: TrialRecord, name: str, choice: Scalar) -> bool:
