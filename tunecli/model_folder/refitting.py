@@ -331,7 +331,8 @@ def _refitted(
     if len(members) == 1 or made.predictions is None:
         return made
     singles = (Model(model.facts, [one], model.device) for one in members)
-    return replace(made, one_by_one=tuple(_of_test_rows(one, store) for one in singles))
+    rows = store.split.test_rows
+    return replace(made, one_by_one=tuple(predicted(one, store, rows) for one in singles))
 
 
 def model_of(
