@@ -328,9 +328,9 @@ def test_what_is_filled_in_does_not_show_the_librarys_default() -> None:
         (
             "metric",
             "f1",
-            {"average": "binary"},
+            {"average": "sum"},
             "average",
-            "average must be macro or micro or weighted, but got the string 'binary'.",
+            "average must be macro or micro or weighted or binary, but got the string 'sum'.",
         ),
         (
             "optimizer",

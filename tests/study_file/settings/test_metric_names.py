@@ -43,7 +43,16 @@ def test_a_quantile_is_a_share(alpha: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "meant"),
-    [("acc", "accuracy"), ("AUC", "roc_auc"), ("ce", "log_loss"), ("qwk", "cohen_kappa")],
+    [
+        ("acc", "accuracy"),
+        ("AUC", "roc_auc"),
+        ("ce", "log_loss"),
+        ("qwk", "cohen_kappa"),
+        ("ap", "average_precision"),
+        ("PR_AUC", "average_precision"),
+        ("auprc", "average_precision"),
+        ("mean_squared_error", "mse"),
+    ],
 )
 def test_everyday_names_are_known(name: str, meant: str) -> None:
     with pytest.raises(StudyFileError, match=f"unknown metric `{name}`. Did you mean `{meant}`?"):

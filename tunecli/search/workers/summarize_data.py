@@ -27,7 +27,7 @@ from tunecli.data.splits.split import copy_notes, left_out, validation_in_words
 from tunecli.data.tables.tables import table_column_facts
 from tunecli.errors import UserCodeError
 from tunecli.study_file.settings.code_names import is_code
-from tunecli.study_file.settings.metric_names import is_binary, label, prediction_metrics
+from tunecli.study_file.settings.metric_names import is_binary, label, prediction_metrics, title
 from tunecli.study_file.settings.settings import Component, TrialConfig
 from tunecli.study_file.settings.source_kinds import NO_SOURCE
 from tunecli.study_file.study_file import Study, StudyFile
@@ -252,7 +252,10 @@ def _mistakes(config: TrialConfig, store: FoldStore) -> Iterator[tuple[Path, str
         path: Path = ("objective", *((index,) if several else ()), one.direction)
         why = _undefined(one.metric, _validation(store), store) or _constant(one.metric, store)
         if why:
-            yield path, f"{label(one.metric)} cannot rank trials: {why}. {advice}"
+            yield (
+                path,
+                f"{title(one.metric, store.positive_name)} cannot rank trials: {why}. {advice}",
+            )
     for limit in config.constraints:
         if why := _undefined(limit.metric, _validation(store), store):
             message = f"no trial can meet this limit: {why}. {advice}"
@@ -276,7 +279,9 @@ def measuring_notes(config: TrialConfig, store: FoldStore) -> list[str]:
             continue
         for parts in (_validation(store), [("the test set", store.split.test_rows)]):
             if why := _undefined(metric, parts, store):
-                notes.append(f"{label(metric)} is not defined everywhere: {why}.")
+                notes.append(
+                    f"{title(metric, store.positive_name)} is not defined everywhere: {why}."
+                )
     return notes
 
 
