@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import safetensors
-import sklearn
-import torch
 from torch import Tensor, nn
 
-from tunecli import __version__
 from tunecli.data.final_fit import FinalFit, can_cut, final_fit
 from tunecli.data.fold_store import FoldStore
 from tunecli.data.preprocessing.preparation import Preprocessing, fit_preprocessing
 from tunecli.data.rows.dataset import FoldData
 from tunecli.data.rows.features import as_features
 from tunecli.errors import DataError, RefitError
+from tunecli.model_folder.describe_model import manifest_of
 from tunecli.model_folder.final_training import (
     WHY,
     FinalTraining,
@@ -28,12 +24,10 @@ from tunecli.model_folder.final_training import (
     train_around,
     train_to,
 )
-from tunecli.model_folder.format.manifest import Manifest, MemberManifest, ThresholdManifest
+from tunecli.model_folder.format.manifest import MemberManifest, ThresholdManifest
 from tunecli.model_folder.format.model import Member, Model
 from tunecli.model_folder.refit_own import meaning_of_own, own_network
 from tunecli.report.analysis.best_evaluation import StandOut
-from tunecli.study_file.catalogue.code_hashes import OF_FILES
-from tunecli.study_file.settings.code_names import CodeName
 from tunecli.study_file.settings.settings import TrialConfig
 from tunecli.training.compression.packing import Packed, unpack
 from tunecli.training.fold import FoldTraining, new_model
@@ -339,7 +333,8 @@ def model_of(
     trial: RefitTrial, config: TrialConfig, store: FoldStore, members: Sequence[Member]
 ) -> Model:
     """Return networks of a trial as one model."""
-    facts = _manifest(trial, config, store, tuple(member.facts for member in members))
+    described = tuple(member.facts for member in members)
+    facts = manifest_of(trial.study, trial.number, config, store, described)
     return Model(facts, members, choose_device(config.training.device))
 
 
@@ -352,53 +347,3 @@ def predicted(model: Model, store: FoldStore, rows: Tensor) -> Predictions:
     """Return a model's predictions for some rows, as `Model.outputs` gives them."""
     blocks = store.dataset.blocks(rows, model.row_kind.block_rows(model.batch_rows))
     return np.concatenate([model.of_rows(block) for block in blocks])
-
-
-def _manifest(
-    trial: RefitTrial, config: TrialConfig, store: FoldStore, members: tuple[MemberManifest, ...]
-) -> Manifest:
-    """Return the content of `model.json` for a model of this trial."""
-    dataset = store.dataset
-    return Manifest.model_validate(
-        {
-            "study": trial.study,
-            "trial": trial.number,
-            "config": config,
-            "task": dataset.task,
-            "classes": tuple(dataset.classes),
-            "columns": dataset.columns,
-            "row_shape": tuple(dataset.x.shape[1:]),
-            "row_dtype": _row_dtype(dataset.x.dtype, members[0]),
-            "depth": dataset.depth,
-            "members": members,
-            "fingerprint": dataset.fingerprint,
-            "code": _code_hash(config, store),
-            "versions": versions(),
-        }
-    )
-
-
-def _code_hash(config: TrialConfig, store: FoldStore) -> dict[str, str]:
-    """Return the hash of the model's user code by its `--code` option; empty for packages."""
-    name = CodeName.parse((config.train or config.model).name)
-    content = (store.workspace.code.hash_of(name) if name else None) or ""
-    return {name.to_allow: content} if name and content.startswith(OF_FILES) else {}
-
-
-def _row_dtype(dtype: torch.dtype, member: MemberManifest) -> str:
-    """Return the type of rows to predict; scaled integer columns may then have fractions."""
-    if dtype == torch.int64 and member.preprocessing != "integers":
-        return "float64"
-    return str(dtype).removeprefix("torch.")
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of the packages that train and store a model."""
-    return {
-        "tunecli": __version__,
-        "python": platform.python_version(),
-        "torch": str(torch.__version__),
-        "numpy": np.__version__,
-        "scikit-learn": sklearn.__version__,
-        "safetensors": safetensors.__version__,
-    }
