@@ -1,4 +1,4 @@
-"""Describe a model in its manifest: what made it, which rows it takes, which classes it predicts."""
+"""Describe a model in its manifest: what made it, what it takes, and what it predicts."""
 
 from __future__ import annotations
 
