@@ -254,5 +254,6 @@ def test_a_metric_that_is_not_defined_is_left_out_and_an_objective_makes_none() 
     store = FoldStore(DataSettings(source="diabetes", test=0), validation, dataset=data)
     found = fit_baseline("ridge regression", config(store, "metrics: [r2, mae]"), store)
     assert set(found.metrics) == {"mae"}  # R² of one row is none
+    assert found.fold_metrics == {"mae": (found.metrics["mae"],)}
     undefined = config(store, "objective: {maximize: r2}")
     assert fit_baseline("mean", undefined, store) == Baseline("mean", note="r2 is nan")
