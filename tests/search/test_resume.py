@@ -120,3 +120,30 @@ def test_the_positive_class_may_be_written_and_not_changed(tmp_path: Path) -> No
     stored.refuse_unless_same(edited("yes"))
     with pytest.raises(StudyChangedError, match=r"data.positive: yes → no"):
         stored.refuse_unless_same(edited("no"))
+
+
+def test_a_tolerance_is_stored_although_no_trial_is_left(database: StudyDatabase) -> None:
+    """It changes only the report; an edit of the search waits for the next call that trains."""
+    stored = StoredStudy.read(database)
+    tolerant = TEXT.replace("accuracy}", "accuracy, tolerance: 0.002}")
+    for text, news in (
+        (TEXT, ()),
+        (tolerant + "search: {sampler: Random}\n", ()),
+        (tolerant, ("objective.tolerance: none → 0.002",)),
+    ):
+        study = StudyFile.from_text(text, "digits.yaml")
+        stored.refuse_unless_same(study)
+        assert stored.record_report_edits(stored.completed(study), database) == news
+    again = StoredStudy.read(database)
+    assert again.study.tolerance == 0.002
+    assert "tolerance: 0.002" in database.attributes().resolved
+
+
+def test_no_trial_depends_on_the_tolerance() -> None:
+    plain, tolerant = (
+        StudyFile.from_text(TEXT.replace("accuracy}", after), "digits.yaml").completed(
+            "classification", 1797
+        )
+        for after in ("accuracy}", "accuracy, tolerance: 0.002}")
+    )
+    assert tolerant.resolve(lambda name, range_: 0.01) == plain.resolve(lambda name, range_: 0.01)

@@ -192,6 +192,27 @@ def test_ten_mistakes_are_ten_errors_with_their_lines() -> None:
         ("objective: accuracy", "objective", "{maximize: accuracy}"),
         ("objective: {maximise: f1}", "objective.maximise", "Did you mean `maximize`"),
         ("objective: {maximize: acuracy}", "objective.maximize", "accuracy"),
+        (
+            "objective: {maximize: accuracy, tolerence: 0.1}",
+            "objective.tolerence",
+            "Did you mean `tolerance`",
+        ),
+        (
+            "objective: {maximize: accuracy, tolerance: -1}",
+            "objective.tolerance",
+            "must be at least 0, but got -1",
+        ),
+        (
+            "objective: {maximize: accuracy, tolerance: {float: [0, 1]}}",
+            "objective.tolerance",
+            "cannot be a range",
+        ),
+        (
+            "objective: [{maximize: accuracy, tolerance: 0.1}, {minimize: size}]",
+            "objective[0].tolerance",
+            "has no effect with several objectives: no trial is the best. Remove it.",
+        ),
+        ("objective: {tolerance: 0.1}", "objective", "must be {maximize: accuracy} or"),
         ("objective: {minimize: rmse}", "objective.minimize", "rmse is for regression"),
         ("metrics: [rmse]", "metrics[0]", "rmse is for regression"),
         ("metrics: f1", "metrics", "must be a list of metrics"),
