@@ -30,7 +30,7 @@ Array = NDArray[np.float64]
 _BETTER = 0.85  # share of the branch's trials that count, from the best
 _FEWEST = 8  # trials near the end, in the branch
 _REACH = 0.8  # distance from the end at which the weight is zero, as a share of the range
-_TRIALS_PER_COLUMN = 2
+_TRIALS_PER_COLUMN = 3
 _DEGREE = 2
 
 
