@@ -5,9 +5,9 @@
 For each data set and split seed, six trials with a constant learning rate are searched on three
 folds, and the best one is refitted with five seeds, in three ways: on all rows up to the best
 evaluation of the search (old); as `refit` does it, with a tenth held out where the best evaluation
-stands out by more than the noise (new); and with a tenth held out always, as for a study that stops
-early (stopping). Printed are the mean of the test scores, and their standard deviation over seeds
-(pooled over the split seeds).
+stands out by more than the noise (new); and with a tenth held out always, as for a study that
+stops early (stopping). Printed are the mean of the test scores, and their standard deviation over
+seeds (pooled over the split seeds).
 """
 
 from __future__ import annotations
