@@ -70,7 +70,7 @@ def main() -> None:
             say(str(error))
         sys.exit(error.exit_code)
     except TunecliError as error:
-        from tunecli.report.phrases.wording import plain_lines
+        from tunecli.report.phrases.foreign_text import plain_lines
 
         text = plain_lines(str(error))  # it may quote an untrusted file
         console().print(text, markup=False, highlight=False, style="red", soft_wrap=True)

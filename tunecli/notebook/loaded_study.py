@@ -21,7 +21,7 @@ from tunecli.report.findings.all_findings import all_findings, leading_findings
 from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.page.plots.plot import Plot
 from tunecli.report.page.study_page import said_of, study_plots
-from tunecli.report.phrases import wording
+from tunecli.report.phrases import foreign_text, wording
 from tunecli.search.study.named_study import record_at
 from tunecli.search.study.study_folder import DATABASE
 from tunecli.study_file.text.counts import count
@@ -80,7 +80,7 @@ class LoadedStudy:
         if best is not None:
             score = wording.with_spread(best.value, best.spread)
             told += f", best is trial {best.number} with {record.metric} {score}"
-        return f"{wording.plain(told)}>"
+        return f"{foreign_text.plain(told)}>"
 
     @property
     def name(self) -> str:

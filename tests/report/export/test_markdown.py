@@ -14,7 +14,7 @@ from tunecli.database.records import read_study
 from tunecli.report.export.markdown import code, escaped, to_markdown
 from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.findings.evidence.finding import Finding, NewSetting
-from tunecli.report.phrases import wording
+from tunecli.report.phrases import foreign_text
 from tunecli.training.outcome.evaluation import TrialResult
 
 NASTY = "<script>alert(1)</script> | `x` [a](b) *c* _d_ # e $f$ &lt; ~~g~~"
@@ -29,12 +29,12 @@ def shown(markdown: str) -> str:
 @given(st.text(min_size=1).map(lambda text: "x" + text))
 def test_foreign_text_is_read_letter_by_letter(text: str) -> None:
     seen = shown(escaped(text)).replace("\u200b", "")
-    assert seen.split() == wording.plain(text).replace("\u200b", "").split()
+    assert seen.split() == foreign_text.plain(text).replace("\u200b", "").split()
 
 
 @given(st.text(min_size=1).filter(lambda text: text.strip()))
 def test_code_is_read_letter_by_letter(text: str) -> None:
-    assert shown(f"x {code(text)} y").split() == ["x", *wording.plain(text).split(), "y"]
+    assert shown(f"x {code(text)} y").split() == ["x", *foreign_text.plain(text).split(), "y"]
 
 
 def evidence(folder: Path, n_trials: int, name: str = "digits") -> Evidence:

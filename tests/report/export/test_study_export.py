@@ -21,7 +21,7 @@ from tunecli.model_folder.format import predicting
 from tunecli.report.export import study_export
 from tunecli.report.export.study_export import study_json, to_csv
 from tunecli.report.findings.space.losing_options import isolations
-from tunecli.report.phrases import wording
+from tunecli.report.phrases import foreign_text
 from tunecli.training.outcome.evaluation import TrialResult
 
 NASTY = 'a,"b"\n=1+1\x1b[31m'
@@ -108,17 +108,17 @@ def test_csv_reads_back(study: StudyRecord) -> None:
     for row, trial in zip(rows, study.trials, strict=True):
         assert int(row["number"]) == trial.number
         assert row["state"] == trial.state
-        assert row["reason"] == wording.plain(trial.reason)
+        assert row["reason"] == foreign_text.plain(trial.reason)
         assert row["value"] == ("" if trial.value is None else repr(trial.value))
         for name, value in trial.params.items():
-            written = "none" if value is None else wording.plain(str(value))
-            assert row[f"param.{wording.plain(name)}"] == written
+            written = "none" if value is None else foreign_text.plain(str(value))
+            assert row[f"param.{foreign_text.plain(name)}"] == written
         for number, score in enumerate(trial.fold_scores):
             assert float(row[f"fold.{number}"]) == score
     assert rows[0]["metric.f1"] == "0.25"
     assert rows[0]["param.optimizer.None.lr"] == ""
     assert rows[2]["fold.1"] == ""
-    assert rows[2][f"param.{wording.plain(NASTY)}"] == wording.plain(NASTY)
+    assert rows[2][f"param.{foreign_text.plain(NASTY)}"] == foreign_text.plain(NASTY)
 
 
 def test_an_empty_study(tmp_path: Path) -> None:
@@ -151,7 +151,7 @@ HARMLESS = ["-0.5", "+1e-3", "-inf", "plain", "a=b", "1-2", "", "ünï"]
 
 @pytest.mark.parametrize("text", [*FORMULAS, *HARMLESS, "\x1b[2J", "a\u202eb", "two\nlines"])
 def test_no_cell_of_foreign_text_is_a_formula_or_moves_a_cursor(text: str) -> None:
-    found = wording.cell(text)
+    found = foreign_text.cell(text)
     assert found.isprintable()
     assert (found[:1] == "'") == (text in FORMULAS and text[0] not in "\t\r")
     assert found == text or text not in HARMLESS
@@ -163,10 +163,10 @@ def test_no_cell_of_foreign_text_is_a_formula_or_moves_a_cursor(text: str) -> No
 
 @given(strategies.text())
 def test_that_holds_for_all_text(text: str) -> None:
-    found = wording.cell(text)
+    found = foreign_text.cell(text)
     assert found.isprintable()
     assert found.lstrip()[:1] not in tuple("=@")
-    assert wording.cell(found) == found
+    assert foreign_text.cell(found) == found
 
 
 def test_predictions_are_written_by_the_same_rule() -> None:
@@ -179,4 +179,4 @@ def test_predictions_are_written_by_the_same_rule() -> None:
 
 @pytest.mark.parametrize("value", [-0.5, -3, True, None])
 def test_numbers_stay_numbers(value: object) -> None:
-    assert wording.cell(value) is value
+    assert foreign_text.cell(value) is value

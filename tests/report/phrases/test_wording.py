@@ -13,33 +13,6 @@ from tunecli.study_file.text.counts import count
 from tunecli.training.outcome.evaluation import Baseline
 
 
-@given(st.text(st.characters()))
-def test_plain_text_is_printable_and_unchanged_where_it_was(text: str) -> None:
-    shown = wording.plain(text)
-    assert shown.isprintable()
-    assert shown == text or not text.isprintable()
-    shown.encode("utf-8")
-
-
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("\x1b[31mred", r"\x1b[31mred"),
-        ("a\nb\rc", r"a\nb\rc"),
-        ("\x9b2J", r"\x9b2J"),
-        ("\u202eevil", r"\u202eevil"),
-        ("\ud800", r"\ud800"),
-        ("straße 日本", "straße 日本"),
-    ],
-)
-def test_control_characters_become_visible(text: str, shown: str) -> None:
-    assert wording.plain(text) == shown
-
-
-def test_lines_stay_lines() -> None:
-    assert wording.plain_lines("a\tb\n\x1bc\r\n") == "a   b\n\\x1bc\\r\n"
-
-
 @pytest.mark.parametrize(
     ("value", "shown"),
     [
@@ -188,7 +161,6 @@ def test_counting_words() -> None:
     assert wording.tally({"complete": 3, "pruned": 0, "failed": 1}) == "3 complete · 1 failed"
     assert wording.memory_text(2**28) == "256 MiB"
     assert wording.memory_text(3 * 2**30) == "3.0 GiB"
-    assert wording.shortened("abcdef", 4) == "abc…"
 
 
 def test_what_the_data_is() -> None:

@@ -11,7 +11,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from tunecli.report.phrases import wording
+from tunecli.report.phrases import foreign_text, wording
 from tunecli.study_file.settings.units import unit_for
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def render(rows: Sequence[CompressedModel], marked: Sequence[bool], metric: str)
     one = unit_for("latency", base.one.median) if base.one else ("s", 1.0)
     many = unit_for("latency", base.many.median) if base.many else ("s", 1.0)
     table.add_column("row", justify="right", no_wrap=True)
-    for name in ("compression", wording.shortened(wording.plain(metric), 8), "change"):
+    for name in ("compression", foreign_text.shortened(foreign_text.plain(metric), 8), "change"):
         table.add_column(name, no_wrap=True)
     for name, (unit, _) in (("size", size), ("gzip", size), ("1 row", one), ("256 rows", many)):
         table.add_column(f"{name}\n{unit}", justify="right", no_wrap=True)
@@ -65,7 +65,7 @@ def render(rows: Sequence[CompressedModel], marked: Sequence[bool], metric: str)
             f"{row.zeros:.0%}",
         )
     remarks = [
-        Text(f"row {number}: {wording.plain(row.reason) or idle_in_words(row.left_out)}")
+        Text(f"row {number}: {foreign_text.plain(row.reason) or idle_in_words(row.left_out)}")
         for number, row in enumerate(rows)
         if row.reason or row.left_out
     ]

@@ -65,6 +65,6 @@ def data_warnings_on_stderr() -> Iterator[None]:
 
 def _plain(text: str) -> str:
     """Return text in which untrusted names cannot control the terminal."""
-    from tunecli.report.phrases.wording import plain_lines
+    from tunecli.report.phrases.foreign_text import plain_lines
 
     return plain_lines(text)

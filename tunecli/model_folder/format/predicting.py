@@ -14,7 +14,7 @@ from tunecli.errors import DataError
 from tunecli.files.whole import output
 from tunecli.model_folder.format.model import Model
 from tunecli.model_folder.format.predicted_rows import PredictedRows
-from tunecli.report.phrases.wording import cell
+from tunecli.report.phrases.foreign_text import cell
 
 
 def write_predictions(

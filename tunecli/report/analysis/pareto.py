@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from tunecli.database.records import StudyRecord, TrialRecord
-from tunecli.report.phrases import wording
+from tunecli.report.phrases import foreign_text
 from tunecli.search.study.front import FrontTracker
 
 
@@ -33,7 +33,7 @@ def front(study: StudyRecord) -> Front:
 def goal(study: StudyRecord) -> str:
     """Return all objectives as text: `maximize accuracy, minimize size`."""
     goals = (f"{one.direction} {study.titled(one.metric)}" for one in study.objectives)
-    return wording.plain(", ".join(goals))
+    return foreign_text.plain(", ".join(goals))
 
 
 def _counts(trial: TrialRecord, n_objectives: int) -> bool:

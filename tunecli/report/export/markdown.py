@@ -16,7 +16,7 @@ from tunecli.report.analysis.rivals import rival_scores
 from tunecli.report.analysis.undefined import undefined_metrics
 from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.findings.evidence.finding import Finding
-from tunecli.report.phrases import wording
+from tunecli.report.phrases import foreign_text, wording
 from tunecli.report.screen.comparison_lines import study_row
 from tunecli.report.screen.trial_tables import mark_notes, marked_score, parameters_text
 from tunecli.report.studies.comparison import Comparison, SharedOption
@@ -76,12 +76,14 @@ def _scores(option: SharedOption, studies: Sequence[str]) -> list[str]:
 
 def escaped(text: str) -> str:
     """Return foreign text in one line, shown literally; an `@` in it mentions nobody."""
-    return re.sub(r"([\\`*_{}\[\]<>|~$&])", r"\\\1", wording.plain(text)).replace("@", "@\u200b")
+    return re.sub(r"([\\`*_{}\[\]<>|~$&])", r"\\\1", foreign_text.plain(text)).replace(
+        "@", "@\u200b"
+    )
 
 
 def code(text: str) -> str:
     """Return foreign text as code, fenced by more backticks than it has in a row."""
-    plain = wording.plain(text)
+    plain = foreign_text.plain(text)
     fence = "`" * (max(map(len, re.findall("`+", plain)), default=0) + 1)
     room = " " if plain[:1] == "`" or plain[-1:] == "`" else ""
     return f"{fence}{room}{plain}{room}{fence}"

@@ -103,7 +103,7 @@ from tunecli.report.findings.all_findings import all_findings
 from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.findings.evidence.finding import Finding
 from tunecli.report.findings.space.losing_options import isolations
-from tunecli.report.phrases import wording
+from tunecli.report.phrases import foreign_text
 from tunecli.report.studies import best
 from tunecli.report.studies.comparison import ComparedStudy, Comparison
 
@@ -187,7 +187,7 @@ def to_csv(study: StudyRecord) -> str:
     columns = trial_columns(study)
     out = io.StringIO(newline="")
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(map(wording.cell, columns))
+    writer.writerow(map(foreign_text.cell, columns))
     writer.writerows(map(_cell, row) for row in zip(*columns.values(), strict=True))
     return out.getvalue()
 
@@ -278,7 +278,7 @@ def _cell(value: Any) -> Any:
         return str(value).lower()
     if isinstance(value, float) and not math.isfinite(value):
         return "nan"
-    return value.isoformat() if hasattr(value, "isoformat") else wording.cell(value)
+    return value.isoformat() if hasattr(value, "isoformat") else foreign_text.cell(value)
 
 
 def _param(params: Mapping[str, Any], name: str) -> Any:

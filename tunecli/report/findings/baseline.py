@@ -9,7 +9,8 @@ from tunecli.report.analysis.fold_test import LEVEL, p_value
 from tunecli.report.analysis.rivals import Rival, rivals
 from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.findings.evidence.finding import Finding, Severity, finding
-from tunecli.report.phrases.wording import plain, score
+from tunecli.report.phrases.foreign_text import plain
+from tunecli.report.phrases.wording import score
 
 
 @finding("baseline", plot="baselines", needs_trials=0, of_several=True)

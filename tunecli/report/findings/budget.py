@@ -19,7 +19,8 @@ from tunecli.report.analysis.ranking import noise_of
 from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.findings.evidence.finding import Finding, finding
 from tunecli.report.findings.evidence.separation import log_choose
-from tunecli.report.phrases.wording import about, plain, score
+from tunecli.report.phrases.foreign_text import plain
+from tunecli.report.phrases.wording import about, score
 from tunecli.study_file.text.counts import count
 
 _FEWEST = 20

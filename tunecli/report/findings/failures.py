@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.findings.evidence.finding import Finding, finding
 from tunecli.report.findings.evidence.separation import common_cause
-from tunecli.report.phrases.wording import plain, shortened
+from tunecli.report.phrases.foreign_text import plain, shortened
 from tunecli.study_file.text.counts import count
 from tunecli.training.outcome.failure_reasons import ERROR, alike
 

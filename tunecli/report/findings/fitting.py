@@ -25,7 +25,7 @@ from tunecli.report.findings.evidence.positions import Numeric, positions
 from tunecli.report.findings.space.edge import crowd_at
 from tunecli.report.findings.space.useful_bounds import useful_bounds
 from tunecli.report.findings.space.wider import widened
-from tunecli.report.phrases.wording import plain
+from tunecli.report.phrases.foreign_text import plain
 
 REGULARIZERS = frozenset(
     {"weight_decay", "dropout", "l1", "label_smoothing", "mixup", "cutmix", "input_noise", "ema"}

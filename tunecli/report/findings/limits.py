@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.findings.evidence.finding import Finding, finding
 from tunecli.report.findings.evidence.separation import common_cause
-from tunecli.report.phrases.wording import joined, plain
+from tunecli.report.phrases.foreign_text import plain
+from tunecli.report.phrases.wording import joined
 from tunecli.study_file.text.counts import count
 
 _MANY = 0.5  # share of the trials

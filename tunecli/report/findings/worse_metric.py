@@ -9,7 +9,8 @@ from tunecli.report.analysis.fold_test import LEVEL, p_value
 from tunecli.report.analysis.rivals import Rival, rivals
 from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.findings.evidence.finding import Finding, Severity, finding
-from tunecli.report.phrases.wording import joined, plain, score
+from tunecli.report.phrases.foreign_text import plain
+from tunecli.report.phrases.wording import joined, score
 from tunecli.study_file.settings.metric_names import METRICS, metric_directions
 
 _PROBABILITIES = (

@@ -13,7 +13,7 @@ from tunecli.data.rows.summary import DataSummary
 from tunecli.report.analysis.standing import verdict_counts
 from tunecli.report.live.search_state import SearchState
 from tunecli.report.live.time_left import TimeLeft
-from tunecli.report.phrases import wording
+from tunecli.report.phrases import foreign_text, wording
 from tunecli.report.phrases.layout import Line, labelled
 from tunecli.search.events.events import SearchEnded, SearchStarted, TrialFinished
 from tunecli.study_file.settings.units import with_unit
@@ -44,9 +44,11 @@ _RESUME = "run the same command to resume"
 
 def beginning(started: SearchStarted) -> Iterator[Line]:
     """Yield the study, its objectives and trials, and what was resumed or changed."""
-    head = Text(wording.plain(started.study), style="bold")
+    head = Text(foreign_text.plain(started.study), style="bold")
     objectives = [(started.objective, started.direction), *started.further_objectives]
-    goal = ", ".join(f"{way} {wording.plain(started.titled(name))}" for name, way in objectives)
+    goal = ", ".join(
+        f"{way} {foreign_text.plain(started.titled(name))}" for name, way in objectives
+    )
     trials = count(started.n_total, "trial")
     if started.n_done:
         trials = f"{_done(started.n_done, started.n_total)} done"
@@ -60,7 +62,7 @@ def beginning(started: SearchStarted) -> Iterator[Line]:
     remark = wording.on_parallel(started.parallel, started.n_jobs, started.n_total)
     if started.n_jobs and remark:
         yield notice(remark)
-    yield from (labelled("learns", wording.plain(text)) for text in started.learned)
+    yield from (labelled("learns", foreign_text.plain(text)) for text in started.learned)
     yield from (notice(f"Changed: {change}") for change in started.changes)
 
 
@@ -78,7 +80,7 @@ def baselines(scored: Sequence[Baseline]) -> list[Line]:
 
 def notice(text: str) -> Line:
     """Return a sentence that the user should read."""
-    return Line(Text(wording.plain(text), style="yellow"))
+    return Line(Text(foreign_text.plain(text), style="yellow"))
 
 
 def estimate(left: TimeLeft, n_trials: int) -> Line:
@@ -101,14 +103,16 @@ def waiting(what: str) -> Line:
 def printed(number: int | None, text: str) -> Line:
     """Return a line that a trial printed; its control characters are made visible."""
     who = "search" if number is None else f"trial {number}"
-    shown = wording.shortened(wording.plain(text.expandtabs(4)), LONGEST)
+    shown = foreign_text.shortened(foreign_text.plain(text.expandtabs(4)), LONGEST)
     return Line(Text.assemble((f"{who} │ ", "dim"), shown))
 
 
 def finished(trial: TrialFinished, state: SearchState) -> Line:
     """Return one trial in one line, however long: a log has no width."""
     metric = (
-        wording.plain(state.started.titled(state.started.objective)) if state.started else "value"
+        foreign_text.plain(state.started.titled(state.started.objective))
+        if state.started
+        else "value"
     )
     width = len(str(state.started.n_total)) if state.started else 1
     parts = []
@@ -118,7 +122,7 @@ def finished(trial: TrialFinished, state: SearchState) -> Line:
     if trial.is_best:
         parts.append("(on the front)" if trial.values[1:] else "(best)")
     if trial.reason:
-        parts.append(wording.shortened(wording.plain(trial.reason), REASON))
+        parts.append(foreign_text.shortened(foreign_text.plain(trial.reason), REASON))
     params = wording.assignments(trial.params, state.gates)
     parts += [wording.duration(trial.seconds), " ".join(params)]
     head = f"trial {trial.number:>{width}}  "
@@ -131,7 +135,7 @@ def _further(trial: TrialFinished, state: SearchState) -> list[str]:
     named = state.started.further_objectives if state.started else ()
     pairs = zip(named, trial.values[1:], strict=False)
     titled = state.started.titled if state.started else str
-    return [f"{wording.plain(titled(n))} {with_unit(n, value)}" for (n, _), value in pairs]
+    return [f"{foreign_text.plain(titled(n))} {with_unit(n, value)}" for (n, _), value in pairs]
 
 
 def ending(state: SearchState, now: float, options: str) -> Iterator[Line]:
@@ -156,7 +160,7 @@ def ending(state: SearchState, now: float, options: str) -> Iterator[Line]:
 
 def how_it_ended(ended: SearchEnded, started: SearchStarted) -> str:
     """Return in one sentence why a search ended, and how many trials are done."""
-    name, done = wording.plain(started.study), _done(ended.n_done, ended.n_total)
+    name, done = foreign_text.plain(started.study), _done(ended.n_done, ended.n_total)
     match ended.ending:
         case "done" if started.n_done >= started.n_total:
             return f"{name} is already finished: {done} done."
@@ -175,7 +179,7 @@ def how_it_ended(ended: SearchEnded, started: SearchStarted) -> str:
         case "failing":
             what = _IN_VAIN.get(ended.outcome, "no trial has a value")
             way = f". {wording.WIDEN}" if ended.outcome == "infeasible" else ""
-            return f"Stopped: {what}. {wording.plain(ended.reason)}{way}".rstrip()
+            return f"Stopped: {what}. {foreign_text.plain(ended.reason)}{way}".rstrip()
 
 
 def _done(n_done: int, n_total: int) -> str:
@@ -190,7 +194,7 @@ def _best_lines(state: SearchState, started: SearchStarted, best: TrialFinished)
         yield labelled("front", state.front_size)
         yield from _front_lines(state, started)
         return
-    metric = wording.plain(started.titled(started.objective))
+    metric = foreign_text.plain(started.titled(started.objective))
     score = wording.with_spread(best.value, state.spread(best))
     value = Text(f"{metric} {score}", style="bold green")
     yield labelled("best", Text(f"trial {best.number}, ").append_text(value))
@@ -209,7 +213,7 @@ def _front_lines(state: SearchState, started: SearchStarted) -> Iterator[Line]:
     for trial in ordered[:_MOST]:
         values = zip(names, trial.values, strict=True)
         scores = [
-            f"{wording.plain(started.titled(name))} {wording.metric_text(name, v)}"
+            f"{foreign_text.plain(started.titled(name))} {wording.metric_text(name, v)}"
             for name, v in values
         ]
         params = " ".join(wording.assignments(trial.params, state.gates))
@@ -221,7 +225,7 @@ def _front_lines(state: SearchState, started: SearchStarted) -> Iterator[Line]:
 def _next_lines(
     state: SearchState, ended: SearchEnded, started: SearchStarted, options: str
 ) -> Iterator[Line]:
-    name = " ".join(filter(None, [wording.plain(shlex.quote(started.study)), options]))
+    name = " ".join(filter(None, [foreign_text.plain(shlex.quote(started.study)), options]))
     commands = []
     if ended.ending in ("interrupted", "timeout"):
         commands.append(_RESUME)

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tunecli.report.live.search_state import RunningTrial, SearchState
-from tunecli.report.phrases import wording
+from tunecli.report.phrases import foreign_text, wording
 from tunecli.report.phrases.layout import LABEL, beside
 from tunecli.search.events.events import SearchStarted
 
@@ -70,7 +70,7 @@ def _counts(state: SearchState) -> Text:
 
 def _running(state: SearchState, started: SearchStarted, n_lines: int) -> list[RenderableType]:
     """Return a bar for each running trial, at most `n_lines` lines."""
-    metric = wording.plain(started.titled(started.objective))
+    metric = foreign_text.plain(started.titled(started.objective))
     trials = _running_trials(state)
     first = trials if len(trials) <= n_lines else trials[: max(n_lines - 1, 1)]
     grid = _grid()
@@ -115,14 +115,14 @@ def _best(state: SearchState, started: SearchStarted) -> list[RenderableType]:
         return [Text(), Text.assemble(f"{'front':<{LABEL}}", front)]
     if best is None:
         return []
-    metric = wording.plain(started.titled(started.objective))
+    metric = foreign_text.plain(started.titled(started.objective))
     head = Text.assemble(
         f"{'best':<{LABEL}}",
         (f"{metric} {wording.with_spread(best.value, state.spread(best))}", "bold green"),
         f"  trial {best.number}",
     )
     params = " ".join(wording.assignments(best.params, state.gates))
-    few = wording.shortened(params, 190)  # at most three lines of a usual terminal
+    few = foreign_text.shortened(params, 190)  # at most three lines of a usual terminal
     return [Text(), head, beside("", Text(few, style="dim"))]
 
 

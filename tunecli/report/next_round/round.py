@@ -20,7 +20,7 @@ from tunecli.report.next_round.chosen_changes import Advice, closer, is_possible
 from tunecli.report.next_round.editing import Editing, UnfitError
 from tunecli.report.next_round.opening import Renaming, opened
 from tunecli.report.next_round.paths import moved
-from tunecli.report.phrases import wording
+from tunecli.report.phrases import foreign_text, wording
 from tunecli.study_file.read.overrides import with_overrides
 from tunecli.study_file.read.sampler_rules import LEARNERS
 from tunecli.study_file.study_file import StudyFile
@@ -81,7 +81,7 @@ def write_next_round(
     if style == "exploit":
         advice = [*advice, *closer(evidence, parameters)]
     left_out = [
-        f"{wording.plain(one.change.line)}, since scores would no longer be comparable with those "
+        f"{foreign_text.plain(one.change.line)}, since scores would no longer be comparable with those "
         f"of {study.name}. {_comment(one)} Make this change yourself if you want it."
         for one in advice
         if not is_possible(one)
@@ -98,7 +98,7 @@ def write_next_round(
         try:
             draft.written([*made, one])
         except UnfitError as error:
-            left_out.append(f"{wording.plain(one.change.line)}, since {error}")
+            left_out.append(f"{foreign_text.plain(one.change.line)}, since {error}")
         else:
             made.append(one)
     try:
@@ -194,7 +194,7 @@ class _Draft:
         best = best_trial(self.study)
         if best is None:
             return words
-        return f"{words}, best {wording.plain(self.study.title)} {wording.score(best.value)}"
+        return f"{words}, best {foreign_text.plain(self.study.title)} {wording.score(best.value)}"
 
     def _sampler(self, search: dict[str, Any]) -> str:
         """Write the sampler that the style asks for, and return its full name."""
@@ -216,4 +216,4 @@ def _put_first(data: dict[str, Any], key: str, value: Any) -> None:
 
 
 def _comment(advice: Advice) -> str:
-    return wording.plain(" ".join(advice.reason.split()))
+    return foreign_text.plain(" ".join(advice.reason.split()))

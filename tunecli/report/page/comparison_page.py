@@ -5,7 +5,7 @@ from __future__ import annotations
 from tunecli.report.page.html_document import html_page
 from tunecli.report.page.plots.compared_studies import best_so_far_plot, shared_choices
 from tunecli.report.page.plots.plot import Plot
-from tunecli.report.phrases import wording
+from tunecli.report.phrases import foreign_text, wording
 from tunecli.report.screen.comparison_lines import study_row, verdict_notes
 from tunecli.report.studies.comparison import Comparison
 
@@ -23,7 +23,7 @@ def comparison_page(comparison: Comparison) -> str:
         plots,
         {},
         names=[one.study.name for one in comparison.contenders],
-        goal=f"{comparison.direction} {wording.plain(comparison.title)}",
+        goal=f"{comparison.direction} {foreign_text.plain(comparison.title)}",
         metric=comparison.title,
         rows=[study_row(comparison, one) for one in comparison.ordered],
         choice_keys=[f"choice:{name}" for name in choices],

@@ -24,7 +24,7 @@ from markupsafe import Markup
 from tunecli import __version__
 from tunecli.report.export.study_export import without_nan
 from tunecli.report.page.plots.plot import PALETTES, Plot
-from tunecli.report.phrases.wording import plain
+from tunecli.report.phrases.foreign_text import plain
 
 
 def html_page(

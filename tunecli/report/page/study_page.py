@@ -32,7 +32,7 @@ from tunecli.report.page.plots.plot import text as plotly_text
 from tunecli.report.page.plots.scores import MARKS, ScoreAxis, history, outcome_of, outcomes
 from tunecli.report.page.plots.tradeoff import tradeoffs
 from tunecli.report.page.trials_table import front_rows, table_columns, table_trials
-from tunecli.report.phrases import wording
+from tunecli.report.phrases import foreign_text, wording
 from tunecli.report.phrases.adjustments import adjustment_lines
 from tunecli.report.screen.terminal import edit_lines, last_active
 from tunecli.report.studies.best import config_yaml
@@ -141,19 +141,19 @@ def said_of(study: StudyRecord, trial: TrialRecord) -> str:
 
 def _said_of(study: StudyRecord, trial: TrialRecord) -> Iterator[str]:
     if trial.value is not None:
-        metric = wording.shortened(wording.plain(study.title), 30)
+        metric = foreign_text.shortened(foreign_text.plain(study.title), 30)
         yield f"{metric} {wording.with_spread(trial.value, trial.spread)}"
     for objective, value in zip(study.further_objectives, trial.values[1:], strict=False):
-        name = wording.shortened(wording.plain(study.titled(objective.metric)), 30)
+        name = foreign_text.shortened(foreign_text.plain(study.titled(objective.metric)), 30)
         yield f"{name} {wording.metric_text(objective.metric, value)}"
     for assignment in wording.assignments(trial.params, study.gates, 3):
-        yield wording.shortened(assignment, 60)
+        yield foreign_text.shortened(assignment, 60)
     if trial.reason:
-        yield wording.shortened(wording.plain(trial.reason), 80)
+        yield foreign_text.shortened(foreign_text.plain(trial.reason), 80)
 
 
 def _best_tile(study: StudyRecord, best: TrialRecord | None) -> tuple[str, str, str]:
-    label = f"best {wording.shortened(wording.plain(study.title), 24)}"
+    label = f"best {foreign_text.shortened(foreign_text.plain(study.title), 24)}"
     if best is None:
         return label, "–", "no trial is complete yet"
     spread = f"± {wording.score(best.spread, best.value)}" if best.spread is not None else ""
@@ -186,9 +186,9 @@ def _best_facts(evidence: Evidence, best: TrialRecord) -> Iterator[tuple[str, st
         scores = (wording.score(score, best.value) for score in best.fold_scores)
         yield "score of each fold", "  ".join(scores)
     for name, value in best.metrics.items():
-        yield wording.plain(study.titled(name)), wording.metric_text(name, value)
+        yield foreign_text.plain(study.titled(name)), wording.metric_text(name, value)
     for text in undefined_metrics(best, study.curve(best), study.titles).values():
-        yield "note", wording.plain(text)
+        yield "note", foreign_text.plain(text)
     if best.seconds:
         yield "training", wording.duration(best.seconds)
     if best.n_weights:
@@ -203,7 +203,7 @@ def _rivals(evidence: Evidence, best: TrialRecord) -> tuple[list[str], list[list
     """Return the heads and the cells of a table of the best trial and untuned models."""
     heads, rows = rival_scores(evidence.study, evidence.baselines, best)
     return heads, [
-        [wording.plain(name), *(wording.score(v, values[0]) for v in values)]
+        [foreign_text.plain(name), *(wording.score(v, values[0]) for v in values)]
         for name, values in rows
     ]
 
@@ -211,11 +211,11 @@ def _rivals(evidence: Evidence, best: TrialRecord) -> tuple[list[str], list[list
 def _origin(study: StudyRecord) -> Iterator[tuple[str, str]]:
     """Yield where the results come from: enough to reproduce them."""
     if study.file:
-        yield "study file", wording.plain(study.file)
-    yield "database", wording.plain(without_password(study.url))
+        yield "study file", foreign_text.plain(study.file)
+    yield "database", foreign_text.plain(without_password(study.url))
     if study.summary is not None and study.summary.fingerprint:
-        yield "data fingerprint", wording.plain(study.summary.fingerprint)
+        yield "data fingerprint", foreign_text.plain(study.summary.fingerprint)
     for name, value in study.environment.items():
-        yield wording.plain(str(name)), wording.plain(str(value))
-    yield from (("override", wording.plain(text)) for text in study.overrides)
+        yield foreign_text.plain(str(name)), foreign_text.plain(str(value))
+    yield from (("override", foreign_text.plain(text)) for text in study.overrides)
     yield from edit_lines(study)

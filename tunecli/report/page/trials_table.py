@@ -11,7 +11,7 @@ from tunecli.database.records import StudyRecord, TrialRecord
 from tunecli.report.analysis.pareto import front
 from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.page.plots.scores import outcome_of
-from tunecli.report.phrases import wording
+from tunecli.report.phrases import foreign_text, wording
 from tunecli.report.screen.trial_tables import objective_cells, parameters_text
 from tunecli.study_file.settings.ranges import GATE, is_gate
 from tunecli.study_file.text.scalars import Scalar
@@ -58,7 +58,7 @@ def table_trials(evidence: Evidence) -> list[TrialRecord]:
 
 def table_columns(study: StudyRecord) -> list[TableColumn]:
     """Return what the table shows of each trial."""
-    metric = wording.shortened(wording.plain(study.title), 24)
+    metric = foreign_text.shortened(foreign_text.plain(study.title), 24)
     metrics = dict.fromkeys(name for trial in study.trials for name in trial.metrics)
     params = _params(study.trials)
     short = wording.short_names(params)
@@ -69,14 +69,14 @@ def table_columns(study: StudyRecord) -> list[TableColumn]:
         TableColumn("±", "standard deviation over folds", lambda t: _score(t.spread)),
         *(
             TableColumn(
-                wording.plain(study.titled(name)), "mean over folds", partial(_measured, name)
+                foreign_text.plain(study.titled(name)), "mean over folds", partial(_measured, name)
             )
             for name in metrics
         ),
         *(
             TableColumn(
                 short[name],
-                wording.plain(name),
+                foreign_text.plain(name),
                 partial(_param, study, name),
                 _is_number(study, name),
             )
@@ -121,7 +121,7 @@ def _weights(trial: TrialRecord) -> Cell:
 
 
 def _reason(trial: TrialRecord) -> Cell:
-    return Cell(wording.shortened(wording.plain(trial.reason), 160))
+    return Cell(foreign_text.shortened(foreign_text.plain(trial.reason), 160))
 
 
 def _number(value: float | None, text: str) -> Cell:

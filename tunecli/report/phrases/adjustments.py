@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tunecli.report.phrases.wording import plain, scalar, score
+from tunecli.report.phrases.foreign_text import plain
+from tunecli.report.phrases.wording import scalar, score
 from tunecli.training.outcome.adjustment import (
     N_BINS,
     Adjustment,

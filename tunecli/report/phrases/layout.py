@@ -9,7 +9,7 @@ from rich.console import RenderableType
 from rich.table import Column, Table
 from rich.text import Text
 
-from tunecli.report.phrases.wording import plain, shortened
+from tunecli.report.phrases.foreign_text import plain, shortened
 
 LABEL = 12  # columns of a label and the gap after it
 

@@ -1,8 +1,4 @@
-"""How numbers, times, parameters and foreign text are written on a terminal.
-
-Text from a study file, a database or an exception passes `plain` before it is shown: it may
-contain control characters that move the cursor, or colour or rename the terminal.
-"""
+"""How numbers, times and parameters are written on a terminal."""
 
 from __future__ import annotations
 
@@ -10,9 +6,9 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from statistics import fmean
-from typing import Any
 
 from tunecli.data.rows.summary import DataSummary
+from tunecli.report.phrases.foreign_text import plain
 from tunecli.study_file.settings.ranges import GATE, is_gate
 from tunecli.study_file.settings.units import with_unit
 from tunecli.study_file.text.counts import count
@@ -26,50 +22,6 @@ _SMALL, _LARGE = 1e-3, 1e9  # scores beyond have an exponent
 
 WIDEN = "Widen the ranges, or the limits in constraints."
 """Where no configuration keeps to the limits."""
-
-
-def plain(text: str) -> str:
-    r"""Return text as one line with every invisible character escaped, such as `\x1b`."""
-    if text.isprintable():
-        return text
-    return "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii")
-        for letter in text
-    )
-
-
-def plain_lines(text: str) -> str:
-    """Return a text of several lines with every line made `plain`; tabs become spaces."""
-    return "\n".join(plain(line) for line in text.expandtabs(4).split("\n"))
-
-
-_FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-"""How a cell begins that a spreadsheet evaluates; the last four are wide forms of the others."""
-
-
-def cell(value: Any) -> Any:
-    """Return a value for a CSV file, so that no spreadsheet evaluates foreign text.
-
-    Text that begins like a formula gets a quote in front, as OWASP recommends; text that is a
-    number stays unchanged.
-    """
-    if not isinstance(value, str):
-        return value
-    text = plain(value)
-    return f"'{text}" if text.lstrip().startswith(_FORMULA) and not _is_number(text) else text
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-def shortened(text: str, width: int) -> str:
-    """Return at most `width` characters of a text, the last an ellipsis if some are missing."""
-    return text if len(text) <= width else text[: max(width - 1, 0)] + "…"
 
 
 def score(value: float | None, like: float | None = None) -> str:

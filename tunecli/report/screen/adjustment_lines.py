@@ -9,7 +9,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from tunecli.database.records import StudyRecord
-from tunecli.report.phrases import wording
+from tunecli.report.phrases import foreign_text
 from tunecli.report.phrases.adjustments import (
     POINT_HEADERS,
     adjustment_lines,
@@ -31,7 +31,7 @@ def model_parts(study: StudyRecord, number: int | None = None) -> Iterator[Rende
     yield from heading(f"Model of trial {found.trial}")
     yield from starmap(beside, adjustment_lines(found))
     if found.points and found.threshold is not None:
-        positive = wording.plain(found.threshold.positive)
+        positive = foreign_text.plain(found.threshold.positive)
         below = f"operating points for {positive!r}, {how_points_were_measured(found)}"
         yield plain_table([*map(numeric, POINT_HEADERS)], point_rows(found))
         yield Text(below, style="dim")

@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from tunecli.report.phrases import wording
+from tunecli.report.phrases import foreign_text, wording
 from tunecli.report.phrases.layout import beside
 from tunecli.report.screen.trial_tables import range_text
 from tunecli.study_file.settings.metric_names import label
@@ -42,7 +42,7 @@ def space(study: StudyFile) -> RenderableType:
         for parameter in study.parameters
         if parameter.name.removesuffix(GATE) not in study.gates or parameter.name in study.gates
     ]
-    title = Text(f"{wording.plain(study.name)}: ", style="bold")
+    title = Text(f"{foreign_text.plain(study.name)}: ", style="bold")
     title.append(count(len(ranges), "searched parameter"))
     if not ranges:
         return title
@@ -123,7 +123,7 @@ def remarks(
     """
     sentences = [idle_pruner] if idle_pruner else []
     if independent:
-        listed = ", ".join(wording.plain(name) for name in independent)
+        listed = ", ".join(foreign_text.plain(name) for name in independent)
         sentences.append(
             f"{search.sampler.name} samples these parameters at random, independently of the "
             f"others: {listed}. TPE models all parameters together."
@@ -216,7 +216,7 @@ def _mistakes(
     how_many = "Some" if rehearsal.seconds else "All"
     yield Text(f"{how_many} of {rehearsed} would fail:", style="bold red")
     for sentence, point in rehearsal.mistakes:
-        yield Text(f"  {wording.plain(sentence)}")
+        yield Text(f"  {foreign_text.plain(sentence)}")
         if point:
             yield Text(f"    with {' '.join(wording.assignments(point, gates))}", style="dim")
 
@@ -233,10 +233,10 @@ def _cells(parameter: Parameter, gates: Mapping[str, Scalar]) -> tuple[str, str,
     ]
     kind = _KINDS[type(parameter.range)]
     return (
-        wording.plain(name),
+        foreign_text.plain(name),
         kind,
-        wording.plain(range_),
-        wording.plain(" and ".join(conditions)),
+        foreign_text.plain(range_),
+        foreign_text.plain(" and ".join(conditions)),
     )
 
 

@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from tunecli.report.phrases import wording
+from tunecli.report.phrases import foreign_text
 from tunecli.study_file.settings.settings import DataSettings
 from tunecli.study_file.text.counts import count
 from tunecli.study_file.text.dump import flow
@@ -48,23 +48,23 @@ def example_table(columns: Sequence[ColumnExample]) -> RenderableType:
     for name in ("column", "kind", "example"):
         table.add_column(name, no_wrap=True)
     for one in columns[:MOST_LINES]:
-        cells = wording.plain(one.name), one.kind, wording.plain(one.example)
-        table.add_row(*(Text(wording.shortened(cell, _EXAMPLE)) for cell in cells))
+        cells = foreign_text.plain(one.name), one.kind, foreign_text.plain(one.example)
+        table.add_row(*(Text(foreign_text.shortened(cell, _EXAMPLE)) for cell in cells))
     n_more = len(columns) - MOST_LINES
     rest = [Text(f"… and {count(n_more, 'more column')}.")] if n_more > 0 else []
     return Group(table, *rest, Text())
 
 
 def _cells(one: ColumnFacts) -> Sequence[str]:
-    name = wording.shortened(wording.plain(one.name), _NAME)
+    name = foreign_text.shortened(foreign_text.plain(one.name), _NAME)
     missing = f"{one.n_missing:,}" if one.n_missing else ""
-    return name, one.kind, f"{one.n_distinct:,}", missing, *_ends(one), wording.plain(one.use)
+    return name, one.kind, f"{one.n_distinct:,}", missing, *_ends(one), foreign_text.plain(one.use)
 
 
 def _ends(one: ColumnFacts) -> list[str]:
     """Return the smallest and largest value; only their ends if both begin alike."""
-    ends = [wording.plain(end) for end in (one.smallest, one.largest)]
-    starts = [wording.shortened(end, _CELL) for end in ends]
+    ends = [foreign_text.plain(end) for end in (one.smallest, one.largest)]
+    starts = [foreign_text.shortened(end, _CELL) for end in ends]
     are_alike = starts[0] == starts[1] and ends[0] != ends[1]
     return [f"…{end[1 - _CELL :]}" for end in ends] if are_alike else starts
 
@@ -89,4 +89,4 @@ def warnings(facts: Sequence[ColumnFacts], data: DataSettings) -> RenderableType
             for one in facts
             if one.is_in_order
         ]
-    return Group(*(Text(wording.plain(sentence), style="yellow") for sentence in sentences))
+    return Group(*(Text(foreign_text.plain(sentence), style="yellow") for sentence in sentences))

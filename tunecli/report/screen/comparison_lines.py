@@ -10,7 +10,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from tunecli.report.analysis import ranking
-from tunecli.report.phrases import wording
+from tunecli.report.phrases import foreign_text, wording
 from tunecli.report.phrases.layout import folded, heading, numeric, plain_table, unbroken
 from tunecli.report.screen import trial_tables
 from tunecli.report.studies.comparison import ComparedStudy, Comparison
@@ -22,9 +22,9 @@ _CURVE = 40
 def comparison_parts(comparison: Comparison) -> Iterator[RenderableType]:
     """Yield the whole comparison from top to bottom, for at least 80 columns."""
     names = ", ".join(one.name for one in comparison.contenders)
-    title = Text(wording.shortened(names, 120), style="bold")
+    title = Text(foreign_text.shortened(names, 120), style="bold")
     yield title.append(
-        f": {comparison.direction} {wording.plain(comparison.title)}", style="not bold"
+        f": {comparison.direction} {foreign_text.plain(comparison.title)}", style="not bold"
     )
     yield Text()
     yield _table(comparison)
@@ -102,7 +102,7 @@ def _choices(comparison: Comparison) -> Table:
 
 def _choice_rows(comparison: Comparison) -> Iterator[list[str | Text]]:
     for parameter, options in comparison.shared_choices().items():
-        yield [Text(wording.plain(parameter), style="dim")]
+        yield [Text(foreign_text.plain(parameter), style="dim")]
         for option in options:
             branches = [option.branches.get(one.name) for one in comparison.contenders]
             scores = (

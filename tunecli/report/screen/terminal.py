@@ -18,7 +18,7 @@ from tunecli.report.analysis.rivals import rival_scores
 from tunecli.report.analysis.standings import standings_of
 from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.findings.evidence.finding import Finding, Severity
-from tunecli.report.phrases import wording
+from tunecli.report.phrases import foreign_text, wording
 from tunecli.report.phrases.layout import beside, heading
 from tunecli.report.screen import trial_tables
 from tunecli.report.screen.adjustment_lines import model_parts
@@ -128,9 +128,9 @@ def _finding_table(findings: Sequence[Finding]) -> Table:
     grid.add_column(overflow="fold")
     for finding in findings:
         mark, style = _MARKS[finding.severity]
-        text = Text(wording.plain(finding.sentence))
+        text = Text(foreign_text.plain(finding.sentence))
         for line in filter(None, [change.line for change in finding.changes] or [finding.advice]):
-            text.append("\n" + wording.plain(line), style="cyan")
+            text.append("\n" + foreign_text.plain(line), style="cyan")
         grid.add_row(Text(mark, style=style), text)
     return grid
 
@@ -152,12 +152,14 @@ def _curves(evidence: Evidence) -> Iterator[RenderableType]:
     scores = {t.number: evidence.curves.get(t.trial_id, Curve()).score for t in top}
     drawn = [(f"trial {n}", curve) for n, curve in scores.items() if len(curve) >= _EVALUATIONS]
     if curve_plot(drawn):
-        yield from heading(f"Validation {wording.plain(evidence.study.title)} of the best trials")
+        yield from heading(
+            f"Validation {foreign_text.plain(evidence.study.title)} of the best trials"
+        )
         yield CurvePlot(drawn)
 
 
 def _head(study: StudyRecord) -> Iterator[RenderableType]:
-    name = Text(wording.plain(study.name), style="bold")
+    name = Text(foreign_text.plain(study.name), style="bold")
     yield name.append(f": {pareto.goal(study)}", style="not bold")
     yield from starmap(beside, _facts(study))
 
@@ -175,7 +177,7 @@ def _facts(study: StudyRecord) -> Iterator[tuple[str, str]]:
     yield from _times(study)
     if study.summary is not None:
         yield from wording.data_lines(study.summary, study.baselines, study.titles)
-    yield from (("learned", wording.plain(str(one))) for one in study.learned)
+    yield from (("learned", foreign_text.plain(str(one))) for one in study.learned)
     if study.test_looks:
         yield "test set", _looks(study)
     yield from edit_lines(study)
@@ -185,7 +187,7 @@ def edit_lines(study: StudyRecord) -> Iterator[tuple[str, str]]:
     """Yield label and text of each edit of the study file: its first trial, and the changes."""
     for edit in study.edits:
         changes = "; ".join(map(str, edit.get("changes", ())))
-        yield "edited", wording.plain(f"from trial {edit.get('first_trial')}: {changes}")
+        yield "edited", foreign_text.plain(f"from trial {edit.get('first_trial')}: {changes}")
 
 
 def _looks(study: StudyRecord) -> str:
@@ -226,7 +228,7 @@ def last_active(study: StudyRecord) -> str:
 
 def _best(evidence: Evidence, best: TrialRecord) -> Iterator[RenderableType]:
     study = evidence.study
-    value = f"{wording.plain(study.title)} {wording.with_spread(best.value, best.spread)}"
+    value = f"{foreign_text.plain(study.title)} {wording.with_spread(best.value, best.spread)}"
     folds = f" over {len(best.fold_scores)} folds" if len(best.fold_scores) > 1 else ""
     yield from heading(f"Best: trial {best.number}")
     yield beside(score_label(study), Text(value + folds, style="bold green"))
@@ -255,7 +257,7 @@ def _importance(result: Importance) -> Iterator[RenderableType]:
         return
     yield trial_tables.importance_bars(result.values)
     for name, reason in result.left_out.items():
-        yield Text(f"  {wording.plain(name)}: {reason}", style="dim")
+        yield Text(f"  {foreign_text.plain(name)}: {reason}", style="dim")
 
 
 def _troubles(study: StudyRecord) -> Iterator[RenderableType]:
@@ -270,7 +272,9 @@ def _troubles(study: StudyRecord) -> Iterator[RenderableType]:
     common = sorted(kinds.values(), key=len, reverse=True)
     for trials in common[:_REASONS]:
         last = trials[-1]
-        why = wording.shortened(wording.plain(last.reason or "no reason was recorded"), 300)
+        why = foreign_text.shortened(
+            foreign_text.plain(last.reason or "no reason was recorded"), 300
+        )
         text = f"{count(len(trials), 'trial')}: {why} (see --trial {last.number})"
         yield beside(last.outcome or "", text)
     n_others = sum(map(len, common[_REASONS:]))
@@ -279,18 +283,18 @@ def _troubles(study: StudyRecord) -> Iterator[RenderableType]:
 
 
 def _next_commands(study: StudyRecord, best: TrialRecord | None, options: str) -> Iterable[str]:
-    name = " ".join(filter(None, [wording.plain(shlex.quote(study.name)), options]))
+    name = " ".join(filter(None, [foreign_text.plain(shlex.quote(study.name)), options]))
     if best is not None:
         yield f"tunecli report {name} --trial {best.number}"
-        yield f"tunecli report {name} --html {wording.plain(shlex.quote(study.name + '.html'))}"
+        yield f"tunecli report {name} --html {foreign_text.plain(shlex.quote(study.name + '.html'))}"
         if best.config is not None:  # a trial of another program has none
             if not study.further_objectives:
-                file = wording.plain(shlex.quote(study.name + "-2.yaml"))
+                file = foreign_text.plain(shlex.quote(study.name + "-2.yaml"))
                 yield f"tunecli next {name} -o {file}"
             if best.config.get("train") is None:  # the user's own training makes its own models
                 yield f"tunecli refit {name}{' --pareto 1' if study.further_objectives else ''}"
     if study.file:
-        file = wording.plain(shlex.quote(study.file))
+        file = foreign_text.plain(shlex.quote(study.file))
         if best is None and any(trial.outcome == "failed" for trial in study.trials):
             yield f"tunecli check {file}"
         under_way = any(trial.state == "running" for trial in study.trials)
@@ -303,4 +307,4 @@ def _next_commands(study: StudyRecord, best: TrialRecord | None, options: str) -
 def _renamed(study: StudyRecord) -> str:
     """Return the option that selects this study if the study file has another name."""
     is_renamed = any(text.partition("=")[0].strip() == "study" for text in study.overrides)
-    return f"--as {wording.plain(shlex.quote(study.name))}" if is_renamed else ""
+    return f"--as {foreign_text.plain(shlex.quote(study.name))}" if is_renamed else ""

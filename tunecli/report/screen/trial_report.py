@@ -13,7 +13,7 @@ from tunecli.database.records import StudyRecord, TrialRecord
 from tunecli.report.analysis.best_evaluation import best_of_curve
 from tunecli.report.analysis.standings import standings_of
 from tunecli.report.analysis.undefined import undefined_metrics
-from tunecli.report.phrases import wording
+from tunecli.report.phrases import foreign_text, wording
 from tunecli.report.phrases.layout import beside, heading
 from tunecli.report.screen import trial_tables
 from tunecli.report.screen.adjustment_lines import model_parts
@@ -33,13 +33,17 @@ def render_trial(
         StudyNotFoundError: the study has no such trial.
     """
     trial = study.trial(number)
-    title = Text(f"Trial {number} of {wording.plain(study.name)}", style="bold")
+    title = Text(f"Trial {number} of {foreign_text.plain(study.name)}", style="bold")
     state = "running or interrupted" if trial.state == "running" else trial.state
     parts: list[RenderableType] = [title.append(f": {trial.outcome or state}")]
     if trial.reason and trial.outcome != "complete":
-        parts.append(beside("reason", Text(wording.plain_lines(trial.reason), style="yellow")))
+        parts.append(
+            beside("reason", Text(foreign_text.plain_lines(trial.reason), style="yellow"))
+        )
     if trial.value is not None:
-        value = f"{wording.plain(study.title)} {wording.with_spread(trial.value, trial.spread)}"
+        value = (
+            f"{foreign_text.plain(study.title)} {wording.with_spread(trial.value, trial.spread)}"
+        )
         parts.append(beside(score_label(study), Text(value, style="bold")))
     parts += starmap(beside, _standing(study, trial))
     parts += trial_facts(study, trial)
@@ -50,11 +54,11 @@ def render_trial(
         parts += [Text(), trial_tables.parameter_table(trial, study.gates)]
     if trial.traceback:
         parts += heading("Traceback")
-        parts.append(Text(wording.plain_lines(trial.traceback.rstrip())))
+        parts.append(Text(foreign_text.plain_lines(trial.traceback.rstrip())))
     if printed:
         origin, *lines = printed
-        parts += heading(wording.plain(origin))
-        parts.append(Text(wording.plain_lines("\n".join(lines))))
+        parts += heading(foreign_text.plain(origin))
+        parts.append(Text(foreign_text.plain_lines("\n".join(lines))))
     if study_file:
         parts += heading("Study file that repeats this trial")
         parts.append(yaml_lines(study_file))
@@ -96,12 +100,12 @@ def curve_lines(study: StudyRecord, trial: TrialRecord) -> Iterator[RenderableTy
         if picture and len(values) > 1:
             ends = f"{wording.score(values[0])} → {wording.score(values[-1])}"
             text = Text.assemble((picture, "cyan"), f"  {ends}")
-            yield beside(wording.shortened(wording.plain(label), 11), text)
+            yield beside(foreign_text.shortened(foreign_text.plain(label), 11), text)
 
 
 def yaml_lines(study_file: str) -> RenderableType:
     """Return a study file for copying: no line is broken, however narrow the terminal is."""
-    text = wording.plain_lines(study_file.rstrip())
+    text = foreign_text.plain_lines(study_file.rstrip())
     # rich would join a bare text with others and wrap it.
     return Group(Text(text, no_wrap=True, overflow="ignore"))
 
@@ -110,7 +114,7 @@ def trial_facts(study: StudyRecord, trial: TrialRecord) -> Iterator[RenderableTy
     """Yield fold scores, other metrics and cost of a trial, and a note on its compression."""
     curve = study.curve(trial)
     metrics = (
-        f"{wording.plain(study.titled(name))} {wording.metric_text(name, value)}"
+        f"{foreign_text.plain(study.titled(name))} {wording.metric_text(name, value)}"
         for name, value in trial.metrics.items()
     )
     cost = (
@@ -124,10 +128,10 @@ def trial_facts(study: StudyRecord, trial: TrialRecord) -> Iterator[RenderableTy
     lines = [
         ("folds", "  ".join(wording.score(score, trial.value) for score in folds)),
         ("metrics", " · ".join(metrics)),
-        *(("note", wording.plain(text)) for text in undefined_metrics(trial, curve).values()),
+        *(("note", foreign_text.plain(text)) for text in undefined_metrics(trial, curve).values()),
         ("cost", ", ".join(filter(None, cost))),
         ("best at", best.in_words() if best is not None else ""),
-        ("note", wording.plain(trial.reason) if trial.outcome == "complete" else ""),
+        ("note", foreign_text.plain(trial.reason) if trial.outcome == "complete" else ""),
     ]
     return (beside(label, text) for label, text in lines if text)
 

@@ -14,7 +14,7 @@ from tunecli.report.analysis import ranking
 from tunecli.report.analysis.standing import Verdict
 from tunecli.report.analysis.standings import standings_of
 from tunecli.report.findings.space.losing_options import Branch, Isolation
-from tunecli.report.phrases import wording
+from tunecli.report.phrases import foreign_text, wording
 from tunecli.report.phrases.layout import folded, numeric, plain_table, unbroken
 from tunecli.study_file.settings.ranges import (
     GATE,
@@ -74,7 +74,7 @@ def rival_table(
     stacked = [trial, *(model.replace(" ", "\n") for model in models)]
     columns = [numeric(head) for head in stacked]
     texts = (
-        [wording.plain(name), *(wording.score(value, values[0]) for value in values)]
+        [foreign_text.plain(name), *(wording.score(value, values[0]) for value in values)]
         for name, values in rows
     )
     return plain_table([Column("metric", no_wrap=True), *columns], texts)
@@ -172,7 +172,7 @@ def importance_bars(values: Mapping[str, float]) -> RenderableType:
             complete_style="cyan",
             finished_style="cyan",
         )
-        grid.add_row(Text(f"  {wording.plain(name)}"), bar, Text(f"{value:.0%}"))
+        grid.add_row(Text(f"  {foreign_text.plain(name)}"), bar, Text(f"{value:.0%}"))
     n_others = len(values) - len(leading)
     if not n_others:
         return grid
@@ -197,11 +197,11 @@ def isolation_table(
 
 
 def _isolation_rows(one: Isolation, gates: Mapping[str, Scalar]) -> Iterator[list[str | Text]]:
-    name = wording.plain(one.parameter.removesuffix(GATE))
-    yield [Text(f"  {wording.shortened(name, _OPTION)}", style="dim")]
+    name = foreign_text.plain(one.parameter.removesuffix(GATE))
+    yield [Text(f"  {foreign_text.shortened(name, _OPTION)}", style="dim")]
     for branch in one.branches:
         is_winner = bool(one.behind) and branch.choice == one.winner
-        label = wording.shortened(_option(one.parameter, branch.choice, gates), _OPTION)
+        label = foreign_text.shortened(_option(one.parameter, branch.choice, gates), _OPTION)
         yield [
             Text(f"    {label}", style="bold" if is_winner else ""),
             wording.score(branch.best),
@@ -248,7 +248,7 @@ def _parameter_rows(
             from_ = "its `or:`"
         else:
             continue  # the range has a row
-        yield f"  {wording.plain(name)}", text, Text(from_, style="dim")
+        yield f"  {foreign_text.plain(name)}", text, Text(from_, style="dim")
 
 
 def range_text(kind: Range, between: str = "to") -> str:

@@ -18,7 +18,7 @@ from tunecli.report.analysis.standing import Compared, Verdict
 from tunecli.report.analysis.standings import standings_against, yardstick_of
 from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.findings.space.losing_options import Branch, Isolation, isolations
-from tunecli.report.phrases import wording
+from tunecli.report.phrases import foreign_text, wording
 from tunecli.study_file.text.scalars import Scalar
 
 
@@ -36,7 +36,7 @@ class ComparedStudy:
     @property
     def name(self) -> str:
         """Name of the study, safe for a terminal."""
-        return wording.plain(self.study.name)
+        return foreign_text.plain(self.study.name)
 
     @property
     def best(self) -> TrialRecord | None:
@@ -201,4 +201,6 @@ def _meaning(study: StudyRecord) -> dict[str, Any]:
 
 
 def _text(value: Any) -> str:
-    return "unknown" if value is None else wording.shortened(wording.plain(str(value)), 40)
+    return (
+        "unknown" if value is None else foreign_text.shortened(foreign_text.plain(str(value)), 40)
+    )

@@ -26,7 +26,8 @@ from tunecli.report.findings.evidence.positions import (
     rounded,
     value_at,
 )
-from tunecli.report.phrases.wording import plain, scalar
+from tunecli.report.phrases.foreign_text import plain
+from tunecli.report.phrases.wording import scalar
 from tunecli.study_file.settings.ranges import Categories, FloatRange
 from tunecli.study_file.text.scalars import Scalar
 

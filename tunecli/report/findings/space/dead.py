@@ -22,7 +22,8 @@ from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.findings.evidence.finding import Finding, Fixed, finding, parameters_in
 from tunecli.report.findings.evidence.positions import number_position, rounded
 from tunecli.report.findings.space.good_values import are_all_parts_good, chance_of_parts
-from tunecli.report.phrases.wording import joined, plain
+from tunecli.report.phrases.foreign_text import plain
+from tunecli.report.phrases.wording import joined
 from tunecli.study_file.settings.ranges import GATE, Categories, FloatRange
 from tunecli.study_file.text.scalars import Scalar
 

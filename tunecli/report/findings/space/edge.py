@@ -26,7 +26,8 @@ from tunecli.report.findings.space.edge_gain import EdgeGain, edge_gain
 from tunecli.report.findings.space.unstable import boundaries, cliff, rule_figures
 from tunecli.report.findings.space.useful_bounds import useful_bounds
 from tunecli.report.findings.space.wider import FAR, NEAR, widened
-from tunecli.report.phrases.wording import joined, option_name, plain, scalar
+from tunecli.report.phrases.foreign_text import plain
+from tunecli.report.phrases.wording import joined, option_name, scalar
 
 _FEWEST = 10  # trials that have the parameter
 _OUTER = 0.2  # share of the range that counts as its end

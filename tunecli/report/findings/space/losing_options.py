@@ -34,7 +34,8 @@ from tunecli.report.findings.evidence.finding import (
     finding,
     parameters_in,
 )
-from tunecli.report.phrases.wording import joined, option_name, plain, score
+from tunecli.report.phrases.foreign_text import plain
+from tunecli.report.phrases.wording import joined, option_name, score
 from tunecli.study_file.settings.ranges import Categories
 from tunecli.study_file.text.scalars import Scalar
 

@@ -14,7 +14,8 @@ from tunecli.report.findings.evidence.positions import (
     rounded,
     value_at,
 )
-from tunecli.report.phrases.wording import joined, plain
+from tunecli.report.phrases.foreign_text import plain
+from tunecli.report.phrases.wording import joined
 from tunecli.study_file.text.counts import count
 
 _FEWEST = 25  # trials that have the parameter

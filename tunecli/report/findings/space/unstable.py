@@ -13,7 +13,8 @@ from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.findings.evidence.finding import Finding, finding
 from tunecli.report.findings.evidence.positions import Numeric
 from tunecli.report.findings.evidence.separation import Rule, best_rule, rule_at_end, without
-from tunecli.report.phrases.wording import joined, plain
+from tunecli.report.phrases.foreign_text import plain
+from tunecli.report.phrases.wording import joined
 
 _FEWEST = 3
 _SHARE = 0.05

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tunecli.report.page.plots.interval_bars import branch_rows, interval_plot, score_axis
 from tunecli.report.page.plots.plot import Plot, Trace, axis, line_trace, plot_layout, text
 from tunecli.report.page.plots.scores import trial_axis
-from tunecli.report.phrases import wording
+from tunecli.report.phrases import foreign_text
 from tunecli.report.studies.comparison import ComparedStudy, Comparison
 
 _COLOURS = ("complete", "diverged", "running", "failed", "infeasible")  # tokens of the palette
@@ -15,11 +15,11 @@ _DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 def best_so_far_plot(comparison: Comparison) -> Plot:
     """Return one line per study, each with its own dash."""
     better = "higher" if comparison.direction == "maximize" else "lower"
-    metric = wording.shortened(comparison.title, 40)
+    metric = foreign_text.shortened(comparison.title, 40)
     studies = [one for one in comparison.contenders if one.best is not None]
     return Plot(
         "Best so far",
-        f"Best {wording.plain(comparison.title)} so far, by trial, for {len(studies)} studies.",
+        f"Best {foreign_text.plain(comparison.title)} so far, by trial, for {len(studies)} studies.",
         [_line(one, index) for index, one in enumerate(studies)],
         plot_layout(
             xaxis=trial_axis(),
@@ -49,7 +49,7 @@ def _line(one: ComparedStudy, index: int) -> Trace:
     return line_trace(
         [number for number, _ in known],
         [value for _, value in known],
-        name=text(wording.shortened(one.name, 40)),
+        name=text(foreign_text.shortened(one.name, 40)),
         line={
             "color": f"@{_COLOURS[index % len(_COLOURS)]}",
             "width": 2.5,
@@ -66,11 +66,11 @@ def _choice(comparison: Comparison, parameter: str) -> Plot:
         for option in comparison.shared_choices()[parameter]
         for study, branch in option.branches.items()
     )
-    metric = wording.plain(comparison.title)
+    metric = foreign_text.plain(comparison.title)
     return interval_plot(
         parameter,
         rows,
         score_axis(metric),
-        f"Best {metric} of each option of {wording.plain(parameter)} in each study.",
+        f"Best {metric} of each option of {foreign_text.plain(parameter)} in each study.",
         "Hollow diamond: the best trial. Dot with a 95 % interval: the expected best.",
     )

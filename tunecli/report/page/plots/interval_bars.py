@@ -14,7 +14,7 @@ from tunecli.report.analysis.standing import Verdict
 from tunecli.report.findings.evidence.evidence import Baseline, Evidence, TestScore
 from tunecli.report.findings.space.losing_options import Branch, Isolation
 from tunecli.report.page.plots.plot import Plot, Trace, axis, dot_trace, plot_layout, text
-from tunecli.report.phrases import wording
+from tunecli.report.phrases import foreign_text, wording
 from tunecli.study_file.text.counts import count
 from tunecli.training.outcome.evaluation import GUESSES
 
@@ -63,7 +63,7 @@ def interval_plot(
         rows: the dots of each line; its label is that of its first dot. Empty ones are left out.
     """
     lines = [*filter(None, rows)]
-    labels = [wording.shortened(first.label, 34) for first, *_ in lines]
+    labels = [foreign_text.shortened(first.label, 34) for first, *_ in lines]
     return Plot(
         title,
         description,
@@ -116,7 +116,7 @@ def _reach(high: float | None, low: float | None) -> float | None:
 
 def score_axis(metric: str) -> dict[str, Any]:
     """Return the axis of a score that is compared, line by line."""
-    return axis(wording.shortened(wording.plain(metric), 40), nticks=5)
+    return axis(foreign_text.shortened(foreign_text.plain(metric), 40), nticks=5)
 
 
 def importances(result: Importance, intervals: Mapping[str, ImportanceInterval]) -> Plot:
@@ -138,7 +138,7 @@ def importances(result: Importance, intervals: Mapping[str, ImportanceInterval])
             for name, value in leading
         ],
         axis("share of importance", rangemode="tozero", tickformat=".0%"),
-        f"{wording.plain(most)} matters most, with {share:.0%}.",
+        f"{foreign_text.plain(most)} matters most, with {share:.0%}.",
         note,
     )
 
@@ -146,11 +146,11 @@ def importances(result: Importance, intervals: Mapping[str, ImportanceInterval])
 def _importance_row(
     name: str, short: str, value: float, interval: ImportanceInterval | None
 ) -> Row:
-    hover = f"{wording.plain(name)}: {value:.0%}"
+    hover = f"{foreign_text.plain(name)}: {value:.0%}"
     low, high = interval or (None, None)
     if interval is not None:
         hover += f" ({interval.low:.0%} to {interval.high:.0%})"
-    return Row(f"{wording.plain(short)}  {value:.0%}", value, low, high, hover)
+    return Row(f"{foreign_text.plain(short)}  {value:.0%}", value, low, high, hover)
 
 
 def isolation_plots(study: StudyRecord, isolations: Sequence[Isolation]) -> dict[str, Plot]:
@@ -163,7 +163,7 @@ def isolation_plots(study: StudyRecord, isolations: Sequence[Isolation]) -> dict
 
 
 def _isolation_plot(study: StudyRecord, one: Isolation) -> Plot:
-    metric = wording.plain(study.title)
+    metric = foreign_text.plain(study.title)
     names = [wording.option(one.parameter, b.choice, study.gates) for b in one.branches]
     note = "Hollow diamond: the best trial."
     if one.n_trials:
@@ -177,7 +177,7 @@ def _isolation_plot(study: StudyRecord, one: Isolation) -> Plot:
         one.parameter,
         map(branch_rows, one.branches, names),
         score_axis(metric),
-        f"Best {metric} of each option of {wording.plain(one.parameter)}: "
+        f"Best {metric} of each option of {foreign_text.plain(one.parameter)}: "
         f"{names[one.branches.index(first)]} is best with {wording.score(first.best)}.",
         note,
     )
@@ -238,7 +238,7 @@ def on_test(evidence: Evidence, test: TestScore) -> Plot:
 
 
 def _top_plot(evidence: Evidence, title: str, rows: list[Row], shows: str, note: str) -> Plot:
-    metric = wording.plain(evidence.study.title)
+    metric = foreign_text.plain(evidence.study.title)
     lines = ([row] for row in rows)
     return interval_plot(title, lines, score_axis(metric), f"{metric} {shows}", note)
 

@@ -9,7 +9,7 @@ from typing import Any
 from tunecli.database.curves import Curve
 from tunecli.database.records import StudyRecord, TrialRecord
 from tunecli.report.page.plots.plot import Plot, Trace, axis, line_trace, plot_layout, upright
-from tunecli.report.phrases import wording
+from tunecli.report.phrases import foreign_text, wording
 from tunecli.study_file.text.counts import count
 
 _DASHES = {"score": "solid", "loss": "dot"}
@@ -26,7 +26,7 @@ def learning(study: StudyRecord, trial: TrialRecord, curve: Curve, limits: Limit
     """
     x, label = _steps(curve)
     has_loss = any(map(math.isfinite, curve.train_loss))
-    metric = wording.shortened(study.title, 24)
+    metric = foreign_text.shortened(study.title, 24)
     traces = _curve(x, curve.score, [fold.score for fold in curve.folds], "score", "y")
     axes = {
         "xaxis": axis(label, anchor="y2" if has_loss else "y", rangemode="tozero", showgrid=False),
@@ -108,7 +108,7 @@ def _best(trial: TrialRecord, x: Sequence[float]) -> list[dict[str, Any]]:
 
 
 def _description(study: StudyRecord, trial: TrialRecord, curve: Curve) -> str:
-    name = wording.plain(study.title)
+    name = foreign_text.plain(study.title)
     text = f"Trial {trial.number}, {count(len(curve.score), 'evaluation')}"
     for label, values in ((name, curve.score), ("training loss", curve.train_loss)):
         if values:

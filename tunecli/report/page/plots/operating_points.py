@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tunecli.report.page.plots.plot import Plot, axis, dot_trace, line_trace, plot_layout, text
-from tunecli.report.phrases import wording
+from tunecli.report.phrases import foreign_text
 from tunecli.report.phrases.adjustments import (
     how_points_were_measured,
     point_cells,
@@ -14,7 +14,7 @@ from tunecli.training.outcome.adjustment import Adjustment, OperatingPoint
 
 def precision_and_recall(found: Adjustment) -> Plot:
     """Return the curve and the operating points of a model of two classes."""
-    positive = wording.plain(found.threshold.positive if found.threshold is not None else "")
+    positive = foreign_text.plain(found.threshold.positive if found.threshold is not None else "")
     in_use = threshold_in_use(found)
     points = [point for point in found.points if point.precision is not None]
     is_used = [point.threshold == in_use for point in points]
@@ -40,7 +40,7 @@ def precision_and_recall(found: Adjustment) -> Plot:
         "yaxis": axis("precision", range=[-0.02, 1.05]),
     }
     return Plot(
-        f"Precision and recall of {wording.shortened(positive, 30)}",
+        f"Precision and recall of {foreign_text.shortened(positive, 30)}",
         f"Precision against recall of the class {positive} for all thresholds of the model of "
         f"trial {found.trial}, {how_points_were_measured(found)}.",
         [line, dots],

@@ -22,7 +22,7 @@ from tunecli.report.page.plots.plot import (
     upright,
 )
 from tunecli.report.page.plots.scores import ScoreAxis, outcome_points
-from tunecli.report.phrases import wording
+from tunecli.report.phrases import foreign_text, wording
 from tunecli.report.screen.trial_tables import range_text
 from tunecli.study_file.settings.ranges import Categories, IntRange, Range
 from tunecli.study_file.text.counts import count
@@ -191,7 +191,7 @@ def _description(
     placed: Sequence[tuple[float, TrialRecord]],
     region: tuple[float, float] | None,
 ) -> str:
-    label = wording.plain(name)
+    label = foreign_text.plain(name)
     text = f"Score against {label}, {count(len(placed), 'trial')}."
     best = evidence.ranked[0] if evidence.ranked else None
     if best is not None and name in best.params:
@@ -253,7 +253,9 @@ def _within(kind: Numeric, ticks: list[float]) -> list[float]:
 
 def _shortest_labels(labels: tuple[str, ...], width: int) -> tuple[str, ...]:
     """Return labels of at most `width` characters that still differ where they did before."""
-    cut = tuple(wording.shortened(label, width) for label in labels)
+    cut = tuple(foreign_text.shortened(label, width) for label in labels)
     if len(set(cut)) == len(set(labels)):
         return cut
-    return tuple(wording.shortened(f"{i}: {label}", width) for i, label in enumerate(labels, 1))
+    return tuple(
+        foreign_text.shortened(f"{i}: {label}", width) for i, label in enumerate(labels, 1)
+    )

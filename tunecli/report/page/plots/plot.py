@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tunecli.report.phrases import wording
+from tunecli.report.phrases import foreign_text
 
 Trace = dict[str, Any]
 
@@ -73,7 +73,7 @@ class Plot:
 
 def text(foreign: str) -> str:
     """Return foreign text that Plotly shows literally: it interprets a few HTML tags."""
-    return html.escape(wording.plain(foreign), quote=False)
+    return html.escape(foreign_text.plain(foreign), quote=False)
 
 
 def plot_layout(**changes: Any) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from tunecli.report.page.plots.plot import (
     plot_layout,
     text,
 )
-from tunecli.report.phrases import wording
+from tunecli.report.phrases import foreign_text, wording
 from tunecli.study_file.text.counts import count
 
 STRIP = "Beyond the dotted line: trials without a score, or with an outlying one."
@@ -76,8 +76,8 @@ class ScoreAxis:
         span = high - low
         end = low - _STRIP * span if maximize else high + _STRIP * span
         better = "higher" if maximize else "lower"
-        title = f"{wording.shortened(study.title, 40)} ({better} is better)"
-        name = wording.shortened(study.title, 24)
+        title = f"{foreign_text.shortened(study.title, 40)} ({better} is better)"
+        name = foreign_text.shortened(study.title, 24)
         return cls(title, name, low, high, maximize, end if beyond else None, values)
 
     def reaching(self, values: Iterable[float]) -> ScoreAxis:
@@ -258,7 +258,7 @@ def _on_baselines(shown: Mapping[str, float], all_: Mapping[str, float]) -> Iter
     if shown:
         yield "Dashed: untuned baselines on the same folds."
     if beyond := [name for name in all_ if name not in shown]:
-        yield f"Worse than the axis shows: {', '.join(map(wording.plain, beyond))}."
+        yield f"Worse than the axis shows: {', '.join(map(foreign_text.plain, beyond))}."
 
 
 def _baseline_line(value: float) -> dict[str, Any]:
@@ -293,6 +293,6 @@ def _description(study: StudyRecord, steps: Sequence[tuple[int, float]]) -> str:
     went = "rose" if study.direction == "maximize" else "fell"
     (first, start), (last, end) = steps[0], steps[-1]
     return (
-        f"The best {wording.plain(study.title)} {went} from {wording.score(start)} in trial "
+        f"The best {foreign_text.plain(study.title)} {went} from {wording.score(start)} in trial "
         f"{first} to {wording.score(end)} in trial {last}, of {n_trials}."
     )

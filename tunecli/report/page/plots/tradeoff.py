@@ -9,7 +9,7 @@ from tunecli.database.records import StudyRecord, TrialRecord
 from tunecli.report.analysis.pareto import front
 from tunecli.report.page.plots.plot import Plot, Trace, axis, line_trace
 from tunecli.report.page.plots.scores import ScoreAxis, score_plot
-from tunecli.report.phrases import wording
+from tunecli.report.phrases import foreign_text, wording
 from tunecli.study_file.settings.settings import Direction
 from tunecli.study_file.settings.units import base_unit, with_unit
 from tunecli.study_file.text.counts import count
@@ -38,10 +38,13 @@ def _tradeoff(
     measured = ((_measured(trial, index, objective), trial) for trial in study.trials)
     placed = [(value, trial) for value, trial in measured if value is not None]
     best = front(study).trials
-    name, first = wording.plain(study.titled(objective.metric)), wording.plain(study.title)
+    name, first = (
+        foreign_text.plain(study.titled(objective.metric)),
+        foreign_text.plain(study.title),
+    )
     better = "lower" if objective.direction == "minimize" else "higher"
     x_axis = axis(
-        f"{wording.shortened(study.titled(objective.metric), 40)} ({better} is better)",
+        f"{foreign_text.shortened(study.titled(objective.metric), 40)} ({better} is better)",
         **cost_scale(objective.metric, [value for value, _ in placed]),
     )
     return score_plot(
