@@ -123,6 +123,8 @@ def results_lines(results: Results) -> list[str]:
 
     spread = _spread(results.fold_scores)
     lines = [f"search      {results.metric} {with_spread(results.search_mean, spread)}"]
+    if results.expected is not None:
+        lines.append(f"expected    {results.metric} {results.expected.sentence}")
     test, costs = results.of_test, results.costs
     if test is None:
         lines.append("test        no rows were held out, so there is no test score")
@@ -130,6 +132,12 @@ def results_lines(results: Results) -> list[str]:
         low, high = (_score(end) for end in (test.low, test.high))
         interval = f"(95 %: {low} to {high}, {count(results.n_test, 'row')})"
         lines.append(f"test        {results.metric} {_score(test.score)} {interval}")
+        lines += [
+            f"            {results.metric} {_score(single)}: mean of the {results.n_networks} "
+            "networks one by one, as in the search"
+            for name, single in results.one_by_one.items()
+            if name == results.metric
+        ]
         lines += [
             f"            {name} is not defined on the test rows"
             for name, other in results.test.items()
