@@ -15,6 +15,8 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
+import math
+import statistics
 import sys
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -30,6 +32,11 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from commands import call_in
 from training_in_process import TrainingExecutor
 
+from tunecli.database.records import read_study
+from tunecli.database.urls import sqlite_url
+from tunecli.report.analysis.expected_score import noise_of_leaders
+from tunecli.report.analysis.ranking import ranked
+from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.search.workers.executor import EXECUTORS
 
 STUDY = """
@@ -104,6 +111,7 @@ def main() -> None:
     given = _arguments()
     given.runs.mkdir(parents=True, exist_ok=True)
     places: dict[str, Counter[str]] = {}
+    own_shares = []
     for seed in range(given.seeds):
         for name in given.datasets:
             for validation in VALIDATIONS:
@@ -113,6 +121,7 @@ def main() -> None:
                 for model in ("refit", *(["as searched"] if validation == "folds" else [])):
                     figures = _figures(study, model, given.runs)
                     print(f"  {study}, {model}: {figures}", file=sys.stderr, flush=True)
+                    own_shares.append(figures["own_share"])
                     for row in (name, f"{validation}, {model}", "all"):
                         places.setdefault(row, Counter()).update(_places(figures))
     print(f"{'data':<28} studies  within  below  above  alarms")
@@ -120,13 +129,15 @@ def main() -> None:
         n = sum(counts[place] for place in ("within", "below", "above"))
         cells = (f"{counts[place]:>6}" for place in ("within", "below", "above", "alarms"))
         print(f"{row:<28} {n:>7}  {' '.join(cells)}  ({counts['within'] / n:.0%} within)")
+    known = [share for share in own_shares if math.isfinite(share)]
+    print(f"own share of the noise with folds: median {statistics.median(known):.2f}")
 
 
 def _places(figures: Mapping[str, Any]) -> list[str]:
     """Return where a test score lies, and whether the report says that the test rows differ."""
-    low, high = figures["expected_low"], figures["expected_high"]
-    place = "within" if low <= figures["test"] <= high else "below"
-    if place == "below" and (figures["test"] > high) == figures["maximize"]:
+    low, high, test = (figures[name] for name in ("expected_low", "expected_high", "compared"))
+    place = "within" if low <= test <= high else "below"
+    if place == "below" and (test > high) == figures["maximize"]:
         place = "above"
     return [place, *(["alarms"] if figures["severity"] != "note" else [])]
 
@@ -154,8 +165,24 @@ def _figures(study: str, model: str, runs: Path) -> dict[str, Any]:
     _tunecli(runs, "refit", study, *(["--as-searched"] if model == "as searched" else []))
     report = json.loads(_tunecli(runs, "report", study, "--json"))
     (found,) = (one for one in report["findings"] if one["kind"] == "optimism")
-    is_maximized = report["direction"] == "maximize"
-    return {**found["figures"], "severity": found["severity"], "maximize": is_maximized}
+    return {
+        **found["figures"],
+        "severity": found["severity"],
+        "maximize": report["direction"] == "maximize",
+        "own_share": _own_share(study, runs),
+    }
+
+
+def _own_share(study: str, runs: Path) -> float:
+    """Return the share of a score's noise variance that other trials do not share; NaN if unknown.
+
+    With one holdout, the report assumes `OWN_SHARE`.
+    """
+    record = read_study(sqlite_url(runs / "runs" / study / "study.db"), study)
+    test, noise = Evidence.of(record).test, noise_of_leaders(ranked(record))
+    if test is None or test.rows is None or noise is None or not test.error:
+        return math.nan
+    return noise.mean / (test.error**2 * test.rows.test / test.rows.valid)
 
 
 def _tunecli(folder: Path, *words: str) -> str:

@@ -196,6 +196,8 @@ def results_lines(results: Results) -> list[str]:
 
     spread, metric = _spread(results.fold_scores), results.titled(results.metric)
     lines = [f"search      {metric} {with_spread(results.search_mean, spread)}"]
+    if results.expected is not None:
+        lines.append(f"expected    {metric} {results.expected.sentence}")
     if results.stand_out is not None:
         lines.append(f"            {results.stand_out.in_words()}")
     lines += [f"weights     {results.weights_in_words}"] if results.step is not None else []
@@ -206,6 +208,12 @@ def results_lines(results: Results) -> list[str]:
         low, high = (_score(end) for end in (test.low, test.high))
         interval = f"(95 %: {low} to {high}, {count(results.n_test, 'row')})"
         lines.append(f"test        {metric} {_score(test.score)} {interval}")
+        lines += [
+            f"            {metric} {_score(single)}: mean of the {results.n_networks} "
+            "networks one by one, as in the search"
+            for name, single in results.one_by_one.items()
+            if name == results.metric
+        ]
         lines += [
             f"            {results.titled(name)} is not defined on the test rows"
             for name, other in results.test.items()

@@ -96,8 +96,7 @@ def _scores(results: Results, summary: DataSummary) -> Iterator[str]:
         spread = f" ± {stdev(results.fold_scores):.4g}" if len(results.fold_scores) > 1 else ""
         yield (
             f"In the search ({_plain(summary.validation)}): {name} "
-            f"{fmean(results.fold_scores):.4g}{spread}. The trial was chosen by this score, so "
-            "the score is slightly optimistic."
+            f"{fmean(results.fold_scores):.4g}{spread}{_each(results)}. {_optimism(results)}"
         )
     if results.stand_out is not None:
         yield f"On the mean curve of the folds, {results.stand_out.in_words()}."
@@ -129,6 +128,12 @@ def _scores(results: Results, summary: DataSummary) -> Iterator[str]:
             needed = metric_needs(metric)
             why = f"it needs {needed}" if needed else "it gave no finite number"
             yield f"{_shown(results, metric)} is not defined on the test rows: {why}."
+    if results.metric in results.one_by_one:
+        yield (
+            f"One by one, the {results.n_networks} networks score {name} "
+            f"{_score(results.one_by_one[results.metric])} on the test rows. Compare this score with that of "
+            "the search; the table has the scores of their mean."
+        )
     rows = count(results.n_test, "test row")
     yield f"The intervals are bootstrap intervals over the {rows}."
     if len(results.seeds) > 1:
@@ -137,6 +142,18 @@ def _scores(results: Results, summary: DataSummary) -> Iterator[str]:
             f"Trained with {len(scores)} seeds: {name} {_mean_of(scores)}. "
             "This model has the first seed, not the one with the best score."
         )
+
+
+def _each(results: Results) -> str:
+    return ", the mean of its networks one by one" if results.n_networks > 1 else ""
+
+
+def _optimism(results: Results) -> str:
+    """Return what the score in the search lets expect of a test."""
+    if results.expected is None:
+        return "The trial was chosen by this score, so the score is slightly optimistic."
+    one = "a single network" if results.n_networks > 1 else "this model"
+    return f"Expected of {one}: {results.expected.sentence}."
 
 
 def _shown(results: Results, metric: str) -> str:

@@ -162,12 +162,6 @@ class Results:
         """Mean over folds."""
         return statistics.fmean(self.fold_scores) if self.fold_scores else math.nan
 
-    @property
-    def compared(self) -> float:
-        """The test score to compare with that of the search: of single networks."""
-        test = self.of_test_as_searched
-        return self.one_by_one.get(self.metric, test.score if test is not None else math.nan)
-
 
 def results_of(
     trial: RefitTrial,

@@ -168,6 +168,7 @@ Findings
 
 Best: trial 0
 mean score  accuracy 0.9600 ± 0.0141 over 2 folds
+expected    0.9600 (95 %: 0.9370 to 0.9830) on the 360 test rows
 folds       0.9500  0.9700
 metrics     f1 0.5000
 cost        4.1 s, 1,234 weights, 256 MiB peak, scored at evaluation 3 of 3

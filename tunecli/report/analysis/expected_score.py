@@ -22,7 +22,6 @@ from tunecli.database.records import StudyRecord, TrialRecord
 from tunecli.report.analysis.ranking import ranked, validation_of
 from tunecli.report.analysis.selection_luck import (
     FoldNoise,
-    Luck,
     Values,
     fold_noise,
     winners_luck,
@@ -42,7 +41,6 @@ With several folds it is measured instead. This is its median over the studies o
 _FEWEST_FOLDS = 3  # whose spread means something
 _FEWEST_LEADERS = 5
 _SHARE_OF_LEADERS = 0.1
-_MOST_TRIALS = 50
 
 
 @dataclass(frozen=True)
@@ -114,23 +112,23 @@ def expected_score(
     counts = rows or row_counts(study, order[0])
     if counts is None:
         return None
-    noise = _noise_of_folds(order)
+    noise = noise_of_leaders(order)
     known = _of_test(test_error, counts) or _of_accuracy(order[0], counts)
     seen = [*known, *_of_folds(noise, order[0], counts, is_needed=not known)]
     sign = 1.0 if study.direction == "maximize" else -1.0
     values = np.array([sign * (trial.value or 0.0) for trial in order])
     rng = np.random.default_rng(crc32(study.name.encode()))
     found = [_expected(values, noise, rows, counts, rng) for rows in seen]
-    luck, reach = max(found, key=lambda one: one[1], default=(Luck(0.0, 0.0), 0.0))
+    luck, reach = max(found, key=lambda one: one[1], default=(0.0, 0.0))
     if not 0 < reach < math.inf:
         return None
-    middle = (order[0].value or 0.0) - sign * luck.mean
+    middle = (order[0].value or 0.0) - sign * luck
     least, most = _bounds(order[0])
     return ExpectedScore(
         score=min(max(middle, least), most),
         low=min(max(middle - reach, least), most),
         high=min(max(middle + reach, least), most),
-        drop=luck.mean,
+        drop=luck,
         n_trials=len(order),
         n_test=int(counts.test) if math.isfinite(counts.test) else None,
     )
@@ -142,15 +140,15 @@ def _expected(
     rows: _RowNoise,
     counts: RowCounts,
     rng: np.random.Generator,
-) -> tuple[Luck, float]:
+) -> tuple[float, float]:
     """Return the luck of the best of `values`, and half the width of the interval."""
     from scipy.special import stdtrit
 
     assumed = OWN_SHARE * rows.variance / counts.valid
     known = noise or FoldNoise(own=assumed, mean=assumed, fold=assumed)
     luck = winners_luck(values, known.mean, rng)
-    shared = max(rows.variance / counts.valid - known.mean, 0.0)  # `luck` has the rest
-    variance = shared + rows.variance / counts.test + known.own + luck.variance
+    of_search = max(rows.variance / counts.valid, known.mean)  # the one contains the other
+    variance = of_search + rows.variance / counts.test + known.own
     quantile = float(stdtrit(min(rows.df, 1e9), (1 + LEVEL) / 2))
     return luck, quantile * math.sqrt(variance)
 
@@ -186,18 +184,23 @@ def _has(trial: TrialRecord, *names: str) -> bool:
     return isinstance(data, Mapping) and any(data.get(name) is not None for name in names)
 
 
-def _noise_of_folds(order: list[TrialRecord]) -> FoldNoise | None:
+def noise_of_leaders(order: list[TrialRecord]) -> FoldNoise | None:
+    """Return how the best trials vary over folds; None with fewer than two folds.
+
+    Args:
+        order: the complete trials, best first.
+    """
     best = order[0]
     n_folds = len(best.fold_scores) // _n_repeats(best)
+    n_leaders = max(_FEWEST_LEADERS, math.ceil(_SHARE_OF_LEADERS * len(order)))
     scores = [
         trial.fold_scores
-        for trial in order[:_MOST_TRIALS]
+        for trial in order[:n_leaders]
         if trial.spread is not None and len(trial.fold_scores) == len(best.fold_scores)
     ]
     if best.spread is None or n_folds < 2:
         return None
-    n_leaders = max(_FEWEST_LEADERS, math.ceil(_SHARE_OF_LEADERS * len(order)))
-    return fold_noise(np.array(scores).reshape(len(scores), -1, n_folds), n_leaders)
+    return fold_noise(np.array(scores).reshape(len(scores), -1, n_folds))
 
 
 def _n_repeats(trial: TrialRecord) -> int:

@@ -26,14 +26,6 @@ _MOST = 200  # trials that can be the best
 
 
 @dataclass(frozen=True)
-class Luck:
-    """The noise in the best score: what is expected of it, and its variance."""
-
-    mean: float
-    variance: float
-
-
-@dataclass(frozen=True)
 class FoldNoise:
     """Variances of scores over folds.
 
@@ -48,8 +40,8 @@ class FoldNoise:
     fold: float
 
 
-def winners_luck(values: Values, variance: float, rng: np.random.Generator) -> Luck:
-    """Return the luck of the best of these scores.
+def winners_luck(values: Values, variance: float, rng: np.random.Generator) -> float:
+    """Return the expected noise in the best of these scores; 0 or more.
 
     Args:
         values: one observed score per trial, (n_trials,).
@@ -57,13 +49,12 @@ def winners_luck(values: Values, variance: float, rng: np.random.Generator) -> L
     """
     deviation = np.sqrt(variance)
     if not deviation > 0:
-        return Luck(0.0, 0.0)
+        return 0.0
     best_first = np.sort(values)[::-1][:_MOST]
     near = best_first[best_first >= best_first[0] - _FAR * deviation] / deviation
     noise = rng.normal(size=(_N_DRAWS, len(near)))
     winners = (_true_values(near) + noise).argmax(axis=1)
-    of_winners = noise[np.arange(_N_DRAWS), winners] * deviation
-    return Luck(max(float(of_winners.mean()), 0.0), float(of_winners.var()))
+    return max(float(noise[np.arange(_N_DRAWS), winners].mean() * deviation), 0.0)
 
 
 def _true_values(values: Values) -> Values:
@@ -87,31 +78,29 @@ def _posterior(likelihood: Values, prior: Values) -> Values:
     return normalized
 
 
-def fold_noise(scores: Values, n_leaders: int) -> FoldNoise:
-    """Return how the leading trials vary over folds.
+def fold_noise(scores: Values) -> FoldNoise:
+    """Return how trials vary over folds.
 
-    The effect of a fold is the median over trials, which a few unstable trials do not move; the
-    noise is the median over the leaders, for the same reason. Repeats score the same rows again:
-    they average out the noise of training, but not that of the rows. What the repeats of one trial
-    have in common is therefore noise of rows.
+    The effect of a fold and the noise are medians over trials, which a few unstable trials do not
+    move. Repeats score the same rows again: they average out the noise of training, but not that of
+    the rows. What the repeats of one trial have in common is therefore noise of rows.
 
     Args:
-        scores: (n_trials, n_repeats, n_folds), best trial first; at least two folds.
-        n_leaders: number of trials whose noise counts.
+        scores: of the leading trials, (n_trials, n_repeats, n_folds); at least two folds.
     """
     from scipy.stats import chi2
 
     n_trials, n_repeats, n_folds = scores.shape
     centred = scores - scores.mean(axis=(1, 2), keepdims=True)
-    rest = (centred - np.median(centred, axis=0))[:n_leaders]
+    rest = centred - np.median(centred, axis=0)
     unbiased = n_trials / max(n_trials - 1, 1)
     df = n_repeats * n_folds - 1
-    variances = rest.reshape(len(rest), -1).var(axis=1, ddof=1) * unbiased
+    variances = rest.reshape(n_trials, -1).var(axis=1, ddof=1) * unbiased
     own = float(np.median(variances) / (chi2.median(df) / df))
     trained_anew = float(np.mean(rest.mean(axis=2).var(axis=1))) * unbiased
     trained_anew *= n_repeats / max(n_repeats - 1, 1)
     return FoldNoise(
         own=own,
         mean=max(own / n_folds - trained_anew, 0.0) + trained_anew / n_repeats,
-        fold=float(scores[:n_leaders].var(axis=2, ddof=1).mean()),
+        fold=float(scores.var(axis=2, ddof=1).mean()),
     )
