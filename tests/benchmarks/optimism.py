@@ -2,12 +2,12 @@
 
     OMP_NUM_THREADS=1 python tests/benchmarks/optimism.py --data DIR --runs /tmp/optimism
 
-Each study searches a sample of a data set, with five folds or one holdout, and holds out other rows
-for the test; the split seed draws the sample, the test rows and the folds. The best trial is then
-trained again, and with folds its fold models are averaged, too. Printed is, for each data set and
-in all, how many test scores lie within, below and above their 95 % interval (below is worse), and
-how often the report says that the test rows differ. Studies in `--runs` are resumed: a second call
-trains only what is missing, and makes the models and the reports again.
+Each study searches a sample of a data set, with five folds or one holdout, and holds out other
+rows for the test; the split seed draws the sample, the test rows and the folds. The best trial is
+then trained again, and with folds its fold models are averaged, too. Printed is, for each data set
+and in all, how many test scores lie within, below and above their 95 % interval (below is worse),
+and how often the report says that the test rows differ. Studies in `--runs` are resumed: a second
+call trains only what is missing, and makes the models and the reports again.
 """
 
 from __future__ import annotations
@@ -45,7 +45,10 @@ seed: {seed}
 objective: {{{objective}}}
 validation: {{{validation}}}
 model:
-  MLP: {{width: {{int: [8, 128], log: true}}, depth: {{int: [1, 2]}}, dropout: {{float: [0, 0.5]}}}}
+  MLP:
+    width: {{int: [8, 128], log: true}}
+    depth: {{int: [1, 2]}}
+    dropout: {{float: [0, 0.5]}}
 optimizer:
   AdamW: {{lr: {{float: [1e-3, 3e-2], log: true}}, weight_decay: {{float: [1e-4, 1], log: true}}}}
 training: {{epochs: {epochs}, batch_size: 64}}
@@ -92,7 +95,8 @@ SOURCES = {
         readmissions,
         "readmitted",
         "maximize: balanced_accuracy",
-        ", task: classification, drop: [encounter_id, patient_nbr], categorical: [diag_1, diag_2, diag_3]",
+        ", task: classification, drop: [encounter_id, patient_nbr], "
+        "categorical: [diag_1, diag_2, diag_3]",
     ),
     "fashion_mnist": Source(pictures, "target", "maximize: accuracy"),
     "uci_regression/concrete": Source(

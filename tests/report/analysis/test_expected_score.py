@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -59,7 +59,8 @@ class Simulated:
 def simulated(
     validation: str, n_rows: int, seed: int, shift: float = 0.0, own: float = OWN
 ) -> Simulated:
-    """Scores are means over rows: what a row does to all trials, what it does to one, and training.
+    """Scores are means over rows: what a row does to all trials, what it does to one, and
+    training.
 
     Args:
         shift: how much worse every model is on the test rows.

@@ -1,8 +1,9 @@
 """The score that the model of the best trial is expected to reach on the test rows.
 
 The expected score is the best score of the search without the luck of the selection. Its 95 %
-interval adds up the variances of what differs by chance between search and test: which rows validate
-and which test, how a network turns out that is trained anew, and how lucky the best trial is.
+interval adds up the variances of what differs by chance between search and test: which rows
+validate and which test, how a network turns out that is trained anew, and how lucky the best trial
+is.
 
 The variance due to rows is that of the bootstrap over the test rows, or before there is a test
 score the binomial variance if the metric is the accuracy. For other metrics, and for rows that

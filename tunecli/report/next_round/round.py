@@ -81,8 +81,8 @@ def write_next_round(
     if style == "exploit":
         advice = [*advice, *closer(evidence, parameters)]
     left_out = [
-        f"{foreign_text.plain(one.change.line)}, since scores would no longer be comparable with those "
-        f"of {study.name}. {_comment(one)} Make this change yourself if you want it."
+        f"{foreign_text.plain(one.change.line)}, since scores would no longer be comparable with "
+        f"those of {study.name}. {_comment(one)} Make this change yourself if you want it."
         for one in advice
         if not is_possible(one)
     ]

@@ -286,7 +286,8 @@ def _next_commands(study: StudyRecord, best: TrialRecord | None, options: str) -
     name = " ".join(filter(None, [foreign_text.plain(shlex.quote(study.name)), options]))
     if best is not None:
         yield f"tunecli report {name} --trial {best.number}"
-        yield f"tunecli report {name} --html {foreign_text.plain(shlex.quote(study.name + '.html'))}"
+        page = foreign_text.plain(shlex.quote(f"{study.name}.html"))
+        yield f"tunecli report {name} --html {page}"
         if best.config is not None:  # a trial of another program has none
             if not study.further_objectives:
                 file = foreign_text.plain(shlex.quote(study.name + "-2.yaml"))

@@ -17,9 +17,10 @@ def best_so_far_plot(comparison: Comparison) -> Plot:
     better = "higher" if comparison.direction == "maximize" else "lower"
     metric = foreign_text.shortened(comparison.title, 40)
     studies = [one for one in comparison.contenders if one.best is not None]
+    metric = foreign_text.plain(comparison.title)
     return Plot(
         "Best so far",
-        f"Best {foreign_text.plain(comparison.title)} so far, by trial, for {len(studies)} studies.",
+        f"Best {metric} so far, by trial, for {len(studies)} studies.",
         [_line(one, index) for index, one in enumerate(studies)],
         plot_layout(
             xaxis=trial_axis(),
