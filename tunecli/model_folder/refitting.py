@@ -225,7 +225,8 @@ def _refitted(
     facts = _manifest(trial, config, store, tuple(member.facts for member in members))
     device = choose_device(config.training.device)
     model = Model(facts, members, device)
-    predictions, one_by_one = None, ()
+    predictions: Predictions | None = None
+    one_by_one: tuple[Predictions, ...] = ()
     if len(store.split.test_rows):
         predictions = _on_test(model, store)
         if len(members) > 1:

@@ -59,7 +59,7 @@ class Simulated:
 def simulated(
     validation: str, n_rows: int, seed: int, shift: float = 0.0, own: float = OWN
 ) -> Simulated:
-    """Scores are means over rows: what a row does to all trials, what it does to one, and training.
+    """Scores are means over rows: what a row does to all trials, and to one; and of training.
 
     Args:
         shift: how much worse every model is on the test rows.
@@ -194,9 +194,7 @@ def test_the_drop_of_equal_trials_is_the_expected_maximum() -> None:
             )
         )
     ]
-    largest, _ = quad(
-        lambda x: x * n_trials * norm.pdf(x) * norm.cdf(x) ** (n_trials - 1), -8, 8
-    )
+    largest, _ = quad(lambda x: x * n_trials * norm.pdf(x) * norm.cdf(x) ** (n_trials - 1), -8, 8)
     assert np.mean(drops) == pytest.approx(largest * noise / math.sqrt(n_folds), rel=0.1)
 
 

@@ -1,11 +1,11 @@
 """How lucky the best of many trials is, and how much scores vary by chance.
 
 The best of many noisy scores is lucky as well as good. Its luck is estimated by repeating the
-selection: noise is drawn anew around the estimated true scores, and the noise of each new winner is
-its luck. The true scores are those that nonparametric empirical Bayes gives (Kiefer and Wolfowitz,
-Annals of Mathematical Statistics 27, 1956; Jiang and Zhang, Annals of Statistics 37, 2009): observed
-scores spread by noise, too, and a bootstrap around them would find too little luck. All scores here
-are larger for better trials.
+selection: noise is drawn anew around the estimated true scores, and the noise of each new winner
+is its luck. The true scores are those of nonparametric empirical Bayes (Kiefer and Wolfowitz,
+Annals of Mathematical Statistics 27, 1956; Jiang and Zhang, Annals of Statistics 37, 2009):
+observed scores spread by noise, too, and a bootstrap around them would find too little luck. All
+scores here are larger for better trials.
 """
 
 from __future__ import annotations
@@ -82,8 +82,8 @@ def fold_noise(scores: Values) -> FoldNoise:
     """Return how trials vary over folds.
 
     The effect of a fold and the noise are medians over trials, which a few unstable trials do not
-    move. Repeats score the same rows again: they average out the noise of training, but not that of
-    the rows. What the repeats of one trial have in common is therefore noise of rows.
+    move. Repeats score the same rows again: they average out the noise of training, but not that
+    of the rows. What the repeats of one trial have in common is therefore noise of rows.
 
     Args:
         scores: of the leading trials, (n_trials, n_repeats, n_folds); at least two folds.

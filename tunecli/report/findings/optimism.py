@@ -1,9 +1,9 @@
 """The test score compared with what the search lets expect.
 
-Three things make it differ from the best score of the search by chance: the best of many trials is
-lucky, and validation and test rows are samples. `report.analysis.expected_score` adds them up; only
-a test score below its interval needs another explanation. An ensemble of fold models is compared by
-the scores of its networks one by one, as the search scored them.
+It differs from the best score of the search by chance: the best of many trials is lucky, and
+validation and test rows are samples. `report.analysis.expected_score` adds that up; only a test
+score that is worse than its interval needs another explanation. An ensemble of fold models is
+compared by the scores of its networks one by one, as the search scored them.
 """
 
 from __future__ import annotations
@@ -68,9 +68,7 @@ def _scores(test: TestScore, in_search: float | None) -> str:
 def _unexplained(evidence: Evidence, test: TestScore) -> str:
     worst = score(_worst(evidence), test.compared)
     other = "" if test.single is not None else ", or the training on all rows went worse"
-    return (
-        f"Chance explains {worst} at worst: the test rows differ from those searched on{other}."
-    )
+    return f"Chance explains {worst} at worst: the test rows differ from those searched on{other}."
 
 
 def _explained(evidence: Evidence, test: TestScore) -> str:
