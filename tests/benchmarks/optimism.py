@@ -4,10 +4,11 @@
 
 Each study searches a sample of a data set, with five folds or one holdout, and holds out other
 rows for the test; the split seed draws the sample, the test rows and the folds. The best trial is
-then trained again, and with folds its fold models are averaged, too. Printed is, for each data set
-and in all, how many test scores lie within, below and above their 95 % interval (below is worse),
-and how often the report says that the test rows differ. Studies in `--runs` are resumed: a second
-call trains only what is missing, and makes the models and the reports again.
+then trained again, and with folds its fold models are averaged, too: their networks are scored one
+by one. Printed is, for each data set and in all, how many test scores lie within their 95 %
+interval, below it (worse) and above it (better), and how often the report says that the test rows
+differ. Studies in `--runs` are resumed: a second call trains only what is missing, and makes the
+models and the reports again.
 """
 
 from __future__ import annotations
@@ -50,7 +51,9 @@ model:
     depth: {{int: [1, 2]}}
     dropout: {{float: [0, 0.5]}}
 optimizer:
-  AdamW: {{lr: {{float: [1e-3, 3e-2], log: true}}, weight_decay: {{float: [1e-4, 1], log: true}}}}
+  AdamW:
+    lr: {{float: [1e-3, 3e-2], log: true}}
+    weight_decay: {{float: [1e-4, 1], log: true}}
 training: {{epochs: {epochs}, batch_size: 64}}
 search: {{trials: {trials}, parallel: 1, baselines: false}}
 """
@@ -99,14 +102,9 @@ SOURCES = {
         "categorical: [diag_1, diag_2, diag_3]",
     ),
     "fashion_mnist": Source(pictures, "target", "maximize: accuracy"),
-    "uci_regression/concrete": Source(
-        lambda f: pd.read_csv(f"{f}.csv"), "target", "minimize: rmse"
-    ),
-    "uci_regression/power_plant": Source(
-        lambda f: pd.read_csv(f"{f}.csv.gz"), "target", "minimize: mae"
-    ),
+    "uci_regression/concrete": Source(table("concrete.csv"), "target", "minimize: rmse"),
     "uci_regression/wine_red": Source(
-        lambda f: pd.read_csv(f"{f}.csv"), "target", "maximize: r2", ", task: regression"
+        table("wine_red.csv"), "target", "maximize: r2", ", task: regression"
     ),
 }
 
@@ -152,7 +150,7 @@ def _searched(name: str, validation: str, seed: int, given: argparse.Namespace) 
     study = f"{short}-{validation}-{seed}"
     file = given.runs / f"{short}-{seed}.csv"
     if not file.exists():
-        rows = source.read(given.data.resolve() / name)
+        rows = source.read(given.data.resolve() / name.partition("/")[0])
         rows.sample(min(given.rows, len(rows)), random_state=seed).to_csv(file, index=False)
     facts = {"file": file.name, "target": source.target, "more": source.more, "seed": seed}
     budget = {"epochs": given.epochs, "trials": given.trials, "test": given.test}

@@ -8,14 +8,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from model_cases import STUDIES, case
+from model_cases import STUDIES, Case, case
+from sklearn.metrics import accuracy_score, root_mean_squared_error
+from study_makers import SUMMARY
 
+from tunecli.cli.refit import results_lines
 from tunecli.data.final_fit import final_fit
 from tunecli.data.user_code.import_user_code import permit
 from tunecli.errors import RefitError
+from tunecli.model_folder.card import card
 from tunecli.model_folder.format.folder import write_model
 from tunecli.model_folder.format.loading import load_with
 from tunecli.model_folder.refitting import RefitTrial, as_searched, refit_seeds
+from tunecli.model_folder.results import results_of
 from tunecli.study_file.settings.settings import Component
 from tunecli.training.cross_validation import CrossValidation
 from tunecli.training.fold import FoldTraining
@@ -23,7 +28,7 @@ from tunecli.training.models.building import embeds_categories
 from tunecli.training.saved_models import keep_models
 from tunecli.training.step.losses import standardizes_target
 from tunecli.training.step.precision import choose_device
-from tunecli.training.trial_end import conclude
+from tunecli.training.trial_end import ConcludedTrial, conclude
 
 WITHOUT_CUT = [name for name in STUDIES if name not in ("plateau", "compressed")]
 
@@ -97,19 +102,51 @@ def test_a_training_that_diverges_is_no_model() -> None:
         next(refit_seeds(RefitTrial("huge", 0, config, 1), found.store))
 
 
-@pytest.mark.parametrize("name", ["table", "embedded", "quantile", "digits", "compressed", "own"])
-def test_each_member_gives_what_its_fold_was_scored_by(name: str, tmp_path: Path) -> None:
-    made = case(name)
+def searched(made: Case, folder: Path) -> ConcludedTrial:
+    """Trains the trial on its folds, and keeps the models in the folder `3`."""
     permit(made.workspace.code)
-    config, store = made.trial.config, made.store
-    folds = store.folds(
+    config = made.trial.config
+    folds = made.store.folds(
         config.data.scale, standardizes_target(config.loss), embeds_categories(config.model)
     )
     training = CrossValidation(config, folds, choose_device("cpu"))
     for _ in training:
         pass
     end = conclude(training)
-    keep_models(tmp_path / "3", config, end.models())
+    keep_models(folder / "3", config, end.models())
+    return end
+
+
+@pytest.mark.parametrize("name", ["digits", "numbers"])
+def test_an_ensemble_is_also_scored_network_by_network(name: str, tmp_path: Path) -> None:
+    made = case(name)
+    searched(made, tmp_path)
+    found = as_searched(made.trial, made.store, tmp_path / "3")
+    mean = np.mean(found.one_by_one, axis=0)
+    np.testing.assert_allclose(mean, found.predictions, rtol=1e-4, atol=1e-6)
+    results = results_of(made.trial, made.store, [found], looks=1)
+    y, rule = made.store.dataset.y[made.store.split.test_rows].numpy(), SCORES[results.metric]
+    scores = [rule(y, predictions) for predictions in found.one_by_one]
+    assert results.n_networks == len(scores) == len(made.store.split.folds)
+    assert results.one_by_one[results.metric] == pytest.approx(np.mean(scores))
+    shown = card(found.model.facts, results, SUMMARY, found.model.n_weights)
+    assert f"One by one, the {len(scores)} networks score {results.metric}" in shown
+    assert any("networks one by one, as in the search" in line for line in results_lines(results))
+    refitted = results_of(made.trial, made.store, [made.refitted], looks=1)
+    assert (refitted.n_networks, refitted.one_by_one) == (1, {})
+
+
+SCORES = {
+    "accuracy": lambda y, p: accuracy_score(y, p.argmax(1)),
+    "rmse": root_mean_squared_error,
+}
+
+
+@pytest.mark.parametrize("name", ["table", "embedded", "quantile", "digits", "compressed", "own"])
+def test_each_member_gives_what_its_fold_was_scored_by(name: str, tmp_path: Path) -> None:
+    made = case(name)
+    store = made.store
+    end = searched(made, tmp_path)
     found = as_searched(made.trial, store, tmp_path / "3")
     assert end.result.predictions is not None
     scored = np.load(io.BytesIO(end.result.predictions))

@@ -17,6 +17,7 @@ from tunecli.model_folder.format.folder import WEIGHTS, read_folder, write_model
 from tunecli.model_folder.format.loading import load_with
 from tunecli.model_folder.format.model import Model
 from tunecli.model_folder.results import costs_of_model, results_of
+from tunecli.report.analysis.expected_score import ExpectedScore
 from tunecli.study_file.settings.settings import CompressionSettings
 from tunecli.training.compression.packing import pack
 
@@ -69,6 +70,33 @@ def test_where_packing_does_not_pay_the_plain_file_is_written_and_that_is_said(
     rows = made.store.dataset.x[:9]
     again = load_with(tmp_path / "model", made.workspace)
     np.testing.assert_array_equal(again.of_rows(rows), given.of_rows(rows))
+
+
+def test_the_rows_behind_a_score_are_counted_by_their_weight_in_it() -> None:
+    """Folds score each row once; holdouts that overlap have fewer independent rows than rows."""
+    made = case("arrays")
+    counts = results_of(made.trial, made.store, [made.refitted], 1).validated
+    assert counts is not None
+    n_search, n_folds = len(made.store.split.search_rows), len(made.store.split.folds)
+    assert counts.test == len(made.store.split.test_rows)
+    assert counts.fold == pytest.approx(n_search / n_folds)
+    assert counts.valid == pytest.approx(n_search, rel=0.01)
+
+
+def test_the_card_says_what_to_expect_and_of_what() -> None:
+    made = case("arrays")
+    results = results_of(made.trial, made.store, [made.refitted], 1)
+    facts, n_weights = made.refitted.model.facts, made.refitted.model.n_weights
+    results = replace(results, fold_scores=(0.9, 0.92))
+    assert "so the score is slightly optimistic" in card(facts, results, SUMMARY, n_weights)
+    expected = ExpectedScore(0.9, 0.85, 0.95, 0.01, 30, 360)
+    results = replace(results, expected=expected)
+    told = f"{results.metric} 0.91 ± 0.01414. Expected of this model: {expected.sentence}."
+    assert told in card(facts, results, SUMMARY, n_weights)
+    assert f"expected    {results.metric} {expected.sentence}" in results_lines(results)
+    networks = replace(results, n_networks=2)
+    shown = card(facts, networks, SUMMARY, n_weights)
+    assert "0.91 ± 0.01414, the mean of its networks one by one. Expected of a single" in shown
 
 
 @pytest.mark.parametrize("damage", ["flip", "truncate", "foreign", "missing"])

@@ -132,7 +132,8 @@ def _scores(results: Results, summary: DataSummary) -> Iterator[str]:
         single = _score(results.one_by_one[results.metric])
         yield (
             f"One by one, the {results.n_networks} networks score {name} {single} on the test "
-            "rows. Compare this score with that of the search; the table has the scores of their mean."
+            "rows. Compare this score with that of the search; the table has the scores of their "
+            "mean."
         )
     rows = count(results.n_test, "test row")
     yield f"The intervals are bootstrap intervals over the {rows}."

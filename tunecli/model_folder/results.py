@@ -224,9 +224,8 @@ def _one_by_one(
     metrics: Sequence[Component], store: FoldStore, first: Refitted, y: NDArray[np.generic]
 ) -> dict[str, float]:
     scores = [_on_test(store, y, one).measured(metrics) for one in first.one_by_one]
-    if not scores:
-        return {}
-    return {name: statistics.fmean(one[name] for one in scores) for name in scores[0]}
+    names = scores[0] if scores else ()
+    return {name: statistics.fmean(one[name] for one in scores) for name in names}
 
 
 def _validated(store: FoldStore) -> RowCounts:

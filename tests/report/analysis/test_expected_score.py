@@ -59,8 +59,7 @@ class Simulated:
 def simulated(
     validation: str, n_rows: int, seed: int, shift: float = 0.0, own: float = OWN
 ) -> Simulated:
-    """Scores are means over rows: what a row does to all trials, what it does to one, and
-    training.
+    """Scores are means over rows: what a row does to all trials, and to one; and of training.
 
     Args:
         shift: how much worse every model is on the test rows.

@@ -7,7 +7,7 @@ import pytest
 from planted_studies import Plant, planted
 
 from tunecli.report.analysis.expected_score import RowCounts
-from tunecli.report.findings.evidence import evidence as evidence_module
+from tunecli.report.findings.evidence import evidence as found_in
 from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.findings.optimism import expected_luck, optimism
 
@@ -20,7 +20,7 @@ def with_test(below: float, single: float | None = None, seed: int = 0) -> Evide
     best = study.ranked[0].value
     assert best is not None
     n_networks = 5 if single is not None else 1
-    test = evidence_module.TestScore(
+    test = found_in.TestScore(
         best - below, best - below - 0.02, best - below + 0.02, n_networks, rows=ROWS
     )
     return replace(study, test=replace(test, single=None if single is None else best - single))
@@ -64,7 +64,7 @@ def test_a_score_without_known_noise_is_only_shown() -> None:
         replace(trial, fold_scores=trial.fold_scores[:1], config=None) for trial in study.trials
     )
     evidence = replace(with_test(0.2), study=replace(study, trials=one_fold))
-    evidence = replace(evidence, test=evidence_module.TestScore(0.5, 0.49, 0.51))
+    evidence = replace(evidence, test=found_in.TestScore(0.5, 0.49, 0.51))
     (finding,) = optimism(evidence)
     assert finding.severity == "note"
     assert finding.sentence.count(".") == 3, "one sentence with two scores"
@@ -82,9 +82,7 @@ def test_the_worse_end_is_the_upper_one_of_a_loss(seed: int) -> None:
     study = replace(evidence.study, trials=trials, direction="minimize")
     assert evidence.test is not None
     score, low, high = (-evidence.test.score, -evidence.test.high, -evidence.test.low)
-    turned = replace(
-        evidence, study=study, test=evidence_module.TestScore(score, low, high, rows=ROWS)
-    )
+    turned = replace(evidence, study=study, test=found_in.TestScore(score, low, high, rows=ROWS))
     (one,), (other,) = optimism(evidence), optimism(turned)
     assert other.severity == one.severity == "advice"
     assert other.figures["expected_high"] == pytest.approx(-one.figures["expected_low"])

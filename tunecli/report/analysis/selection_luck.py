@@ -2,10 +2,10 @@
 
 The best of many noisy scores is lucky as well as good. Its luck is estimated by repeating the
 selection: noise is drawn anew around the estimated true scores, and the noise of each new winner
-is its luck. The true scores are those that nonparametric empirical Bayes gives (Kiefer and
-Wolfowitz, Annals of Mathematical Statistics 27, 1956; Jiang and Zhang, Annals of Statistics 37,
-2009): observed scores spread by noise, too, and a bootstrap around them would find too little
-luck. All scores here are larger for better trials.
+is its luck. The true scores are those of nonparametric empirical Bayes (Kiefer and Wolfowitz,
+Annals of Mathematical Statistics 27, 1956; Jiang and Zhang, Annals of Statistics 37, 2009):
+observed scores spread by noise, too, and a bootstrap around them would find too little luck. All
+scores here are larger for better trials.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The test score compared with what the search lets expect.
 
-Three things make it differ from the best score of the search by chance: the best of many trials is
-lucky, and validation and test rows are samples. `report.analysis.expected_score` adds them up;
-only a test score below its interval needs another explanation. An ensemble of fold models is
+It differs from the best score of the search by chance: the best of many trials is lucky, and
+validation and test rows are samples. `report.analysis.expected_score` adds that up; only a test
+score that is worse than its interval needs another explanation. An ensemble of fold models is
 compared by the scores of its networks one by one, as the search scored them.
 """
 
