@@ -25,6 +25,7 @@ from tunecli.search.events.events import (
     TrialStarted,
 )
 from tunecli.search.resume import StoredStudy
+from tunecli.search.trial_budget import TrialBudget
 from tunecli.study_file.study_file import StudyFile
 from tunecli.training.outcome.evaluation import BASELINES, Baseline
 
@@ -132,7 +133,11 @@ def test_a_study_that_was_finished_without_them_stays_so(url: str) -> None:
     killed = replace(new, attributes=replace(attributes, baselines=ALL[:2]))
     whole = replace(new, attributes=replace(attributes, baselines=ALL))
     database.close()
-    assert [stored.is_finished(2) for stored in (old, killed, whole)] == [True, False, True]
+    assert [stored.is_finished(TrialBudget(2)) for stored in (old, killed, whole)] == [
+        True,
+        False,
+        True,
+    ]
 
 
 SMALL = """

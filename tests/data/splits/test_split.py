@@ -234,7 +234,7 @@ def together(parts: list[torch.Tensor], marks: torch.Tensor) -> bool:
 @settings(max_examples=60, deadline=None)
 @given_values(
     st.integers(60, 120),
-    st.integers(12, 25),
+    st.integers(20, 30),
     st.integers(0, 2**32 - 1),
     st.sampled_from([0.0, 0.2]),
     st.sampled_from(

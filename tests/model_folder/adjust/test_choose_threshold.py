@@ -70,7 +70,7 @@ def test_the_best_threshold_is_that_of_brute_force(
     assert found == best[np.abs(best - 0.5).argmin()]
     metric = chooser(name).metric
     np.testing.assert_allclose([table.value(metric, one) for one in tried], values, atol=1e-12)
-    [at_best] = values_at([rows], chooser(name), [Decision(positive, found)])
+    [at_best] = values_at([rows], chooser(name), positive, [Decision(positive, found)])
     assert at_best == pytest.approx(values.max())
 
 

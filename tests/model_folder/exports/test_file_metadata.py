@@ -20,6 +20,7 @@ from tunecli.data.rows.dataset import Column, DateForm, DatePart
 from tunecli.model_folder.exports.exporting import export_model
 from tunecli.model_folder.exports.file_metadata import IN_PT2, as_json, file_metadata
 from tunecli.model_folder.exports.int8 import to_int8
+from tunecli.model_folder.format.manifest import ThresholdManifest
 from tunecli.model_folder.format.model import Model
 
 KEYS = ("study", "trial", "version", "task", "target", "classes", "columns")
@@ -108,10 +109,14 @@ def test_dates_and_units_are_described() -> None:
     ]
 
 
-def test_further_values_are_left_out_where_a_model_has_none() -> None:
-    found = file_metadata(on_cpu("arrays"), "", threshold=0.25, positive=None)
-    assert json.loads(found["threshold"]) == 0.25
-    assert "positive" not in found
+def test_a_model_without_threshold_and_temperature_has_no_such_values() -> None:
+    plain = on_cpu("arrays")
+    assert not {"threshold", "temperature"} & file_metadata(plain, "").keys()
+    decision = ThresholdManifest(positive="1", threshold=0.25)
+    facts = plain.facts.model_copy(update={"decision": decision, "temperature": 2.0})
+    found = file_metadata(replace_facts(plain, facts), "")
+    values = {key: json.loads(found[key]) for key in ("positive", "threshold", "temperature")}
+    assert values == {"positive": "1", "threshold": 0.25, "temperature": 2.0}
 
 
 def replace_facts(model: Model, facts: Any) -> Model:

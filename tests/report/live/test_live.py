@@ -240,10 +240,12 @@ def test_a_long_search_gets_its_advice_once() -> None:
 def test_a_slow_first_trial_has_a_time_and_the_search_has_none() -> None:
     slow = [e for e in search() if not isinstance(e, TrialFinished)][:5]
     shown = log(slow, seconds=60.0)
-    assert (
-        "time        trial 0 takes at most about 6 min more at its pace; the search is estimated "
-        "once a trial has ended\n"
-    ) in shown
+    assert re.search(
+        r"^time        trial 0 takes at most about \d+ min more at its pace; the search is "
+        r"estimated once a trial has ended$",
+        shown,
+        re.MULTILINE,
+    )
     assert " left for " not in shown
     assert "at its pace" not in log(slow, seconds=0.1)
 

@@ -28,7 +28,7 @@ ALL = [Component(name=name) for name in ("accuracy", "f1", "roc_auc", "log_loss"
 
 
 def measured(decision: Decision | None, predictions: np.ndarray = PROBABILITIES) -> dict:
-    return measure_decided(ALL, "classification", Y, predictions, 2, None, decision)
+    return measure_decided(ALL, "classification", Y, predictions, 2, None, None, decision)
 
 
 def test_without_a_decision_the_most_probable_class_is_predicted() -> None:

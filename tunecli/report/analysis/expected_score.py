@@ -94,6 +94,7 @@ class _RowNoise:
     df: float = math.inf
 
 
+@np.errstate(over="ignore", invalid="ignore")  # huge scores have no finite noise
 def expected_score(
     study: StudyRecord, test_error: float | None = None, rows: RowCounts | None = None
 ) -> ExpectedScore | None:
