@@ -124,6 +124,13 @@ def opened_folder(path: Path | str, within: int | None = None) -> Iterator[int]:
         os.close(descriptor)
 
 
+def remove_empty(*folders: Path) -> None:
+    """Remove folders that are empty, in this order; others, and links, stay."""
+    for folder in folders:
+        with suppress(OSError):
+            os.rmdir(folder)
+
+
 def remove_files(folder: Path | str, ours: re.Pattern[str], within: int | None = None) -> None:
     """Remove as much as possible of what tunecli made in a folder, and the folder if empty then.
 

@@ -18,7 +18,6 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Mapping
-from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -32,7 +31,7 @@ from tunecli.data.rows.dataset import FoldData
 from tunecli.data.rows.features import Features, TensorFeatures
 from tunecli.data.user_code.import_user_code import blaming, load_object
 from tunecli.errors import UserCodeError
-from tunecli.files.own import make_folder
+from tunecli.files.own import make_folder, remove_empty
 from tunecli.study_file.settings.metric_names import label, prediction_metrics
 from tunecli.study_file.settings.settings import TrialConfig
 from tunecli.study_file.space.tree import component_data
@@ -184,9 +183,7 @@ class UserFoldTraining:
     def close(self) -> bool:
         """End the training with TrialStopped; return whether it ended within some seconds."""
         ended = self._fit is None or self._fit.close()
-        for folder in (self._kept, *self._kept.parents[:2]):
-            with suppress(OSError):  # it holds a model, or models of other folds
-                folder.rmdir()
+        remove_empty(self._kept, *self._kept.parents[:2])
         if self._temporary is not None and ended:
             self._temporary.cleanup()
         return ended
