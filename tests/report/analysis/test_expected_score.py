@@ -298,3 +298,19 @@ def test_luck_is_mentioned_where_it_is_visible(drop: float, n_test: int | None, 
     found = ExpectedScore(0.95, 0.93, 0.97, drop, 30, n_test)
     assert found.sentence.startswith(text)
     assert ("lucky" in found.sentence) == bool(drop)
+
+
+def test_scores_that_nearly_diverged_give_no_interval() -> None:
+    scores = np.random.default_rng(0).normal(size=(9, 5)) * 1e200
+    assert expected_score(study_of(scores, {}, direction="minimize")) is None
+    assert expected_score(study_of(scores, {}), 1e200, RowCounts(10, 50, 20)) is None
+
+
+def test_the_error_of_the_test_score_counts_where_the_numbers_of_rows_are_unknown() -> None:
+    study = study_of(np.random.default_rng(0).normal(0.8, 0.01, (20, 5)), {})
+    before, after = expected_score(study), expected_score(study, 0.2)
+    assert before is not None
+    assert after is not None
+    half = (before.high - before.low) / 2 / t.ppf(0.975, 4)
+    reach = t.ppf(0.975, 4) * math.sqrt(half**2 + 0.2**2)
+    assert (after.high - after.low) / 2 == pytest.approx(reach)

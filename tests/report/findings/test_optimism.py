@@ -51,7 +51,7 @@ def test_an_ensemble_is_compared_by_its_networks_one_by_one() -> None:
     """Its mean scores as in the search although its networks are far worse; and the reverse."""
     (hidden,) = optimism(with_test(0.0, single=0.2))
     assert hidden.severity == "advice"
-    assert hidden.sentence.startswith("One by one, the 5 networks of the best trial score")
+    assert hidden.sentence.startswith("One by one, the networks of the best trial score")
     assert "training" not in hidden.sentence, "nothing was trained anew"
     (explained,) = optimism(with_test(0.2, single=0.0))
     assert explained.severity == "note"

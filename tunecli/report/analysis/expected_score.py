@@ -119,7 +119,8 @@ def expected_score(
     sign = 1.0 if study.direction == "maximize" else -1.0
     values = np.array([sign * (trial.value or 0.0) for trial in order])
     rng = np.random.default_rng(crc32(study.name.encode()))
-    found = [_expected(values, noise, rows, counts, rng) for rows in seen]
+    of_test = (test_error or 0.0) * (test_error or 0.0)
+    found = [_expected(values, noise, rows, counts, of_test, rng) for rows in seen]
     luck, reach = max(found, key=lambda one: one[1], default=(0.0, 0.0))
     if not 0 < reach < math.inf:
         return None
@@ -140,23 +141,29 @@ def _expected(
     noise: FoldNoise | None,
     rows: _RowNoise,
     counts: RowCounts,
+    of_test: float,
     rng: np.random.Generator,
 ) -> tuple[float, float]:
-    """Return the luck of the best of `values`, and half the width of the interval."""
+    """Return the luck of the best of `values`, and half the width of the interval.
+
+    Args:
+        of_test: variance of the test score; 0 before there is one.
+    """
     from scipy.special import stdtrit
 
     assumed = OWN_SHARE * rows.variance / counts.valid
     known = noise or FoldNoise(own=assumed, mean=assumed, fold=assumed)
     luck = winners_luck(values, known.mean, rng)
     of_search = max(rows.variance / counts.valid, known.mean)  # the one contains the other
-    variance = of_search + rows.variance / counts.test + known.own
+    variance = of_search + max(rows.variance / counts.test, of_test) + known.own
     quantile = float(stdtrit(min(rows.df, 1e9), (1 + LEVEL) / 2))
     return luck, quantile * math.sqrt(variance)
 
 
 def _of_test(error: float | None, counts: RowCounts) -> list[_RowNoise]:
-    is_known = error is not None and math.isfinite(counts.test)
-    return [_RowNoise((error or 0.0) ** 2 * counts.test)] if is_known else []
+    if error is None or not math.isfinite(counts.test):
+        return []
+    return [_RowNoise(error * error * counts.test)]
 
 
 def _of_accuracy(best: TrialRecord, counts: RowCounts) -> list[_RowNoise]:
@@ -186,7 +193,7 @@ def _has(trial: TrialRecord, *names: str) -> bool:
 
 
 def noise_of_leaders(order: list[TrialRecord]) -> FoldNoise | None:
-    """Return how the best trials vary over folds; None with fewer than two folds.
+    """Return how the best trials vary over folds; None with one fold, or beyond all floats.
 
     Args:
         order: the complete trials, best first.
@@ -201,7 +208,9 @@ def noise_of_leaders(order: list[TrialRecord]) -> FoldNoise | None:
     ]
     if best.spread is None or n_folds < 2:
         return None
-    return fold_noise(np.array(scores).reshape(len(scores), -1, n_folds))
+    with np.errstate(over="ignore", invalid="ignore"):  # scores that nearly diverged
+        noise = fold_noise(np.array(scores).reshape(len(scores), -1, n_folds))
+    return noise if math.isfinite(noise.own + noise.mean + noise.fold) else None
 
 
 def _n_repeats(trial: TrialRecord) -> int:

@@ -48,7 +48,7 @@ def winners_luck(values: Values, variance: float, rng: np.random.Generator) -> f
         variance: of the noise of each score that no other trial shares.
     """
     deviation = np.sqrt(variance)
-    if not deviation > 0:
+    if not 0 < deviation < np.inf:
         return 0.0
     best_first = np.sort(values)[::-1][:_MOST]
     near = best_first[best_first >= best_first[0] - _FAR * deviation] / deviation

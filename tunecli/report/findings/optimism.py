@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from tunecli.report.findings.evidence.evidence import Evidence, TestScore
 from tunecli.report.findings.evidence.finding import Finding, finding
 from tunecli.report.phrases.wording import score
-from tunecli.study_file.text.counts import count
 
 
 @finding("optimism", plot="test")
@@ -26,7 +25,7 @@ def optimism(evidence: Evidence) -> Iterator[Finding]:
     is_worse = expected is not None and evidence.sign * (test.compared - _worst(evidence)) < 0
     sentences = [_scores(test, best.value)]
     if expected is not None:
-        sentences.append(_unexplained(evidence, test) if is_worse else _explained(evidence, test))
+        sentences.append(_unexplained(test) if is_worse else _explained(evidence, test))
     yield Finding(
         "advice" if is_worse else "note",
         " ".join(sentences),
@@ -58,17 +57,17 @@ def _scores(test: TestScore, in_search: float | None) -> str:
     compared, best = score(test.compared), score(in_search, test.compared)
     if test.single is None:
         return f"The best trial scores {compared} on the test rows and {best} in the search."
-    networks = count(test.n_networks, "network")
     return (
-        f"One by one, the {networks} of the best trial score {compared} on the test rows and "
-        f"{best} in the search."
+        f"One by one, the networks of the best trial score {compared} on the test rows and {best} "
+        "in the search."
     )
 
 
-def _unexplained(evidence: Evidence, test: TestScore) -> str:
-    worst = score(_worst(evidence), test.compared)
+def _unexplained(test: TestScore) -> str:
     other = "" if test.single is not None else ", or the training on all rows went worse"
-    return f"Chance explains {worst} at worst: the test rows differ from those searched on{other}."
+    return (
+        f"That is worse than chance explains: the test rows differ from those searched on{other}."
+    )
 
 
 def _explained(evidence: Evidence, test: TestScore) -> str:
