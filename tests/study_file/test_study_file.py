@@ -198,6 +198,11 @@ def test_ten_mistakes_are_ten_errors_with_their_lines() -> None:
             "Did you mean `tolerance`",
         ),
         (
+            "objective: {maximize: accuracy, tolerance: 1.0}",
+            "objective.tolerance",
+            "must be below 1, since accuracy is from 0 to 1, but got 1.",
+        ),
+        (
             "objective: {maximize: accuracy, tolerance: -1}",
             "objective.tolerance",
             "must be at least 0, but got -1",

@@ -88,3 +88,18 @@ def test_only_a_complete_trial_has_one(tmp_path) -> None:  # type: ignore[no-unt
     assert best_of_curve(trial, curve, "maximize") == stand_out(curve.score, 2, "maximize")
     assert best_of_curve(replace(trial, state="pruned"), curve, "maximize") is None
     assert best_of_curve(replace(trial, best_step=None), curve, "maximize") is None
+
+
+@pytest.mark.parametrize(
+    "curve",
+    [
+        (0.5, 0.7, 0.8, 0.9, 0.95, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0),
+        (0.9722, 0.984, 0.9917, 0.99169, 0.9903, 0.9917, 0.9903, 0.99169),
+    ],
+)
+def test_the_first_evaluation_of_a_plateau_is_no_dip(curve: tuple[float, ...]) -> None:
+    found = stand_out(curve, int(np.argmax(curve)), "maximize")
+    assert found is not None
+    assert found.gap > 0
+    assert not found.is_noise
+    assert "does not stand out" in found.in_words()

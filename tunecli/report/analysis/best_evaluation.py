@@ -6,6 +6,7 @@ training with other rows or another seed does not have it at the same evaluation
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -23,6 +24,9 @@ N_AROUND = 4
 N_USUAL = 10
 """Evaluations around the best one that show how much they usually differ."""
 
+_LEAD = 0.1
+"""Share of the noise by which a dip is better than each evaluation around it; a plateau is not."""
+
 _NORMAL = 1.4826  # standard deviations per median absolute deviation of normal numbers
 
 
@@ -36,24 +40,31 @@ class StandOut:
             with two on each side, their mean.
         gap: how much better than that the evaluation is.
         noise: how much the evaluations nearby differ from such lines, as a standard deviation.
+        lead: how much better than the best of those four the evaluation is.
     """
 
     step: int
     expected: float
     gap: float
     noise: float
+    lead: float = math.inf
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether none of those around it is as good; on a plateau several are."""
+        return self.gap > 0 and self.lead > _LEAD * self.noise
 
     @property
     def is_noise(self) -> bool:
         """Whether the evaluation is better than those around it by more than their noise."""
-        return self.gap > self.noise
+        return self.is_alone and self.gap > self.noise
 
     def in_words(self) -> str:
         """Describe it in one sentence part that begins with the evaluation, from 1."""
         subject = f"evaluation {self.step + 1}"
         noise = f"their noise of {wording.score(self.noise, self.expected)}"
         gap = wording.score(self.gap, self.expected)
-        if self.gap <= 0:
+        if not self.is_alone:
             return f"{subject} does not stand out from those around it"
         if not self.is_noise:
             return f"{subject} is {gap} better than those around it, within {noise}"
@@ -93,12 +104,18 @@ def stand_out(scores: Sequence[float], step: int, direction: Direction) -> Stand
         expected=sign * expected,
         gap=float(curve[step] - expected),
         noise=float(_NORMAL * np.median(np.abs(differences))),
+        lead=float(curve[step] - curve[_around(curve, step)].max()),
     )
 
 
 def _on_line(curve: NDArray[np.float64], step: int) -> float:
     """Return the value at `step` of the least-squares line through the evaluations around it."""
-    start = min(max(step - N_AROUND // 2, 0), len(curve) - N_AROUND - 1)
-    around = np.setdiff1d(np.arange(start, start + N_AROUND + 1), [step])
+    around = _around(curve, step)
     _, level = np.polyfit(around - step, curve[around], deg=1)
     return float(level)
+
+
+def _around(curve: NDArray[np.float64], step: int) -> NDArray[np.intp]:
+    """Return the indices of the evaluations around one: two on each side, or the nearest four."""
+    start = min(max(step - N_AROUND // 2, 0), len(curve) - N_AROUND - 1)
+    return np.setdiff1d(np.arange(start, start + N_AROUND + 1), [step])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -96,7 +97,21 @@ class ObjectiveReader(FixedReader):
             self._metric(metric, at)
             return None
         component = self._metric(metric, at)
-        return self._objective(direction, component, at) if component else None
+        if component is None:
+            return None
+        self._refuse_wide_tolerance(component, at[:-1])
+        return self._objective(direction, component, at)
+
+    def _refuse_wide_tolerance(self, metric: Component, at: Path) -> None:
+        """Report a tolerance within which all scores lie."""
+        info = METRICS.get(metric.name)
+        width = info.highest - info.lowest if info is not None else math.inf
+        if self.tolerance is not None and self.tolerance >= width:
+            message = (
+                f"must be below {width:g}, since {metric.name} is from {info.lowest:g} to "
+                f"{info.highest:g}, but got {self.tolerance:g}."
+            )
+            self.problems.add((*at, "tolerance"), message)
 
     def _read_settings(self, data: dict[str, Any], at: Path) -> None:
         read = self.settings(ObjectiveSettings, self.without_ranges(data, at), at)
