@@ -227,7 +227,8 @@ def results_lines(results: Results) -> list[str]:
         lines.append(f"seeds       {metric} {text} over {len(scores)} training runs")
     lines += _unadjusted_line(results)
     if results.adjustment is not None:
-        lines += [f"{name:<12}{text}" for name, text in adjustment_lines(results.adjustment)]
+        adjusted = adjustment_lines(results.adjustment, results.titles)
+        lines += [f"{name:<12}{text}" for name, text in adjusted]
     if results.looks > 1:
         lines.append(f"test set    scored {results.looks} times so far, with models of this study")
     if costs.left_out:

@@ -177,7 +177,9 @@ def _adjustments(facts: Manifest, results: Results) -> Iterator[str]:
     if found is None:
         return
     yield "## Calibration and threshold"
-    yield "\n".join(f"- {label}: {_plain(text)}." for label, text in adjustment_lines(found))
+    yield "\n".join(
+        f"- {label}: {_plain(text)}." for label, text in adjustment_lines(found, results.titles)
+    )
     if found.calibration is not None:
         yield f"{ERROR_DEFINITION} Cross-validated: {JUDGED}"
     if found.temperature is not None:

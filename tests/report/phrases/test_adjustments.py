@@ -32,19 +32,21 @@ LOW = BeforeAfter(0.41, 0.405)
     ],
 )
 def test_every_way_to_a_threshold_has_its_sentence(threshold: Threshold, expected: str) -> None:
-    lines = dict(adjustment_lines(replace(adjustment_of(1), threshold=threshold)))
-    assert lines["threshold"] == expected
+    adjustment = replace(adjustment_of(1), threshold=threshold)
+    assert dict(adjustment_lines(adjustment, {}))["threshold"] == expected
+    titled = dict(adjustment_lines(adjustment, {"f1": "f1 (macro)"}))["threshold"]
+    assert titled == expected.replace("f1 ", "f1 (macro) ")
 
 
 def test_what_was_not_calibrated_says_why() -> None:
     kept = Calibration(1.02, False, LOW, LOW)
-    assert dict(adjustment_lines(Adjustment(1, 10, 5, kept)))["calibration"] == (
+    assert dict(adjustment_lines(Adjustment(1, 10, 5, kept), {}))["calibration"] == (
         "none: temperature 1.02 does not reliably lower log_loss (0.4100 → 0.4050, "
         "cross-validated); calibration error 0.4100"
     )
-    lines = dict(adjustment_lines(Adjustment(1, 10, 5)))
+    lines = dict(adjustment_lines(Adjustment(1, 10, 5), {}))
     assert lines == {"calibration": "none: the loss does not fit probabilities"}
-    [(label, text)] = adjustment_lines(Adjustment(1, why_not="there are none"))
+    [(label, text)] = adjustment_lines(Adjustment(1, why_not="there are none"), {})
     assert (label, text) == (
         "note",
         "neither calibrated nor given a tuned threshold: there are none",

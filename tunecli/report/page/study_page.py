@@ -196,7 +196,7 @@ def _best_facts(evidence: Evidence, best: TrialRecord) -> Iterator[tuple[str, st
     if best.peak_memory:
         yield "peak memory", wording.memory_text(best.peak_memory)
     if study.adjustment is not None and study.adjustment.trial == best.number:
-        yield from adjustment_lines(study.adjustment)
+        yield from adjustment_lines(study.adjustment, study.titles)
 
 
 def _rivals(evidence: Evidence, best: TrialRecord) -> tuple[list[str], list[list[str]]]:

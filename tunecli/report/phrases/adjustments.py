@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from tunecli.report.phrases.foreign_text import plain
 from tunecli.report.phrases.wording import scalar, score
@@ -25,12 +25,18 @@ ERROR_DEFINITION = (
 JUDGED = "each fold was judged by what was fitted to the other folds."
 
 
-def adjustment_lines(adjustment: Adjustment) -> Iterator[tuple[str, str]]:
-    """Yield label and text of what is known about the calibration and the threshold."""
+def adjustment_lines(
+    adjustment: Adjustment, titles: Mapping[str, str]
+) -> Iterator[tuple[str, str]]:
+    """Yield label and text of what is known about the calibration and the threshold.
+
+    Args:
+        titles: what people read instead of the name of a metric.
+    """
     if not adjustment.why_not:
         yield "calibration", _calibration(adjustment.calibration)
     if adjustment.threshold is not None:
-        yield "threshold", _threshold(adjustment.threshold)
+        yield "threshold", _threshold(adjustment.threshold, titles)
     if adjustment.why_not:
         yield "note", f"neither calibrated nor given a tuned threshold: {adjustment.why_not}"
 
@@ -75,11 +81,12 @@ def _calibration(found: Calibration | None) -> str:
     )
 
 
-def _threshold(found: Threshold) -> str:
+def _threshold(found: Threshold, titles: Mapping[str, str]) -> str:
     gain = ""
     if found.score is not None:
         how = "on out-of-fold predictions" if found.how == "given" else "cross-validated"
-        gain = f"{plain(found.metric)} {_change(found.score)}, {how}"
+        metric = plain(titles.get(found.metric, found.metric))
+        gain = f"{metric} {_change(found.score)}, {how}"
     if found.in_use is not None:
         given = " (as given)" if found.how == "given" else ""
         rule = f"{plain(found.positive)!r} if its probability is at least {found.in_use:.4g}"

@@ -29,7 +29,7 @@ def model_parts(study: StudyRecord, number: int | None = None) -> Iterator[Rende
     if found is None or number not in (None, found.trial):
         return
     yield from heading(f"Model of trial {found.trial}")
-    yield from starmap(beside, adjustment_lines(found))
+    yield from starmap(beside, adjustment_lines(found, study.titles))
     if found.points and found.threshold is not None:
         positive = foreign_text.plain(found.threshold.positive)
         below = f"operating points for {positive!r}, {how_points_were_measured(found)}"

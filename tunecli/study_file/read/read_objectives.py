@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -105,8 +104,10 @@ class ObjectiveReader(FixedReader):
     def _refuse_wide_tolerance(self, metric: Component, at: Path) -> None:
         """Report a tolerance within which all scores lie."""
         info = METRICS.get(metric.name)
-        width = info.highest - info.lowest if info is not None else math.inf
-        if self.tolerance is not None and self.tolerance >= width:
+        if info is None or self.tolerance is None:
+            return
+        width = info.highest - info.lowest
+        if self.tolerance >= width:
             message = (
                 f"must be below {width:g}, since {metric.name} is from {info.lowest:g} to "
                 f"{info.highest:g}, but got {self.tolerance:g}."
