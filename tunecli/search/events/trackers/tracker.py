@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from tunecli.errors import TrackerError
-from tunecli.search.events.events import TrialEvaluated, TrialFinished, TrialStarted
 from tunecli.training.outcome.score_guard import mean
+
+if TYPE_CHECKING:
+    from tunecli.search.events.events import TrialEvaluated, TrialFinished, TrialStarted
 
 Kind = Literal["mlflow", "tensorboard", "wandb"]
 FORMS: dict[Kind, str] = {
