@@ -85,7 +85,7 @@ def test_every_option_at_its_boundaries(command: str, folder: Path) -> None:
     assert not broken, "\n".join(broken)
 
 
-@pytest.mark.parametrize("command", WORDS)
+@pytest.mark.parametrize("command", sorted({*WORDS} - {"refit"}))  # writes a folder, with parents
 def test_every_file_to_write_needs_a_folder_and_says_so(command: str, folder: Path) -> None:
     arguments, options = WORDS[command]
     for parameter in COMMANDS[command].params:
