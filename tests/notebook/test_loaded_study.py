@@ -7,6 +7,7 @@ import json
 import math
 import statistics
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,8 @@ def test_it_says_what_it_is(study: LoadedStudy) -> None:
     assert repr(study) == (
         f"<digits: 28 trials, best is trial {best.number} with accuracy 0.9100 ± 0.0141>"
     )
+    named = replace(study.record, metric_titles={"accuracy": "accuracy of 'yes'"})
+    assert "with accuracy of 'yes' 0.9100" in repr(LoadedStudy.of(named))
     assert study.best == json.loads(study_json(study.record))["best"]
     assert study.trials.value.idxmax() == study.best
 

@@ -79,7 +79,7 @@ class LoadedStudy:
         told = f"<{record.name}: {count(len(record.trials), 'trial')}"
         if best is not None:
             score = wording.with_spread(best.value, best.spread)
-            told += f", best is trial {best.number} with {record.metric} {score}"
+            told += f", best is trial {best.number} with {record.title} {score}"
         return f"{foreign_text.plain(told)}>"
 
     @property

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from planted_studies import Plant, planted
 
+from tunecli.report.findings.all_findings import all_findings
 from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.findings.evidence.finding import Change, Fixed, NewRange, NewSetting
 from tunecli.report.findings.length import lengths
+from tunecli.report.findings.space.dead import dead
 from tunecli.study_file.settings.ranges import IntRange
 
 PATIENCE = "training.early_stopping.patience"
@@ -55,6 +58,22 @@ def test_a_searched_patience_moves_as_a_whole(kind: IntRange, change: Change) ->
     searched = "{epochs: 20, early_stopping: {patience: {int: [1, 2]}}}"
     found = changes(with_training(RISING, searched, kind))
     assert found == (NewSetting("training.epochs", 40), change)
+
+
+def test_a_patience_that_moves_is_not_called_without_effect() -> None:
+    # The study is short of epochs, and any patience is as good: it would be fixed, too.
+    rising, draw = planted(Plant(rise=12.0), seed=0, n_trials=80), np.random.default_rng(0)
+    drawn = [
+        replace(trial, params={**trial.params, PATIENCE: int(draw.integers(2, 9))})
+        for trial in rising.study.trials
+    ]
+    rising = replace(rising, study=replace(rising.study, trials=tuple(drawn)))
+    searched = "{epochs: 20, early_stopping: {patience: {int: [2, 8]}}}"
+    evidence = with_training(rising, searched, IntRange(2, 8))
+    assert any(one.parameters == (PATIENCE,) for one in dead(evidence))
+    found = [change for one in all_findings(evidence) for change in one.changes]
+    assert NewRange(PATIENCE, IntRange(4, 16)) in found
+    assert not any(isinstance(one, Fixed) and one.parameter == PATIENCE for one in found)
 
 
 def test_patience_counts_evaluations() -> None:

@@ -106,6 +106,14 @@ def test_rare_classes_where_no_trial_learns_anything(seed: int) -> None:
     assert found[0].severity != "note"
 
 
+def test_no_more_trials_are_advised_where_guessing_is_as_good() -> None:
+    evidence = planted(Plant(), 0, n_trials=24, noise=0.002)
+    assert any(one.advice.startswith("search --trials") for one in all_findings(evidence))
+    found = all_findings(with_guess(evidence, *[0.97] * 5))
+    assert "before you run more trials" in found[0].advice
+    assert "budget" not in kinds(found)
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_one_wild_trial_neither_ties_nor_spoils(seed: int) -> None:
     """It is behind on all folds, by more than the noise of all others; they stay as they were."""

@@ -27,7 +27,8 @@ from tunecli.report.findings.worse_metric import worse_metric
 #   edge        leaves an end of a range at which trials diverge to `unstable`
 #   isolation   waits for options whose ranges end too early (`edge`)
 #   fitting     calls no trial overfitted that should train longer, nor the reverse (`length`)
-#   dead        leaves out what diverges, improves towards an end, wins or regularizes
+#   dead        leaves out what diverges, improves towards an end, wins, moves with the number of
+#               epochs (`length`) or regularizes
 #   undecided   leaves out choices that have a winner, or make no difference
 #   narrow      leaves out ranges that another finding changes
 #   isolation, ties and noise rest on the same standings of the trials.

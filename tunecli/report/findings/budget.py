@@ -27,7 +27,7 @@ _FEWEST = 20
 MORE = (10, 50, 100)
 
 
-@finding("budget", plot="history")
+@finding("budget", plot="history", compares=True)
 def budget(evidence: Evidence) -> Iterator[Finding]:
     """Return one finding: the expected gain of more trials, or for how long none improved."""
     n = len(evidence.ranked)

@@ -19,7 +19,13 @@ from dataclasses import dataclass
 from tunecli.database.records import TrialRecord
 from tunecli.report.findings.evidence.effects import Effect, effect_of, permutation_p
 from tunecli.report.findings.evidence.evidence import Evidence
-from tunecli.report.findings.evidence.finding import Finding, Fixed, finding, parameters_in
+from tunecli.report.findings.evidence.finding import (
+    Finding,
+    Fixed,
+    NewSetting,
+    finding,
+    parameters_in,
+)
 from tunecli.report.findings.evidence.positions import number_position, rounded
 from tunecli.report.findings.space.good_values import are_all_parts_good, chance_of_parts
 from tunecli.report.phrases.foreign_text import plain
@@ -27,6 +33,7 @@ from tunecli.report.phrases.wording import joined
 from tunecli.study_file.settings.ranges import GATE, Categories, FloatRange
 from tunecli.study_file.text.scalars import Scalar
 
+_AFTER = ("unstable", "edge", "isolation", "length", "fitting")
 _FEWEST = 30  # trials that have the parameter
 _NOISE = 0.01  # a smaller p is a sign of an effect among all trials
 _NOISE_OF_PARTS = 0.02  # the same among the better half of them
@@ -52,19 +59,27 @@ class WithoutEffect:
     most_explained: float
 
 
-@finding("dead", compares=True, rank=5, after=("unstable", "edge", "isolation", "fitting"))
+@finding("dead", compares=True, rank=5, after=_AFTER)
 def dead(evidence: Evidence, *earlier: Sequence[Finding]) -> Iterator[Finding]:
     """Return one finding with all parameters that could as well be fixed.
 
     Args:
-        earlier: findings that a parameter has an effect; those parameters are left out.
+        earlier: findings that a parameter has an effect, or that its range moves with another
+            setting, as patience does with epochs; those parameters are left out.
     """
-    effective = parameters_in(*earlier)
+    moved = {
+        change.parameter
+        for found in earlier
+        for one in found
+        for change in one.changes
+        if not isinstance(change, NewSetting)
+    }
+    left_out = parameters_in(*earlier) | moved
     # Parameters that others depend on (see `isolation`) and ranges with `or:` are left out.
     names = [
         name
         for name in evidence.ranges
-        if name not in effective
+        if name not in left_out
         and not evidence.is_parent(name)
         and name + GATE not in evidence.ranges
     ]

@@ -5,8 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from tunecli.report.findings.evidence.effects import effect_of, permutation_p
-from tunecli.report.findings.evidence.evidence import Evidence, best_tenth
-from tunecli.report.findings.evidence.finding import Finding, NewRange, NewSetting, finding
+from tunecli.report.findings.evidence.evidence import Evidence, best_tenth, takes
+from tunecli.report.findings.evidence.finding import (
+    DroppedChoices,
+    Finding,
+    NewRange,
+    NewSetting,
+    finding,
+)
 from tunecli.report.findings.evidence.positions import (
     Numeric,
     positions,
@@ -22,9 +28,10 @@ _FEWEST = 25  # trials that have the parameter
 _MARGIN = 0.1  # share of the range, kept on both sides of the good trials
 _NARROW = 0.6  # share of the range; a wider part is not worth a new range
 _LEVEL = 0.01
+_AFTER = ("failures", "limits", "unstable", "edge", "isolation", "length", "dead")
 
 
-@finding("narrow", compares=True, rank=6, after=("failures", "limits", "unstable", "edge", "dead"))
+@finding("narrow", compares=True, rank=6, after=_AFTER)
 def narrow(evidence: Evidence, *earlier: Sequence[Finding]) -> Iterator[Finding]:
     """Return one finding with all ranges that can be narrowed and that no other finding changes.
 
@@ -32,25 +39,39 @@ def narrow(evidence: Evidence, *earlier: Sequence[Finding]) -> Iterator[Finding]
     """
     changes = [change for found in earlier for one in found for change in one.changes]
     changed = {one.parameter for one in changes if not isinstance(one, NewSetting)}
+    dropped = [one for one in changes if isinstance(one, DroppedChoices)]
     narrowed = tuple(
         NewRange(name, part)
         for name, kind in evidence.numeric.items()
-        if name not in changed and (part := _narrowed(evidence, name, kind)) is not None
+        if name not in changed and not _is_dropped(evidence, name, dropped)
+        if (part := _narrowed(evidence, name, kind)) is not None
     )
     if not narrowed:
         return
     names = joined([plain(change.parameter) for change in narrowed])
     ranges, each = ("range", "it") if len(narrowed) == 1 else ("ranges", "each")
     n_good = len(evidence.good)
+    parameters = tuple(change.parameter for change in narrowed)
+    is_in_all = all(name in trial.params for trial in evidence.good for name in parameters)
+    good = f"the best {count(n_good, 'trial')}" if is_in_all else f"the best trials with {each}"
+    where = f"a part of {each}" if is_in_all else "a part of it"
     yield Finding(
         "note",
-        f"Narrow the {ranges} of {names}: the best {count(n_good, 'trial')} lie in a part of "
-        f"{each}.",
+        f"Narrow the {ranges} of {names}: {good} lie in {where}.",
         weight=0.6,
         figures={"n_good": n_good},
-        parameters=tuple(change.parameter for change in narrowed),
+        parameters=parameters,
         trials=tuple(trial.number for trial in evidence.good),
         changes=narrowed,
+    )
+
+
+def _is_dropped(evidence: Evidence, name: str, dropped: Sequence[DroppedChoices]) -> bool:
+    """Return whether all trials that have a parameter take an option that is dropped."""
+    return any(
+        all(any(takes(t, one.parameter, choice) for choice in one.choices) for t in trials)
+        for one in dropped
+        if (trials := evidence.having(name))
     )
 
 
