@@ -132,6 +132,7 @@ def test_a_named_password_is_hidden_behind_whatever_separates_it(
 
 
 @example(":", "me", ("", "://"))  # which looks like the end of a scheme
+@example(";", "me", ("", "://"))
 @given(st.sampled_from(":;#?&"), st.sampled_from(["me", "me@corp.com", "", "m%40e"]), SECRETS)
 def test_and_before_a_host_or_in_place_of_its_port(
     separator: str, user: str, around: tuple[str, str]

@@ -28,7 +28,7 @@ def sqlite_file(url: str) -> Path | None:
 
 
 _HIDDEN = "***"
-_USERINFO = re.compile(r"(?:[^:/]*://|(?![^:/]*://))[^/:;#?&]*[:;#?&](.*)@", re.DOTALL)
+_USERINFO = re.compile(r"(?:[\w+.-]*://|(?![\w+.-]*://))[^/:;#?&]*[:;#?&](.*)@", re.DOTALL)
 """User and password, behind a scheme or without one.
 
 The password may hold an `@`, `/`, `?` or `://` that should have been encoded.
