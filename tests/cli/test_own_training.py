@@ -110,6 +110,26 @@ def test_what_trials_print_is_in_their_logs_and_shown(tmp_path: Path) -> None:
     assert (moved / "logs" / "trial-1.log").is_file()
 
 
+UNSAVED = """
+def fit(config, fold, report):
+    report({"reward": config["x"]})
+    raise ValueError("cannot save")
+"""
+
+
+@pytest.mark.slow
+def test_a_model_that_cannot_be_saved_changes_no_trial(tmp_path: Path) -> None:
+    study = PRINTING.replace("prints", "unsaved") + "training: {epochs: 1}\n"
+    (tmp_path / "own.yaml").write_text(study)
+    (tmp_path / "unsaved.py").write_text(UNSAVED)
+    done = run_in(tmp_path, "search", "own.yaml", "--code", "unsaved.py", "--jobs", "1")
+    told = "Trial 0: its models could not be kept: error: unsaved.py:fit: ValueError: cannot save"
+    assert told in " ".join(done.stderr.split())
+    trials = json.loads(run_in(tmp_path, "report", "own", "--json").stdout)["trials"]
+    assert [trial["outcome"] for trial in trials] == ["complete"] * 3
+    assert not [*(tmp_path / "runs" / "own").glob("best/*")]
+
+
 @pytest.mark.slow
 def test_quiet_prints_only_to_the_logs(tmp_path: Path) -> None:
     (tmp_path / "own.yaml").write_text(PRINTING.replace("trials: 3", "trials: 1"))

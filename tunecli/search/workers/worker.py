@@ -41,7 +41,7 @@ from tunecli.training.state.checkpoints import CheckpointError, Checkpoints
 from tunecli.training.state.memory import PeakMemory, life_peak
 from tunecli.training.step.latency_lock import NOBODY_MEASURES, LatencyLock
 from tunecli.training.step.precision import choose_device
-from tunecli.training.trial_end import conclude, infeasible_before_training
+from tunecli.training.trial_end import ConcludedTrial, conclude, infeasible_before_training
 from tunecli.training.user_loop.user_trial import UserTrial
 
 
@@ -191,8 +191,20 @@ class Trainer:
                 self._save(checkpoints, training, job)
         end = conclude(training, quiet)
         if job.is_worth_keeping(end.result):
-            self._writes(job, "models", lambda: end.keep(Path(job.models)))
+            self._keep_models(job, end)
         return end.result
+
+    def _keep_models(self, job: messages.TrialJob, end: ConcludedTrial) -> None:
+        """Write a trial's models; an error is a warning.
+
+        The result stands: which trials are worth keeping depends on those that ended before.
+        """
+        try:
+            self._writes(job, "models", lambda: end.keep(Path(job.models)))
+        except (Exception, SystemExit, KeyboardInterrupt) as error:  # code may raise anything
+            self._is_done_for = self._is_done_for or is_beyond_repair(error)
+            reason = failure(error, seconds=0, peak_memory=0).reason.removesuffix(".")
+            self._warn(job, f"its models could not be kept: {reason}")
 
     def _writes(self, job: messages.TrialJob, what: str, write: Callable[[], None]) -> bool:
         """Write a trial's files; return whether it succeeded, else warn."""
