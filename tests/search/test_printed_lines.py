@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -67,6 +68,17 @@ def test_a_log_that_cannot_be_written_is_told_once(tmp_path: Path) -> None:
     assert printed(found) == [(0, ("x",)), (0, ("y",))]
     [notice] = [event.text for event in found if isinstance(event, Notice)]
     assert "trial-0.log cannot be written any more (it is not a file)" in notice
+
+
+def test_a_full_disk_is_told_with_the_log(tmp_path: Path) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))  # like a full disk
+    try:
+        *_, notice = through(tmp_path, STARTED, Printed(0, ("x" * 200,)))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert isinstance(notice, Notice)
+    assert notice.text.startswith(f"{trial_log(tmp_path, 0)} cannot be written any more (")
 
 
 @pytest.mark.parametrize("event", [Printed(0, ("x",), "a.log")])

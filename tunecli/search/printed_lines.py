@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tunecli.search.events.events import Notice, Printed, SearchEvent, SearchStarted, TrialStarted
-from tunecli.search.study.trial_logs import TrialLogs
+from tunecli.search.study.trial_logs import TrialLogs, trial_log
 from tunecli.search.workers.output import WARNING
 
 
@@ -40,6 +40,7 @@ class PrintedLines:
     """
 
     def __init__(self, folder: Path) -> None:
+        self._folder = folder
         self._logs = TrialLogs(folder)
         self.begin = self._logs.begin
         self.is_open = False
@@ -55,9 +56,10 @@ class PrintedLines:
             log = self._logs.add(event.number, lines) if lines else None
         except OSError as error:
             self._has_failed = True
+            where = error.filename or trial_log(self._folder, event.number)  # a full disk has none
             yield event
             yield Notice(
-                f"{error.filename} cannot be written any more ({error.strerror}), so what trials "
+                f"{where} cannot be written any more ({error.strerror}), so what trials "
                 "print is only shown."
             )
             return
