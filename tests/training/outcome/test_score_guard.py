@@ -147,6 +147,8 @@ def test_reasons_with_one_cause_are_alike() -> None:
     sizes = [f"size of {found} is above 10 B" for found in ("35 B", "1.035 KB", "1.2 MB")]
     assert len({*map(alike, sizes)}) == 1
     assert alike(limits[0]) != alike("n_weights of 35 is below 100")
+    died = "worker died: killed by SIGKILL"
+    assert alike(f"{died}; its last lines are in runs/s/logs/trial-3.log") == alike(died)
     assert says_out_of_memory("out of memory: Unable to allocate 3.1 GiB")
     assert not says_out_of_memory("error: I am out of memory: help")
 

@@ -17,6 +17,7 @@ from tunecli.training.outcome.evaluation import (
     Evaluation,
     TrialResult,
 )
+from tunecli.training.outcome.failure_reasons import LAST_LINES
 from tunecli.training.outcome.objectives import dominates
 
 Answer = Literal["go on", "prune", "suspend"]
@@ -183,7 +184,7 @@ class WorkerDied:
         cause = self.last_words or _how_it_ended(self.exit_code)
         if self.out_of_memory:
             cause = "killed by the kernel because memory ran out"
-        return f"{cause}; its last lines are in {self.log}" if self.log else cause
+        return f"{cause}{LAST_LINES}{self.log}" if self.log else cause
 
 
 @dataclass(frozen=True)

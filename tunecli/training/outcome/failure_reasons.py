@@ -12,6 +12,8 @@ ERROR = "error"
 OUT_OF_MEMORY = "out of memory"
 TIMEOUT = "timeout"
 WORKER_DIED = "worker died"
+LAST_LINES = "; its last lines are in "
+"""What follows the cause of a worker's end if its job printed something."""
 
 _NUMBER = re.compile(r"\d+(?:,\d{3})*(?:\.\d+)?(?:e[+-]?\d+)?(?: (?:[KMG]?B|[mµ]?s)\b)?")
 """A number as in costs, with any unit."""
@@ -23,8 +25,8 @@ def says_out_of_memory(reason: str) -> bool:
 
 
 def alike(reason: str) -> str:
-    """Return the reason without its numbers: equal for trials with the same cause.
+    """Return the reason without its numbers and log: equal for trials with the same cause.
 
-    Shapes, sizes and epochs differ between trials that fail for the same cause.
+    Shapes, sizes and epochs differ between trials that fail for the same cause, and not all print.
     """
-    return _NUMBER.sub("…", reason)
+    return _NUMBER.sub("…", reason.partition(LAST_LINES)[0])
