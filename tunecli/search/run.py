@@ -126,7 +126,8 @@ class Search:
                     assert database is not None
                     study = stored.completed(self._study)
                     news = stored.record_report_edits(study, database)
-                    yield self._started(study, 0, stored.trials, news)
+                    started = self._started(study, 0, stored.trials, news)
+                    yield replace(started, guess=stored.summary.guess.get(started.objective))
                     yield finished_before(stored.trials, self._limits.budget)
                     return
             first = (stored.study if stored is not None else self._study).data

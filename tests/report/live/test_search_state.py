@@ -155,6 +155,20 @@ def test_nothing_is_compared_without_a_best_or_folds() -> None:
     assert state.compared().standings == (UNKNOWN,)
 
 
+def test_a_finished_search_compares_with_guessing_too() -> None:
+    rows = [(0.70, 0.72), (0.71, 0.71), (0.69, 0.73)]
+    earlier = tuple(
+        finished(number, 0.71, is_best=not number, fold_scores=scores)
+        for number, scores in enumerate(rows)
+    )
+    verdicts = []
+    for guess in (0.5, 0.8):
+        state = SearchState()
+        state.update(started(n_done=3, earlier=earlier, tolerance=0.1, guess=guess), 0.0)
+        verdicts.append({one.verdict for one in state.compared().standings})
+    assert verdicts == [{"practically equal"}, {"not distinguished"}]
+
+
 def test_the_state_does_not_grow_with_evaluations() -> None:
     state = SearchState()
     state.update(started(), 0.0)

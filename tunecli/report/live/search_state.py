@@ -227,8 +227,9 @@ class SearchState:
         if self.started is None or self.best is None:
             return Compared(())
         sign = 1.0 if self.started.direction == "maximize" else -1.0
-        guesses = self.summary.guess if self.summary is not None else {}
-        guess = guesses.get(self.started.objective)
+        guess = self.started.guess
+        if self.summary is not None:
+            guess = self.summary.guess.get(self.started.objective)
         yardstick = Yardstick(
             self.started.tolerance,
             None if guess is None else sign * guess,

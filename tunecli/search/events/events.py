@@ -60,6 +60,7 @@ class SearchStarted:
         titles: what people read instead of the name of a metric, with what it averages.
         gates: the value that each parameter with an `or:` takes while it is off, by name.
         tolerance: difference in score that does not matter; None for the default.
+        guess: the objective's score of guessing; None if the data was not described before.
     """
 
     study: str
@@ -79,6 +80,7 @@ class SearchStarted:
     further_objectives: tuple[tuple[str, Direction], ...] = ()
     titles: dict[str, str] = field(default_factory=dict)
     tolerance: float | None = None
+    guess: float | None = None
     timeout: float | None = None
 
     def titled(self, metric: str) -> str:
