@@ -350,3 +350,15 @@ def test_the_quantile_is_the_best_constant_by_pinball(alpha: float, seed: int) -
 
     best = loss(float(np.quantile(y, alpha, method="inverted_cdf")))
     assert all(best <= loss(other) + 1e-12 for other in y[::10])
+
+
+@pytest.mark.parametrize("n_classes", [2, 3, 9])
+def test_mcc_of_a_constant_prediction_is_0_with_any_weights(n_classes: int) -> None:
+    """Rounding makes the variance of the predicted classes negative in about every third case."""
+    rng = np.random.default_rng(0)
+    for _ in range(100):
+        n = int(rng.integers(5, 200))
+        y, weights = rng.integers(0, n_classes, n), rng.random(n) + 0.01
+        p = np.tile(np.eye(n_classes)[0], (n, 1))
+        measured = measure([Component(name="mcc")], "classification", y, p, n_classes, weights)
+        assert measured["mcc"] == pytest.approx(0, abs=1e-6)

@@ -79,7 +79,8 @@ class ClassPredictions:
         n = self.total
         covariance = self.hits.sum() * n - self.support @ self.predicted
         variances = (n**2 - self.support @ self.support) * (n**2 - self.predicted @ self.predicted)
-        return float(covariance / math.sqrt(variances)) if variances else 0.0
+        # With weights, rounding can make the variance of a constant slightly negative.
+        return float(covariance / math.sqrt(variances)) if variances > 0 else 0.0
 
     @property
     def log_loss(self) -> float:
