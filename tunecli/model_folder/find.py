@@ -23,7 +23,7 @@ def model_at(named: str, runs: Path) -> Path:
     for path in candidates:
         if is_model_folder(path):
             return path
-    if (runs / named / "study.db").is_file():
+    if _has_database(runs / named):
         raise ModelFolderError(f"study {named} has no model yet. Run:\n  tunecli refit {named}")
     paths = ", ".join(str(path) for path in candidates)
     raise ModelFolderError(f"model {named!r} does not exist (searched: {paths}).")
@@ -38,18 +38,24 @@ def is_model_folder(path: Path) -> bool:
 def origin(folder: Path, runs: Path) -> tuple[Path, str, int]:
     """Return the folder of all studies, the study, and the trial that a model was made from.
 
-    The study is the one in whose folder the model is, or else that of its name in `runs`.
+    The study is the one in whose folder the model is, or else that of its name in `runs`; a folder
+    of that name without a database counts only if `runs` has no such study.
 
     Raises:
         ModelFolderError: `folder` is not a model folder, or its study is not there.
     """
     facts, _, _ = read_folder(folder)
     home = folder.absolute().parent
-    if home.name == facts.study:
+    is_in_runs = (runs / facts.study).is_dir()
+    if home.name == facts.study and (_has_database(home) or not is_in_runs):
         return home.parent, facts.study, facts.trial
-    if (runs / facts.study).is_dir():
+    if is_in_runs:
         return runs, facts.study, facts.trial
     raise ModelFolderError(
         f"{folder} was made from trial {facts.trial} of study {facts.study}, but there is no such "
         f"study in {runs}. Pass the folder that holds it with --runs."
     )
+
+
+def _has_database(folder: Path) -> bool:
+    return (folder / "study.db").is_file()
