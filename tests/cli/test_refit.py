@@ -17,6 +17,7 @@ import tunecli
 from tunecli.data.rows.workspace import Workspace
 from tunecli.database.records import StudyRecord, read_study
 from tunecli.errors import RefitError
+from tunecli.model_folder.find import origin
 from tunecli.model_folder.refit_study import _refuse_other_code
 from tunecli.model_folder.select_trial import by_name as chosen
 from tunecli.study_file.catalogue.allowed_code import AllowedCode
@@ -110,6 +111,21 @@ def test_a_model_elsewhere_is_found_by_its_folder(searched: Path) -> None:
     refused = call_in(searched, "refit", "small", "-o", "models/mine", code=1)
     assert "models/mine cannot be replaced: it contains 'notes.txt'" in refused.stderr
     assert "training on all rows" not in refused.stderr
+
+
+@pytest.mark.slow
+def test_what_the_search_did_not_keep_is_refused_before_anything_is_said(searched: Path) -> None:
+    [kept] = (searched / "runs" / "small" / "best").iterdir()
+    other = str(1 - int(kept.name))
+    refused = call_in(searched, "refit", "small", "--trial", other, "--as-searched", code=1)
+    assert "has no models to average" in refused.stderr
+    assert "averaging" not in refused.stderr
+
+
+@pytest.mark.slow
+def test_a_folder_that_only_has_the_name_of_the_study_is_not_the_study(searched: Path) -> None:
+    call_in(searched, "refit", "small", "-o", "other/small/mine")
+    assert origin(searched / "other" / "small" / "mine", searched / "runs")[0] == searched / "runs"
 
 
 @pytest.mark.parametrize(

@@ -109,6 +109,11 @@ def test_a_rare_class_gets_a_threshold_that_predict_and_exports_use(tmp_path: Pa
     assert "threshold   none: the more probable class is predicted" in told
     assert tunecli.load(folder).facts.decision is None
 
+    at_home = json.loads(call_in(tmp_path, "report", "rare", "--json").stdout)["adjustment"]
+    call_in(tmp_path, "refit", "rare", "--threshold", "0.8", "-o", "elsewhere")
+    still = json.loads(call_in(tmp_path, "report", "rare", "--json").stdout)["adjustment"]
+    assert still == at_home  # the report tells of the study's own model
+
 
 def found_trial(metrics: dict) -> int:
     return metrics["adjustment"]["trial"]

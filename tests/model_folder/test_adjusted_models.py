@@ -34,6 +34,7 @@ from tunecli.model_folder.format.predicting import predictions
 from tunecli.model_folder.out_of_fold import out_of_fold
 from tunecli.model_folder.refitting import Refitted, adjusted, as_searched
 from tunecli.model_folder.results import results_of
+from tunecli.model_folder.score_interval import ScoreInterval
 from tunecli.study_file.settings.settings import Component
 from tunecli.training.cross_validation import CrossValidation
 from tunecli.training.fold_data import folds_of
@@ -146,6 +147,26 @@ def test_test_scores_are_those_of_what_is_predicted() -> None:
     assert "| on the test rows | score | 95 % interval | as in the search |" in text
     assert "## Calibration and threshold" in text
     assert "15 bins with equally many rows each" in text
+
+
+def test_an_ensemble_without_adjustments_does_not_score_as_in_the_search() -> None:
+    """The score in the search is that of single networks."""
+    found, refitted = case("table"), made("table")
+    results = results_of(found.trial, found.store, [refitted], 1, by_hand("table"))
+    other = ScoreInterval(0.0, 0.0, 0.0)
+    several = replace(
+        results,
+        n_networks=3,
+        one_by_one={"accuracy": 0.5},
+        titles={"accuracy": "accuracy of all"},
+        test_unadjusted=dict.fromkeys(results.test, other),
+    )
+    lines = results_lines(several)
+    assert "            accuracy of all 0.0000 without calibration and threshold" in lines
+    assert ["one by one" in line for line in lines if "as in the search" in line] == [True]
+    text = card(refitted.model.facts, several, SUMMARY, 1)
+    assert "| on the test rows | score | 95 % interval | without them |" in text
+    assert "as in the search" not in text
 
 
 def test_a_model_without_adjustments_has_one_test_score() -> None:

@@ -244,8 +244,10 @@ def _unadjusted_line(results: Results) -> list[str]:
     plain = results.test_unadjusted.get(results.metric)
     if plain is None or plain == results.of_test:
         return []
-    how = "as in the search, without calibration and threshold"
-    return [f"            {results.metric} {_score(plain.score)} {how}"]
+    how = "without calibration and threshold"
+    if results.n_networks == 1:  # else the score in the search is that of single networks
+        how = f"as in the search, {how}"
+    return [f"            {results.titled(results.metric)} {_score(plain.score)} {how}"]
 
 
 def _score(value: float) -> str:

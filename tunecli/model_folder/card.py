@@ -103,16 +103,18 @@ def _scores(results: Results, summary: DataSummary) -> Iterator[str]:
     if results.step is not None:
         yield f"The weights are those {results.weights_in_words}."
     plain = results.test_unadjusted
+    is_single = results.n_networks == 1  # the score in the search is that of single networks
     if plain:
         yield (
             "The test scores are those of the model's predictions, with its calibration and "
-            "threshold. The scores without them, as in the search, are in the last column."
+            f"threshold. The scores without them{', as in the search,' if is_single else ''} are "
+            "in the last column."
         )
     if not results.test:
         yield "No rows were held out for a test, so there is no unbiased score."
         return
-    as_searched = ["as in the search"] if plain else []
-    header = ["on the test rows", "score", "95 % interval", *as_searched]
+    unadjusted = ["as in the search" if is_single else "without them"] if plain else []
+    header = ["on the test rows", "score", "95 % interval", *unadjusted]
     cells = [
         [
             _shown(results, metric),

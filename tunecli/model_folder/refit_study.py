@@ -17,7 +17,7 @@ from tunecli.database.records import StudyRecord, TrialRecord
 from tunecli.errors import RefitError
 from tunecli.model_folder.adjust.adjusting import adjusted_to, refuse_threshold, unadjusted
 from tunecli.model_folder.card import card
-from tunecli.model_folder.find import MODEL
+from tunecli.model_folder.find import MODEL, is_model_folder
 from tunecli.model_folder.format.folder import TEXTS, refuse_foreign_model, write_model
 from tunecli.model_folder.out_of_fold import out_of_fold
 from tunecli.model_folder.record_model import count_look, record_adjustment
@@ -89,7 +89,8 @@ def refit_study(
             not two classes, which a given threshold requires.
         ModelFolderError: the folder cannot be written.
     """
-    path = path or study_folder.folder / MODEL
+    of_study = study_folder.folder / MODEL
+    path = path or of_study
     refuse_foreign_model(path)  # before the training
     trial, store = trial_of(study, trial_record, workspace)
     if compression is not None:
@@ -97,9 +98,10 @@ def refit_study(
         trial = replace(trial, config=config)
     refuse_threshold(threshold, store)
     models = kept_models(study_folder, trial_record.number)
-    training = refit_seeds(trial, store, n_seeds) if trains else None
+    # Either refuses what cannot be made; the training itself begins below.
+    made = refit_seeds(trial, store, n_seeds) if trains else [as_searched(trial, store, models)]
     announce(training_in_words(trial, store) if trains else "averaging its fold models")
-    plain = [as_searched(trial, store, models)] if training is None else [*training]
+    plain = [*made]
     kept = (study.predictions(trial_record), models) if compression is None else None
     adjustment = _adjustment(trial, store, kept, threshold)
     refits = [adjusted(one, adjustment, store) for one in plain]
@@ -112,7 +114,8 @@ def refit_study(
         compressed = compression is not None
         count_look(study_folder, trial_record.number, results, compressed=compressed)
     moved = _write(path, study, refits, results)
-    if adjustment is not None:
+    is_of_study = path.resolve() == of_study.resolve() or not is_model_folder(of_study)
+    if adjustment is not None and is_of_study:  # the report tells of the study's own model
         record_adjustment(study_folder, adjustment)
     return WrittenModel(path, results, moved)
 
