@@ -50,3 +50,9 @@ def test_of_one_fold_the_mean_decides_and_without_a_guess_nothing_does() -> None
         assert is_guessing_beaten(study(summary=summary, trials=(trial,))) == is_beaten
     assert is_guessing_beaten(study(0.1, 0.1, 0.1))
     assert is_guessing_beaten(study(trials=(), baselines=(GUESS,)))
+
+
+def test_a_guess_that_is_known_as_a_mean_is_the_same_on_every_fold() -> None:
+    summary = replace(SUMMARY, guess={"accuracy": 0.5})
+    for scores, is_beaten in (((0.9, 0.91, 0.88), True), ((0.9, 0.1, 0.6), False)):
+        assert is_guessing_beaten(study(*scores, summary=summary)) == is_beaten

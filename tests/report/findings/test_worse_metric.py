@@ -84,12 +84,30 @@ def test_probabilities_worse_than_guessing_are_a_problem() -> None:
         "The best trial is worse than always predicting the commonest class in log_loss: "
         "0.3120 against 0.2090; also in brier."
     )
-    assert one.advice == (
-        "train without class weights and label smoothing, calibrate the probabilities, or make "
-        "log_loss the objective"
-    )
+    assert one.advice == "make log_loss the objective; tunecli refit calibrates the probabilities"
     assert one.figures["metrics"]["log_loss"] == {"best": 0.312, "commonest class": 0.209}
     assert one in all_findings(found)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "first"),
+    [
+        ({"weight": "balanced"}, "train without class weights, or "),
+        ({"weight": [1.0, 9.0], "label_smoothing": 0.1}, "train without class weights and label"),
+        ({"weight": None, "label_smoothing": 0.0}, "make log_loss"),
+    ],
+)
+def test_only_what_the_loss_uses_is_to_be_left_out(arguments: dict[str, Any], first: str) -> None:
+    found = evidence(
+        {"log_loss": 0.3}, scored("commonest class", log_loss=0.2), shown=("log_loss",)
+    )
+    loss = {"name": "CrossEntropyLoss", "arguments": arguments}
+    trials = tuple(
+        replace(trial, config={**(trial.config or {}), "loss": loss})
+        for trial in found.study.trials
+    )
+    found = replace(found, study=replace(found.study, trials=trials))
+    assert only(found).advice.startswith(first)
 
 
 def test_a_metric_names_its_average_and_each_remedy_is_told_once() -> None:
@@ -120,6 +138,12 @@ def test_a_difference_within_the_noise_of_the_folds_is_no_finding() -> None:
         fold_metrics={"mcc": (0.35, 0.2, 0.4, 0.25, 0.305)},
     )
     assert [*worse_metric(evidence({"mcc": 0.3}, rival, shown=("mcc",)))] == []
+
+
+def test_a_score_that_is_not_finite_is_not_better() -> None:
+    for unknown in (float("nan"), float("inf")):
+        rival = scored("commonest class", mcc=unknown)
+        assert [*worse_metric(evidence({"mcc": 0.2}, rival, shown=("mcc",)))] == []
 
 
 def test_one_fold_is_compared_with_guessing_alone() -> None:

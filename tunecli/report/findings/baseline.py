@@ -36,7 +36,7 @@ def baseline(evidence: Evidence) -> Iterator[Finding]:
     scores = f"{score(best.value)} against {score(reached, best.value)}"
     yield Finding(
         severity,
-        f"The best trial {verdict} {plain(strongest.words)}: {scores}.",
+        f"The best trial {verdict} {plain(strongest.words)}: {scores}{_doubt(ahead, p)}.",
         weight=1.0 if severity != "note" else 0.1,
         figures={
             "best": best.value,
@@ -52,7 +52,15 @@ def _verdict(ahead: float, p: float) -> tuple[Severity, str]:
     """Return how the best trial compares, given the p-value of a difference over folds."""
     if ahead <= 0:
         return "problem", "is worse than" if ahead < 0 else "is no better than"
+    if math.isnan(p):
+        return "note", "scores better than"
     return ("advice", "is not reliably better than") if p >= LEVEL else ("note", "beats")
+
+
+def _doubt(ahead: float, p: float) -> str:
+    """Return what a lead without a p-value leaves open."""
+    is_open = ahead > 0 and math.isnan(p)
+    return ", but a single validation part does not show the noise" if is_open else ""
 
 
 def _way_out(rival: Rival) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
+from tunecli.database.records import TrialRecord
 from tunecli.report.analysis.fold_test import LEVEL, p_value
 from tunecli.report.analysis.rivals import Rival, rivals
 from tunecli.report.findings.evidence.evidence import Evidence
@@ -13,10 +14,10 @@ from tunecli.report.phrases.foreign_text import plain
 from tunecli.report.phrases.wording import joined, score
 from tunecli.study_file.settings.metric_names import METRICS, metric_directions
 
-_PROBABILITIES = (
-    "train without class weights and label smoothing, calibrate the probabilities, or make "
-    "{metric} the objective"
-)
+_PROBABILITIES = "{first}make {metric} the objective; tunecli refit calibrates the probabilities"
+_AGAINST_PROBABILITIES = {"weight": "class weights", "label_smoothing": "label smoothing"}
+"""Arguments of losses after which outputs are no probabilities of the data."""
+
 _ORDER = "make {metric} the objective, or search other models and preprocessing"
 _DECISIONS = (
     "make {metric} the objective, or choose another weight in the loss or another threshold of "
@@ -71,7 +72,7 @@ def _is_better(evidence: Evidence, rival: Rival, name: str, sign: int) -> bool:
     One fold says nothing of its noise; then only guessing counts, which any model should beat.
     """
     ours, theirs = evidence.ranked[0].metrics[name], rival.values[name]
-    if not math.isfinite(ours) or sign * ours >= sign * theirs:
+    if not (math.isfinite(ours) and math.isfinite(theirs)) or sign * ours >= sign * theirs:
         return False
     folds = evidence.best_metrics.get(name, ())
     theirs_of_folds = rival.folds.get(name, [theirs] * len(folds))
@@ -108,8 +109,19 @@ def _finding(evidence: Evidence, remedy: str, metrics: Sequence[tuple[str, Rival
             }
         },
         trials=(best.number,),
-        advice=remedy.format(metric=_stem(name)),
+        advice=remedy.format(metric=_stem(name), first=_first_remedy(best)),
     )
+
+
+def _first_remedy(best: TrialRecord) -> str:
+    """Return which arguments of the loss to leave out, if the best trial has any."""
+    loss = (best.config or {}).get("loss") or {}
+    used = [
+        words
+        for argument, words in _AGAINST_PROBABILITIES.items()
+        if loss.get("arguments", {}).get(argument)
+    ]
+    return f"train without {joined(used)}, or " if used else ""
 
 
 def _severity(name: str, rival: Rival) -> Severity:

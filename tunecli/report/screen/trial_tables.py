@@ -72,7 +72,7 @@ def rival_table(
     """Return one row per metric, one column per model; see `rivals.rival_scores`."""
     trial, *models = heads
     stacked = [trial, *(model.replace(" ", "\n") for model in models)]
-    columns = [numeric(head) for head in stacked]
+    columns = [Column(head, justify="right", overflow="fold") for head in stacked]
     texts = (
         [foreign_text.plain(name), *(wording.score(value, values[0]) for value in values)]
         for name, values in rows
