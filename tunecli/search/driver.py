@@ -337,8 +337,7 @@ class Driver:
     def _waiting(self) -> Iterator[events.Waiting]:
         """Say that no trial of this call has been evaluated yet."""
         if self._running and not self._has_evaluated:
-            number = min(self._running)
-            yield from self._waits.on(f"waiting for the first evaluation of trial {number}")
+            yield from self._waits.on("waiting for the first evaluation")
 
     def _flush(self) -> None:
         if time.monotonic() - self._flushed > FLUSH:

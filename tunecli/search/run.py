@@ -149,6 +149,7 @@ class Search:
                 yield from printed
                 raise
             if described is None:
+                yield from printed
                 n_done = self._n_ended(stored.trials) if stored else 0
                 yield SearchEnded("interrupted", n_done, self._limits.n_total)
                 return
