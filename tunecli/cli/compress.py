@@ -36,7 +36,7 @@ def compress(
         ),
     ] = 5,
     pick: Annotated[
-        int | None, Option(help="Refit with this row's compression, as the study's model.")
+        int | None, Option(help="Refit the study's model with this row's compression.")
     ] = None,
     json: Annotated[bool, Option("--json", help="Print the table as JSON, for programs.")] = False,
     code: options.CodeOption = None,

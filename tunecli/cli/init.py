@@ -70,7 +70,7 @@ def init(
         if ". Write " in str(error) and target is not None:
             say(
                 "init wrote no file. Pass the setting in the message below with --set. For "
-                "decimal: ',', for example, add\n  --set 'data.decimal=,'"
+                "example, for decimal: ',' add\n  --set 'data.decimal=,'"
             )
         raise
     options = "".join(f" --code {option}" for option in code or [])

@@ -56,7 +56,7 @@ def refit(
         str,
         Option(
             metavar="auto|none|NUMBER",
-            help="For two classes: the probability from which on the positive class is predicted. "
+            help="For two classes: the lowest probability that predicts the positive class. "
             "auto: the best one on out-of-fold predictions, if it improves the score there. "
             "none: predict the more probable class.",
         ),

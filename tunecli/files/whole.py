@@ -22,7 +22,7 @@ from tunecli.errors import OutputError
 from tunecli.files.own import is_folder
 
 PART = r"\.[0-9a-f]{8}\.part"
-"""Pattern of the end of the temporary name of a file or folder until it is complete."""
+"""Pattern of the ending of the temporary name of an incomplete file or folder."""
 
 
 @contextmanager

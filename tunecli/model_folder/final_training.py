@@ -27,7 +27,7 @@ HeldOutFor = Literal["early stopping", "schedule", "noise", "fine-tuning"]
 """What needs a tenth of the rows: all but fine-tuning choose the evaluation on it."""
 
 AROUND = N_AROUND // 2
-"""Evaluations before and after the best one of the search that are chosen from."""
+"""Candidate evaluations on each side of the best one of the search."""
 
 WHY: Mapping[HeldOutFor, str] = {
     "early stopping": "the study stops early",

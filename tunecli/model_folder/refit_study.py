@@ -120,7 +120,7 @@ def refit_study(
     return WrittenModel(path, results, moved)
 
 
-_RECOMPRESSED = "the predictions of the search are those of models that are compressed otherwise"
+_RECOMPRESSED = "the predictions of the search are from models compressed differently"
 
 
 def _adjustment(

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from tunecli.search.events.events import Waiting
 
 LONG_WAIT = 5.0
-"""Seconds after which a log says it, too."""
+"""Wait, in seconds, that a log mentions."""
 
 
 class Waits:

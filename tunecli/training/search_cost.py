@@ -33,7 +33,7 @@ SHARE = 0.1
 """Largest share of a search that a baseline may take."""
 
 FREE_SECONDS = 1.0
-"""Estimated time that a baseline may take in any case: nobody waits for that."""
+"""Estimated time that a baseline may always take: nobody minds the wait."""
 
 _STEP = 7e-4  # seconds of an optimizer step without its arithmetic; measured on one core
 _EVALUATION = 5e-3  # seconds of an evaluation without its arithmetic

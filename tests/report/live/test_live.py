@@ -241,13 +241,13 @@ def test_a_slow_first_trial_has_a_time_and_the_search_has_none() -> None:
     slow = [e for e in search() if not isinstance(e, TrialFinished)][:5]
     shown = log(slow, seconds=60.0)
     assert re.search(
-        r"^time        trial 0 takes at most about \d+ min more at its pace; the search is "
-        r"estimated once a trial has ended$",
+        r"^time        trial 0 needs at most about \d+ min more at this pace; "
+        r"no estimate of the search until a trial ends$",
         shown,
         re.MULTILINE,
     )
     assert " left for " not in shown
-    assert "at its pace" not in log(slow, seconds=0.1)
+    assert "at this pace" not in log(slow, seconds=0.1)
 
 
 def test_a_log_says_what_takes_long_before_the_first_trial() -> None:

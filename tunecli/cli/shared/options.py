@@ -79,7 +79,7 @@ CodeOption = Annotated[
 ]
 TrialOption = Annotated[
     str,
-    Option(help="A trial number, `best`, or `simplest` (of the best and its practical equals)."),
+    Option(help="Trial number, `best`, or `simplest` (of those practically equal to the best)."),
 ]
 ParetoOption = Annotated[
     int | None, Option(help="Place on the Pareto front, as numbered in the report.")

@@ -27,7 +27,7 @@ Use = tuple[str, Sequence[str]]
 """The features that a column becomes, in words; and warnings."""
 
 FEWEST_ROWS = 10
-"""With at least this many rows, distinct cells and ordered dates mean something."""
+"""With fewer rows, distinct cells or ordered dates may be chance."""
 FEWEST_ROWS_OF_IDS = 50
 """Fewest rows in which texts that differ in most rows count as identifiers."""
 _DIGITS = 10

@@ -26,7 +26,7 @@ Pair = tuple[Rows, Rows]
 Pairs = Iterable[Pair]
 
 MANY_GROUPS = 5_000
-"""Largest number of groups to stratify: beyond it, chance does well enough; 57,000 take 15 s."""
+"""Most groups to stratify: with more, chance is good enough; 57,000 groups take 15 s."""
 
 FINEST = 20
 """Folds from which a held-out part of groups is assembled, for shares above 1/20."""

@@ -20,7 +20,7 @@ from tunecli.training.outcome.temperature import SMALLEST
 LARGEST = 10.0
 """Largest temperature, and the inverse of the smallest."""
 LEVEL = 0.2
-"""Level of the test of a gain: to miss a gain costs more than a change that gains nothing."""
+"""Test level of a gain: missing a gain costs more than a change that gains nothing."""
 _AT_BOUND = 0.99
 """A larger share of `LARGEST` means that the log loss has no minimum in between."""
 _LOG_LOSS = Component(name="log_loss")

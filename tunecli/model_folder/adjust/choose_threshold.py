@@ -20,9 +20,9 @@ from tunecli.training.outcome.decision import Decision, measure_decided
 from tunecli.training.outcome.metrics import measure
 
 CHOOSING = frozenset({"accuracy", "balanced_accuracy", "f1", "fbeta", "mcc", "cohen_kappa"})
-"""Metrics that choose a threshold. Precision and recall do not: each is best at an extreme one."""
+"""Metrics that choose a threshold. Precision and recall do not: both are best at an extreme."""
 MOST_THRESHOLDS = 1000
-"""Largest number of thresholds that are compared; of more, every so many."""
+"""Largest number of thresholds to compare; if there are more, evenly spaced ones."""
 HALF = 0.5
 _RECALLS = (0.95, 0.9, 0.75, 0.5, 0.25)
 _CURVE_POINTS = 100

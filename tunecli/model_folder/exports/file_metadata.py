@@ -10,7 +10,7 @@ from tunecli.data.rows.dataset import Column
 from tunecli.model_folder.format.model import Model
 
 IN_PT2 = "tunecli.json"
-"""The name of the file in a pt2 file that holds the metadata, as one JSON object."""
+"""Name of the metadata file, one JSON object, inside a pt2 file."""
 
 
 def file_metadata(model: Model, left_out: str) -> dict[str, str]:

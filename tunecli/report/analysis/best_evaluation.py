@@ -19,13 +19,13 @@ from tunecli.report.phrases import wording
 from tunecli.study_file.settings.settings import Direction
 
 N_AROUND = 4
-"""Evaluations that one is compared with: two on each side, or the four nearest at an end."""
+"""Evaluations to compare each one with: two on each side, or the four nearest at an end."""
 
 N_USUAL = 10
 """Evaluations around the best one that show how much they usually differ."""
 
 _LEAD = 0.1
-"""Share of the noise by which a dip is better than each evaluation around it; a plateau is not."""
+"""The best evaluation is alone if it beats each one around it by this share of the noise."""
 
 _NORMAL = 1.4826  # standard deviations per median absolute deviation of normal numbers
 

@@ -30,10 +30,10 @@ _REMEDIES: Mapping[str, str] = {
     **dict.fromkeys(("roc_auc", "average_precision"), _ORDER),
     **dict.fromkeys(("rmse", "mse", "mae", "mape", "pinball", "r2"), _ERRORS),
 }
-"""What to do, by metric; all others score decisions."""
+"""What to do, by metric; unlisted ones score decisions."""
 
 _TRADED = ("precision", "recall")
-"""Metrics that a constant prediction can maximize: each is bought with the other."""
+"""Metrics that a constant prediction can maximize: one rises as the other falls."""
 
 
 @finding("metric", plot="baselines", needs_trials=0)

@@ -91,8 +91,8 @@ def estimate(left: TimeLeft, n_trials: int) -> Line:
 
 def first_trial(number: int, at_most: float) -> Line:
     """Return how long a trial still takes while none has ended, so the search has no estimate."""
-    time = f"trial {number} takes at most about {wording.about(at_most)} more at its pace"
-    return labelled("time", f"{time}; the search is estimated once a trial has ended")
+    time = f"trial {number} needs at most about {wording.about(at_most)} more at this pace"
+    return labelled("time", f"{time}; no estimate of the search until a trial ends")
 
 
 def waiting(what: str) -> Line:

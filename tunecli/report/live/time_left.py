@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from statistics import fmean
 
 ENOUGH_TRIALS = 5
-"""Ended trials from which on the estimate is one number; before, it is a range."""
+"""With this many ended trials, the estimate is one number; with fewer, a range."""
 
 _USUAL = math.log(2.5)
-"""Standard deviation of the logarithm of trials' durations, before any is known: many trials take
-less than half or more than twice the usual time."""
+"""Standard deviation of the logarithm of trials' durations, before one has ended: many take less
+than half or more than twice the usual time.
+"""
 
 _LEAST = 1e-3  # seconds; a trial that broke a limit took none
 

@@ -22,7 +22,7 @@ ERROR_DEFINITION = (
     "probability of the most probable class and the share of rows that are of this class, over "
     f"{N_BINS} bins with equally many rows each."
 )
-JUDGED = "each fold was judged by what was fitted to the other folds."
+JUDGED = "each fold was scored with what was fitted to the others."
 
 
 def adjustment_lines(

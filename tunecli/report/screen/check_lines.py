@@ -173,7 +173,7 @@ def _time(rehearsal: StudyRehearsal) -> str:
     jobs = count(rehearsal.n_jobs, "job")
     total = wording.about_range(rehearsal.least_seconds, rehearsal.seconds)
     with_ = f"with {jobs}, baselines included" if rehearsal.baseline_seconds else f"with {jobs}"
-    when = "; the more trials stop early, the less" if rehearsal.shortest < 1 else ""
+    when = "; less if more trials stop early" if rehearsal.shortest < 1 else ""
     return f"about {one} per trial, {total} in total {with_}{when}"
 
 

@@ -177,7 +177,7 @@ def make_pruner(component: Component) -> pruners.BasePruner:
     if wrapped is not None and wrapped.name in HALVING:
         raise ValueError(
             f"PatientPruner cannot wrap {wrapped.name}, which decides at only a few evaluations, "
-            "when patience has rarely run out. Wrap Median, Percentile or Threshold."
+            "usually before patience runs out. Wrap Median, Percentile or Threshold."
         )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)

@@ -25,10 +25,10 @@ PAUSE = 0.25
 """Shortest time between two checks, in seconds."""
 
 LONGEST = 1.0
-"""Most seconds that are counted between two checks."""
+"""Most seconds counted per interval between checks."""
 
 LAG = 10.0
-"""Seconds from the kernel's count of a kill until the end of a large process is seen."""
+"""Seconds after the kernel counts a kill until a large process is seen to have ended."""
 
 _COUNT = re.compile(r"^oom_kill (\d+)$", re.MULTILINE)
 

@@ -37,7 +37,7 @@ BOUNDS: dict[str, Interval] = {
         "bootstrap_count": "[0, inf)",
     }.items()
 }
-"""Bounds by argument, which means the same in every class."""
+"""Bounds of arguments; each means the same in every class."""
 
 HALVING = frozenset({"SuccessiveHalvingPruner", "HyperbandPruner"})
 
@@ -92,8 +92,8 @@ def search_mistakes(component: Component) -> Iterator[ArgumentProblem]:
             short = value.name.removesuffix("Pruner")
             yield (
                 (name,),
-                f"Patient cannot wrap {short}, which decides at only a few evaluations, when "
-                "patience has rarely run out. Wrap Median, Percentile or Threshold.",
+                f"Patient cannot wrap {short}, which decides at only a few evaluations, "
+                "usually before patience runs out. Wrap Median, Percentile or Threshold.",
             )
         for path, message in search_mistakes(value):
             yield (name, value.name, *path), message

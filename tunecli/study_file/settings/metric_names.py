@@ -53,10 +53,10 @@ class MetricInfo:
 
 
 _NO_TIME = 1e-12
-"""Seconds; any computation takes longer."""
+"""Seconds; shorter than any computation."""
 
 _AVERAGE: Mapping[str, MetricArgument] = {"average": ("macro", "micro", "weighted", "binary")}
-"""The first is what a stored metric without an average means; see `with_average` for new ones."""
+"""A stored metric without an average has the first; for new ones, see `with_average`."""
 _OF_AUC = {"average": ("macro", "weighted")}
 
 METRICS: dict[str, MetricInfo] = {

@@ -101,7 +101,7 @@ class DataSettings(Settings):
     task: Annotated[Task | None, _FROM_TARGETS] = None
     """classification or regression. Default: decided by the target."""
     positive: ClassLabel | None = None
-    """the class of two that binary metrics score. Default: the rarer one; on a tie, the second."""
+    """which of two classes binary metrics score. Default: the rarer one; on a tie, the second."""
     drop: Annotated[Words, _TABLE] = []
     """columns to ignore."""
     categorical: Annotated[Words, _TABLE] = []

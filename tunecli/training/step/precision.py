@@ -18,7 +18,7 @@ from tunecli.study_file.settings.settings import TrainingSettings
 AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 ON_CUDA_ONLY = ("tf32", "fp16")
-"""Number formats that only CUDA supports, or trains reliably in."""
+"""Number formats that work, or train reliably, only on CUDA."""
 
 
 def choose_device(name: str) -> torch.device:

@@ -20,7 +20,7 @@ _WIDE = 10
 _N_TICKS = 8
 _DIGITS = 6
 _MOST_POWERS = 4
-"""Powers of ten up to which a logarithmic axis has room for ticks between them."""
+"""Most powers of ten with room for ticks between them on a logarithmic axis."""
 _LARGE = (("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3))
 
 
