@@ -188,9 +188,18 @@ def test_too_few_rows_are_all_trained_on_and_that_is_said(tmp_path: Path) -> Non
     one = next(refit_seeds(trial, store))
     assert (one.validation_rows, one.n_rows, one.step) == (0, 16, 2)
     lines = results_lines(results_of(trial, store, [one], 1))
-    assert (
-        "weights     of evaluation 3, the best one of the search: too few rows to hold out a tenth"
-    ) in lines
+    told = "weights     of evaluation 3, the best one of the search: no tenth can be held out"
+    assert told in lines
+
+
+def test_no_tenth_is_held_out_for_which_many_other_rows_would_be_left_out(tmp_path: Path) -> None:
+    """With groups and times, groups on both sides of a cut would lose their rows on one side."""
+    write(tmp_path, 240)
+    both, _ = store_of(tmp_path, "group: who, time: when", "{folds: 3}")
+    fit = final_fit(both, None, False, False, cut_validation=True)
+    assert not can_cut(both)
+    assert not fit.has_validation
+    assert len(fit.fold.y_train) == len(both.split.search_rows)
 
 
 def test_what_is_done_is_said_before() -> None:

@@ -18,6 +18,9 @@ from tunecli.study_file.settings.settings import Component
 VALIDATION_SHARE = 0.1
 """Share of the rows that is held out if the final training needs validation scores."""
 
+_SMALLEST_SHARE = VALIDATION_SHARE / 2  # a smaller part says too little
+_LEAST_USED = 0.95  # share of the rows in either part; groups and times together leave out more
+
 
 @dataclass(frozen=True)
 class FinalFit:
@@ -68,18 +71,24 @@ def final_fit(
 
 
 def can_cut(store: FoldStore) -> bool:
-    """Return whether a tenth of the rows can be held out: both parts have rows of every class."""
+    """Return whether a tenth of the rows can be held out of the others.
+
+    Both parts must have rows of every class, and few rows may be in neither.
+    """
     return _cut(store) is not None
 
 
 def _cut(store: FoldStore) -> tuple[Tensor, Tensor] | None:
-    """Return training and validation rows; None if one of them would lack rows or a class."""
+    """Return training and validation rows; None if there is no such cut, see `can_cut`."""
     dataset, rows = store.dataset, store.split.search_rows
     splitter = splitter_of(dataset, store.settings.split_seed)
     strata = dataset.y[rows].numpy() if dataset.task == "classification" else None
     try:
         parts = next(iter(splitter.holdout(rows.numpy(), strata, VALIDATION_SHARE, 1)))
     except (DataError, ValueError):  # too few times or groups; or rows of a class
+        return None
+    n_train, n_valid = map(len, parts)
+    if n_valid < _SMALLEST_SHARE * len(rows) or n_train + n_valid < _LEAST_USED * len(rows):
         return None
     if any(_says_too_little(dataset.y[rows[part]], len(dataset.classes)) for part in parts):
         return None

@@ -91,7 +91,7 @@ class Results:
         stand_out: how far the trial's best evaluation stands out from those around it; None if
             unknown.
         held_out_for: why a tenth of the rows was to be held out of the training; None if nothing
-            needs it. `n_validation` is 0 if there were too few rows for it.
+            needs it. `n_validation` is 0 if no tenth could be held out.
         step: index of the evaluation whose weights the model has; None for fold models.
         n_evaluations: evaluations up to the end of the training; 0 for fold models.
         n_networks: number of networks whose predictions the model averages.
@@ -139,7 +139,7 @@ class Results:
             return f"of {which}, the best one of the search"
         why = WHY[self.held_out_for]
         if not self.n_validation:
-            return f"of {which}, the best one of the search: too few rows to hold out a tenth"
+            return f"of {which}, the best one of the search: no tenth can be held out"
         rows = count(self.n_validation, "row")
         if self.held_out_for == "fine-tuning":
             return f"of {which}, the best one of the search; {rows} held out, because {why}"
