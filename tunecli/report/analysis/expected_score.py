@@ -169,7 +169,7 @@ def _of_test(error: float | None, counts: RowCounts) -> list[_RowNoise]:
 def _of_accuracy(best: TrialRecord, counts: RowCounts) -> list[_RowNoise]:
     """Return the binomial variance, of a share moved towards one half (Agresti and Coull 1998)."""
     is_share = _metric(best) == "accuracy" and not _has(best, "weights")
-    if not is_share or best.value is None or counts.fold <= 1:
+    if not is_share or counts.fold <= 1 or best.value is None or not 0 <= best.value <= 1:
         return []
     share = (best.value * counts.valid + 2) / (counts.valid + 4)
     return [_RowNoise(share * (1 - share))]
