@@ -42,7 +42,8 @@ def rivals(study: StudyRecord, baselines: Sequence[Baseline]) -> list[Rival]:
     if any(rival.is_guess for rival in of_models) or study.summary is None:
         return sorted(of_models, key=lambda rival: rival.is_guess)
     task: Task = "classification" if study.summary.classes else "regression"
-    return [*of_models, Rival(BASELINES[task][0], study.summary.guess)]
+    guess = Rival(BASELINES[task][0], study.summary.guess, study.summary.guess_folds)
+    return [*of_models, guess]
 
 
 def _rival(metric: str, baseline: Baseline) -> Rival:

@@ -93,6 +93,7 @@ def describe(config: TrialConfig, store: FoldStore | NoData | None = None) -> Da
     store = store or FoldStore(config.data, config.validation)
     dataset, split = store.dataset, store.split
     counts = _class_counts(dataset, store)
+    guess = _guess(config, store)
     kinds = Counter("date" if c.date else c.kind for c in dataset.columns if c.is_first)
     return DataSummary(
         source=config.data.source,
@@ -106,7 +107,8 @@ def describe(config: TrialConfig, store: FoldStore | NoData | None = None) -> Da
         positive=store.positive_name,
         n_folds=len(split.folds),
         validation=validation_in_words(config.validation, dataset),
-        guess=_guess(config, store),
+        guess={name: float(np.mean(scores)) for name, scores in guess.items()},
+        guess_folds=guess,
         fingerprint=dataset.fingerprint,
         notes=(
             *dataset.notes,
@@ -171,16 +173,16 @@ def _n_features(config: TrialConfig, store: FoldStore) -> int:
     return fold.shape[0]
 
 
-def _guess(config: TrialConfig, store: FoldStore) -> dict[str, float]:
-    """Return the mean over folds of each metric of a constant guess, where it is finite."""
+def _guess(config: TrialConfig, store: FoldStore) -> dict[str, tuple[float, ...]]:
+    """Return the scores on each fold of a constant guess, by metric, where they are finite."""
     # User code may not accept a guess.
     metrics = [metric for metric in prediction_metrics(config) if not is_code(metric.name)]
     scores = [
         _measured_guess(metrics, store, *pair, store.dataset.weights_of(pair[1]))
         for pair in store.split.folds
     ]
-    means = {name: float(np.mean([score[name] for score in scores])) for name in scores[0]}
-    return {name: mean for name, mean in means.items() if math.isfinite(mean)}
+    folds = {name: tuple(float(score[name]) for score in scores) for name in scores[0]}
+    return {name: values for name, values in folds.items() if all(map(math.isfinite, values))}
 
 
 def _class_counts(dataset: Dataset, store: FoldStore) -> tuple[int, ...]:
