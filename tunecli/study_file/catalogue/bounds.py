@@ -24,6 +24,11 @@ _WRITTEN = {
         "channels": "[1, inf)",
         "kernel": "[1, inf)",
     },
+    "tokenizer": {
+        "vocab_size": "[3, 10000000]",
+        "BPE.vocab_size": "[258, 10000000]",  # padding, unknown and every byte
+        "min_frequency": "[1, inf)",
+    },
     "loss": {
         "label_smoothing": "[0, 1]",
         "SmoothL1Loss.beta": "[0, inf)",
