@@ -231,6 +231,23 @@ def first_targets(y: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
+class TokenForm:
+    """The tokens in the rows of a fold.
+
+    Attributes:
+        vocab_size: number of ids.
+        pad: the id behind a row that is shorter than the longest one of its batch.
+        n_features: number of other features before the ids of a row.
+        folder: absolute folder of the pretrained model whose tokenizer made the ids, or empty.
+    """
+
+    vocab_size: int
+    pad: int
+    n_features: int = 0
+    folder: str = ""
+
+
+@dataclass(frozen=True)
 class FoldData:
     """One fold's tensors, with preprocessing fitted on its training part alone.
 
