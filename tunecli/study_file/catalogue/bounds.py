@@ -23,6 +23,7 @@ _WRITTEN = {
         "CNN.kernel": "[1, 99]",
         "channels": "[1, inf)",
         "kernel": "[1, inf)",
+        "layer_decay": "(0, 1]",
     },
     "loss": {
         "label_smoothing": "[0, 1]",
