@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -238,13 +239,13 @@ class TokenForm:
         vocab_size: number of ids.
         pad: the id behind a row that is shorter than the longest one of its batch.
         n_features: number of other features before the ids of a row.
-        folder: absolute folder of the pretrained model whose tokenizer made the ids, or empty.
+        study_folder: the folder of the study file, to which paths are relative.
     """
 
     vocab_size: int
     pad: int
     n_features: int = 0
-    folder: str = ""
+    study_folder: Path = Path()
 
 
 @dataclass(frozen=True)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from torch import Tensor, nn
 
 from tunecli.data.rows.dataset import TokenForm
 from tunecli.errors import DataError
+from tunecli.study_file.catalogue.pretrained_folders import pretrained_folder
 from tunecli.study_file.settings.settings import Component
 from tunecli.training.models.blocks import Division
 from tunecli.training.models.dense import NO_COLUMNS
 from tunecli.training.models.embeddings import Columns
 from tunecli.training.models.fine_tuning import Freeze
 from tunecli.training.models.fine_tuning import freeze as freeze_weights
+from tunecli.training.models.frozen_weights import hold_frozen, read_once
 from tunecli.training.models.layers import check_at_least_one, check_dropout
 from tunecli.training.models.pretrained.peft_adapters import (
     TaskType,
@@ -59,7 +62,9 @@ class _OfTransformers(nn.Module):
 
     network: Any
 
-    def __init__(self, columns: Columns, adapter: Component | None) -> None:
+    def __init__(
+        self, columns: Columns, pretrained: str | None, adapter: Component | None
+    ) -> None:
         super().__init__()
         if columns.tokens is None:
             name = type(self).__name__
@@ -68,6 +73,9 @@ class _OfTransformers(nn.Module):
         self.head: PooledHead | None = None
         self._stored = columns.architecture
         self._adapter = adapter
+        self._folder: Path | None = None
+        if pretrained is not None and not self._stored:
+            self._folder = pretrained_folder(pretrained, self.tokens.study_folder)
 
     def division(self) -> Division:
         """Return its embeddings, its layers and its head; see `blocks.Division`."""
@@ -87,19 +95,21 @@ class _OfTransformers(nn.Module):
     def _config(
         self, n_outputs: int, config: str | None, arguments: dict[str, Any], dropouts: Dropouts
     ) -> PreTrainedConfig:
-        """Return the configuration of a stored, a new or a pretrained network, in this order."""
+        """Return the configuration of a stored, a pretrained or a new network."""
         if self._stored:
             return stored_config(self._stored)
-        if config is not None:
-            return new_config(config, arguments, self.tokens, n_outputs, dropouts)
-        return folder_config(self.tokens, n_outputs, dropouts)
+        if self._folder is not None:
+            return folder_config(self._folder, self.tokens, n_outputs, dropouts)
+        if config is None:
+            raise ValueError("either pretrained or config must be given.")
+        return new_config(config, arguments, self.tokens, n_outputs, dropouts)
 
     def _build(
         self, auto_model: str, task: TaskType, config: PreTrainedConfig, recomputes: bool
     ) -> None:
         """Build the network, with the weights of the folder unless they are stored elsewhere."""
         config.use_cache = keeps_cache(self._adapter)
-        network = build_network(auto_model, config, "" if self._stored else self.tokens.folder)
+        network = build_network(auto_model, config, self._folder)
         if recomputes:
             network.activation_checkpointing_enable({"use_reentrant": False})
         adapter = self._adapter
@@ -124,8 +134,12 @@ class _OfTransformers(nn.Module):
         )
 
     def _freeze(self, what: Freeze | None) -> None:
+        """Freeze weights, and share those of the folder that are frozen with other folds."""
         if what:
             freeze_weights(self, type(self).__name__, what)
+        if self._folder is not None and (what or self._adapter is not None):
+            files = self._folder.glob("*.safetensors")
+            hold_frozen(self, {n: w for file in files for n, w in read_once(file).items()})
 
 
 class AutoModelForSequenceClassification(_OfTransformers):
@@ -171,7 +185,7 @@ class AutoModelForSequenceClassification(_OfTransformers):
         adapter: Component | None = None,
         **architecture: Any,
     ) -> None:
-        super().__init__(columns, adapter)
+        super().__init__(columns, pretrained, adapter)
         _check_arguments(max_length, dropout, attention_dropout)
         with quiet_transformers():
             dropouts = Dropouts(dropout, attention_dropout)
@@ -244,7 +258,7 @@ class AutoModelForCausalLM(_OfTransformers):
         adapter: Component | None = None,
         **architecture: Any,
     ) -> None:
-        super().__init__(columns, adapter)
+        super().__init__(columns, pretrained, adapter)
         if self.tokens.n_features:
             name = type(self).__name__
             raise DataError(f"{name} takes text alone. Leave the other columns out of the data.")

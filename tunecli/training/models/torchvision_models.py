@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pickle
 from bisect import bisect_left
+from functools import lru_cache
 from typing import Any, cast
 
 import torch
@@ -17,6 +18,7 @@ from tunecli.study_file.settings.settings import Component
 from tunecli.training.models.activation_checkpoints import checkpoint_activations
 from tunecli.training.models.blocks import head_layers
 from tunecli.training.models.fine_tuning import freeze
+from tunecli.training.models.frozen_weights import freeze_all, hold_frozen
 
 
 def first_convolution(model: nn.Module) -> tuple[str, nn.Conv2d]:
@@ -59,7 +61,9 @@ _UNUSABLE = (OSError, RuntimeError, EOFError, pickle.UnpicklingError)
 """Errors of torch without a connection, or for a damaged file."""
 
 
-def load_pretrained(model: nn.Module, name: str, weights: str) -> None:
+def load_pretrained(
+    model: nn.Module, name: str, weights: str, *, once: bool = False
+) -> dict[str, Tensor]:
     """Load pretrained weights into a new classifier, except those of its output layers.
 
     The first convolution is adapted to the channels, a vision transformer's position embeddings to
@@ -69,12 +73,16 @@ def load_pretrained(model: nn.Module, name: str, weights: str) -> None:
         model: a classifier with its own number of outputs and channels.
         name: name of its builder in torchvision.models.
         weights: `DEFAULT`, or another name in torchvision's enumeration of that model's weights.
+        once: whether the process keeps them in memory, for the next fold and the next trial.
+
+    Returns:
+        The loaded tensors by name.
 
     Raises:
         ValueError: the weights do not exist, or do not fit the model's other arguments.
         TunecliError: the weights are not on this machine and cannot be downloaded.
     """
-    source = _pretrained(name, weights)
+    source = _read_once(name, weights, torch.hub.get_dir()) if once else _read(name, weights)
     state = dict(source.state_dict())
     own = model.state_dict()
     convolution = f"{first_convolution(model)[0]}.weight"
@@ -93,9 +101,17 @@ def load_pretrained(model: nn.Module, name: str, weights: str) -> None:
     if hasattr(source, "transform_input"):  # normalizes three channels in another way
         transforms = source.transform_input and own[convolution].shape[1] == 3
         cast(Any, model).transform_input = transforms
+    return state
 
 
-def _pretrained(name: str, weights: str) -> nn.Module:
+@lru_cache(maxsize=1)
+def _read_once(name: str, weights: str, _folder: str) -> nn.Module:
+    source = _read(name, weights)
+    freeze_all(source)
+    return source
+
+
+def _read(name: str, weights: str) -> nn.Module:
     from torchvision import models
 
     known = models.get_model_weights(name).__members__
@@ -129,7 +145,7 @@ LARGEST_SIDE = 320
 INCEPTION_SIDE = 299
 """Side in pixels of the pictures that Inception v3 was designed for."""
 
-OWN_ARGUMENTS = ("weights", "freeze", "backbone_lr", "checkpoint_activations")
+OWN_ARGUMENTS = ("weights", "freeze", "backbone_lr", "layer_decay", "checkpoint_activations")
 """Arguments that tunecli handles itself instead of passing them to torchvision."""
 
 
@@ -141,8 +157,9 @@ def build_torchvision(component: Component, shape: tuple[int, ...], n_outputs: i
             `weights`: name of torchvision's pretrained weights, e.g. DEFAULT; none for random
             weights;
             `freeze`: number of leading blocks that are not trained, or `features` for all but the
-            head;
-            `backbone_lr`: factor on the learning rate of all but the head (`rate_factors`);
+            head; pretrained weights among them are held once per process (`frozen_weights`);
+            `backbone_lr`, `layer_decay`: factors on the learning rate of all but the head
+            (`rate_factors`);
             `checkpoint_activations`: recompute activations instead of storing them.
 
     Raises:
@@ -150,11 +167,14 @@ def build_torchvision(component: Component, shape: tuple[int, ...], n_outputs: i
         TypeError, ValueError: an argument is invalid for the model.
     """
     name, arguments = component.name, component.arguments
+    weights, frozen = arguments.get("weights"), arguments.get("freeze")
     model = _fresh(component, shape, n_outputs)
-    if arguments.get("weights") is not None:
-        load_pretrained(model, name, arguments["weights"])
-    if arguments.get("freeze"):
-        freeze(model, name, arguments["freeze"])
+    source: dict[str, Tensor] = {}
+    if weights is not None:
+        source = load_pretrained(model, name, weights, once=bool(frozen))
+    if frozen:
+        freeze(model, name, frozen)
+        hold_frozen(model, source)
     if arguments.get("checkpoint_activations"):
         checkpoint_activations(model, name)
     return model

@@ -47,14 +47,16 @@ def stored_config(text: str) -> PreTrainedConfig:
     return _from_content(json.loads(text))
 
 
-def folder_config(tokens: TokenForm, n_outputs: int, dropouts: Dropouts) -> PreTrainedConfig:
+def folder_config(
+    folder: Path, tokens: TokenForm, n_outputs: int, dropouts: Dropouts
+) -> PreTrainedConfig:
     """Return the configuration of a pretrained model, for the study's outputs.
 
     Raises:
         DataError: `config.json` cannot be read.
         ValueError: transformers does not know the architecture.
     """
-    content = read_model_config(Path(tokens.folder))
+    content = read_model_config(folder)
     replaced = dropouts.arguments_for(_from_content(content))
     return _from_content({**content, **replaced, "pad_token_id": tokens.pad}, n_outputs)
 

@@ -6,6 +6,7 @@ import inspect
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
@@ -38,7 +39,9 @@ def quiet_transformers() -> Iterator[None]:
     warnings.filterwarnings("ignore", ".*past_key_values.* is deprecated", FutureWarning)
 
 
-def build_network(auto_model: str, config: PreTrainedConfig, folder: str) -> PreTrainedModel:
+def build_network(
+    auto_model: str, config: PreTrainedConfig, folder: Path | None
+) -> PreTrainedModel:
     """Build a network, with weights from a folder or from torch's global random state.
 
     What the folder lacks, such as the head of a classifier, is drawn. Weights are float32. Nothing
@@ -46,7 +49,7 @@ def build_network(auto_model: str, config: PreTrainedConfig, folder: str) -> Pre
 
     Args:
         auto_model: a class of transformers, such as AutoModel.
-        folder: the folder with the weights; empty to draw all of them.
+        folder: the folder with the weights; None to draw all of them.
 
     Raises:
         ValueError: transformers has no such model of this architecture, or an argument is invalid.
@@ -60,7 +63,7 @@ def build_network(auto_model: str, config: PreTrainedConfig, folder: str) -> Pre
         )
     make = getattr(transformers, auto_model)
     without = {"add_pooling_layer": False} if _has_unused_pooler(make, config) else {}
-    if not folder:
+    if folder is None:
         network = make.from_config(config, dtype=torch.float32, **without)
     else:
         network = make.from_pretrained(
