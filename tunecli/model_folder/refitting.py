@@ -32,6 +32,7 @@ from tunecli.study_file.settings.settings import TrialConfig
 from tunecli.training.compression.packing import Packed, unpack
 from tunecli.training.fold import FoldTraining, new_model
 from tunecli.training.fold_data import folds_of, takes_integers
+from tunecli.training.models.auto_models import stored_architecture
 from tunecli.training.models.building import embeds_categories
 from tunecli.training.models.embeddings import bin_counts
 from tunecli.training.outcome.adjustment import Adjustment
@@ -308,6 +309,7 @@ def _member(
         preprocessing=preprocessing.kind,
         n_bins=bin_counts(network),
         norms=packed.norms if packed is not None else (),
+        architecture=stored_architecture(network),
     )
     return Member(facts, preprocessing, network, packed)
 

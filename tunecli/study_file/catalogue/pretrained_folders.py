@@ -101,10 +101,12 @@ def _refuse_unusable(folder: Path, name: str) -> None:
 
 
 def _without_safetensors(folder: Path, name: str) -> DataError:
-    pickled = next((path for glob in _PICKLED_WEIGHTS for path in folder.glob(glob)), None)
-    found = f" Its weights are in {pickled.name}, a pickle, which tunecli does not read."
+    pickles = [path.name for glob in _PICKLED_WEIGHTS for path in folder.glob(glob)][:1]
+    found = [
+        f" Its weights are in {one}, a pickle, which tunecli does not read." for one in pickles
+    ]
     return DataError(
-        f"{name!r} has no weights as .safetensors.{found if pickled else ''} Load the model in a "
+        f"{name!r} has no weights as .safetensors.{''.join(found)} Load the model in a "
         "program that you trust, and write it again with `save_pretrained`."
     )
 

@@ -278,6 +278,11 @@ class AutoModelForCausalLM(_OfTransformers):
         return cast(Tensor, logits[:, -ids.shape[1] :, : self.n_outputs])
 
 
+def stored_architecture(model: nn.Module) -> str:
+    """Return the configuration of a network of transformers as JSON; empty for other models."""
+    return model.architecture() if isinstance(model, _OfTransformers) else ""
+
+
 def _check_arguments(
     max_length: int, dropout: float | None, attention_dropout: float | None
 ) -> None:
