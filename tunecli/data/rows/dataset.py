@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -228,6 +229,23 @@ def first_features(x: Tensor) -> Tensor:
 def first_targets(y: Tensor) -> Tensor:
     """Return targets in the types of numerics version 1."""
     return y.float() if y.is_floating_point() else y
+
+
+@dataclass(frozen=True)
+class TokenForm:
+    """The tokens in the rows of a fold.
+
+    Attributes:
+        vocab_size: number of ids.
+        pad: the id behind a row that is shorter than the longest one of its batch.
+        n_features: number of other features before the ids of a row.
+        study_folder: the folder of the study file, to which paths are relative.
+    """
+
+    vocab_size: int
+    pad: int
+    n_features: int = 0
+    study_folder: Path = Path()
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from typing import Literal
 
 import tunecli
 from tunecli.study_file.catalogue import signatures
+from tunecli.study_file.catalogue.architectures import AUTO_MODELS
 from tunecli.study_file.catalogue.signatures import Argument, Signature
 from tunecli.study_file.settings.code_names import is_code
 from tunecli.study_file.settings.metric_names import METRICS, argument_default, must_be_given
@@ -36,6 +37,7 @@ Kind = Literal[
     "train",
     "augmentation",
     "data",
+    "adapter",
 ]
 CODE_KINDS = frozenset(
     {"model", "loss", "optimizer", "schedule", "metric", "train", "augmentation", "data"}
@@ -57,7 +59,7 @@ _LOSS_TASKS: dict[str, Task] = {
 LOSS_TASKS = MappingProxyType(_LOSS_TASKS)
 """The supported losses, and the task of each."""
 
-OWN_MODELS = ("Linear", "MLP", "ResNet", "CNN")
+OWN_MODELS = ("Linear", "MLP", "ResNet", "CNN", *AUTO_MODELS)
 _SAMPLERS = (
     "RandomSampler",
     "TPESampler",
@@ -83,6 +85,47 @@ SCALES = {
     "robust": ("RobustScaler", ()),
     "quantile": ("QuantileTransformer", ("n_quantiles", "output_distribution")),
 }
+_ANYWHERE = ("target_modules", "exclude_modules", "modules_to_save")
+_OF_PROMPT = ("num_virtual_tokens",)
+ADAPTERS = {
+    "LoraConfig": (
+        "lora",
+        (
+            "r",
+            "lora_alpha",
+            "lora_dropout",
+            *_ANYWHERE,
+            "bias",
+            "use_rslora",
+            "use_dora",
+            "init_lora_weights",
+            "layers_to_transform",
+            "layers_pattern",
+            "rank_pattern",
+            "alpha_pattern",
+            "lora_bias",
+        ),
+    ),
+    "IA3Config": ("ia3", (*_ANYWHERE, "feedforward_modules", "init_ia3_weights")),
+    "LNTuningConfig": ("ln_tuning", _ANYWHERE),
+    "PromptTuningConfig": ("prompt_tuning", (*_OF_PROMPT, "prompt_tuning_init")),
+    "PrefixTuningConfig": (
+        "prefix_tuning",
+        (*_OF_PROMPT, "prefix_projection", "encoder_hidden_size"),
+    ),
+    "PromptEncoderConfig": (
+        "p_tuning",
+        (
+            *_OF_PROMPT,
+            "encoder_reparameterization_type",
+            "encoder_hidden_size",
+            "encoder_num_layers",
+            "encoder_dropout",
+        ),
+    ),
+}
+"""Configuration classes of peft: their folder in `peft/tuners`, and the supported arguments."""
+
 _EVERYDAY = {
     "acc": "accuracy",
     "top1": "accuracy",
@@ -158,6 +201,13 @@ _NOT_OFFERED: dict[Kind, dict[str, str]] = {
         ),
         "Threshold": "it requires arguments. Write `ReLU` or `Hardtanh`.",
     },
+    "adapter": {
+        "AdaLoraConfig": "it moves ranks between layers by a schedule of the whole training, "
+        "which a trial that pauses or stops early does not follow exactly. Write `LoraConfig`, "
+        "and search its `r`.",
+        "PeftConfig": _ABSTRACT,
+        "PromptLearningConfig": _ABSTRACT,
+    },
     "pruner": {
         "WilcoxonPruner": "it expects steps to be independent instances, but here they are "
         "evaluations of one curve. Write `Median` or `Hyperband`.",
@@ -199,6 +249,7 @@ _FIXED: Mapping[Kind, tuple[str, ...]] = {
     "sampler": _SAMPLERS,
     "pruner": _PRUNERS,
     "metric": tuple(METRICS),
+    "adapter": tuple(ADAPTERS),
 }
 
 
@@ -282,6 +333,8 @@ def library_signature(kind: Kind, name: str) -> Signature:
         )
     if kind == "model" and name not in OWN_MODELS:
         return signatures.function_signature(_torchvision_models()[name], name)
+    if kind == "adapter":
+        return signatures.dataclass_signature(_files_of_adapter(name), name)
     class_name = SCALES[name][0] if kind == "scale" else name
     signature = signatures.class_signature(_file(kind, name), class_name)
     if kind == "augmentation" and not signature.arguments:  # kornia's base has the constructor
@@ -293,7 +346,8 @@ def library_signature(kind: Kind, name: str) -> Signature:
 def _file(kind: Kind, name: str) -> Path:
     """Return the source file of a class."""
     if kind == "model":
-        module = "convolutional.py" if name == "CNN" else "dense.py"
+        modules = {"CNN": "convolutional.py", **dict.fromkeys(AUTO_MODELS, "auto_models.py")}
+        module = modules.get(name, "dense.py")
         return Path(tunecli.__file__).parent / "training" / "models" / module
     if kind in ("optimizer", "sampler", "pruner"):
         return signatures.imported_from(_SOURCES[kind][0], _source(kind))[name]
@@ -301,6 +355,12 @@ def _file(kind: Kind, name: str) -> Path:
         files = sorted(_source(kind).parent.glob("_2d/*/[a-z]*.py"))
         return next(file for file in files if f"class {name}(" in file.read_text("utf-8"))
     return _source(kind)
+
+
+def _files_of_adapter(name: str) -> tuple[Path, ...]:
+    """Return the source files of a configuration class of peft and of its bases."""
+    root = signatures.package_folder("peft")
+    return root / "tuners" / ADAPTERS[name][0] / "config.py", root / "config.py"
 
 
 def _source(kind: Kind) -> Path:

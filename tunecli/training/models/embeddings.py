@@ -16,7 +16,7 @@ from typing import Literal, cast
 import torch
 from torch import Tensor, nn
 
-from tunecli.data.rows.dataset import FoldData
+from tunecli.data.rows.dataset import FoldData, TokenForm
 from tunecli.data.rows.features import Features, as_features
 from tunecli.training.models.layers import check_at_least_one
 
@@ -32,11 +32,16 @@ class Columns:
             piecewise-linear embeddings are computed from these alone.
         n_bins: number of bins of each number, for a model whose stored weights include the bins,
             so that it can be built without training rows.
+        tokens: the tokens in the rows; None for rows without text.
+        architecture: configuration of a model of transformers as JSON, for a model whose weights
+            are stored, so that it can be built without its pretrained folder; else empty.
     """
 
     cat_cardinalities: tuple[int, ...] = ()
     x_train: Features | None = None
     n_bins: tuple[int, ...] = ()
+    tokens: TokenForm | None = None
+    architecture: str = ""
 
     @classmethod
     def of(cls, fold: FoldData) -> Columns:
