@@ -77,11 +77,6 @@ def _read_once(path: Path, _changed: int, _n_bytes: int) -> Mapping[str, FrozenW
     return {name: FrozenWeight(tensor.clone()) for name, tensor in load_file(path).items()}
 
 
-def freeze_all(model: nn.Module) -> None:
-    """Make all parameters of a model frozen weights, in place, without copying them."""
-    _replace(model, FrozenWeight)
-
-
 def hold_frozen(model: nn.Module, source: Mapping[str, Tensor]) -> None:
     """Replace parameters without gradient by the equal tensors of a source, in place.
 
@@ -168,14 +163,18 @@ def _is_digest(value: object) -> bool:
 
 
 def _finder(source: Iterable[Tensor]) -> Callable[[Tensor], FrozenWeight | None]:
-    """Return a function that finds the equal tensor of a source."""
+    """Return a function that finds the equal tensor of a source, and each tensor only once.
+
+    Else two biases of zeros would become one parameter.
+    """
     alike: dict[object, list[Tensor]] = {}
     for tensor in source:
         alike.setdefault(_look(tensor), []).append(tensor)
 
     def find(weight: Tensor) -> FrozenWeight | None:
-        equal = (one for one in alike.get(_look(weight), ()) if _equal(weight, one))
-        return next(map(FrozenWeight, equal), None)
+        candidates = alike.get(_look(weight), [])
+        place = next((i for i, one in enumerate(candidates) if _equal(weight, one)), None)
+        return None if place is None else FrozenWeight(candidates.pop(place))
 
     return find
 

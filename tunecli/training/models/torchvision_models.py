@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pickle
 from bisect import bisect_left
+from collections.abc import Collection
 from functools import lru_cache
 from typing import Any, cast
 
@@ -18,7 +19,7 @@ from tunecli.study_file.settings.settings import Component
 from tunecli.training.models.activation_checkpoints import checkpoint_activations
 from tunecli.training.models.blocks import head_layers
 from tunecli.training.models.fine_tuning import freeze
-from tunecli.training.models.frozen_weights import freeze_all, hold_frozen
+from tunecli.training.models.frozen_weights import FrozenWeight, hold_frozen
 
 
 def first_convolution(model: nn.Module) -> tuple[str, nn.Conv2d]:
@@ -61,9 +62,7 @@ _UNUSABLE = (OSError, RuntimeError, EOFError, pickle.UnpicklingError)
 """Errors of torch without a connection, or for a damaged file."""
 
 
-def load_pretrained(
-    model: nn.Module, name: str, weights: str, *, once: bool = False
-) -> dict[str, Tensor]:
+def load_pretrained(model: nn.Module, name: str, weights: str) -> frozenset[str]:
     """Load pretrained weights into a new classifier, except those of its output layers.
 
     The first convolution is adapted to the channels, a vision transformer's position embeddings to
@@ -73,16 +72,15 @@ def load_pretrained(
         model: a classifier with its own number of outputs and channels.
         name: name of its builder in torchvision.models.
         weights: `DEFAULT`, or another name in torchvision's enumeration of that model's weights.
-        once: whether the process keeps them in memory, for the next fold and the next trial.
 
     Returns:
-        The loaded tensors by name.
+        The names of the loaded tensors.
 
     Raises:
         ValueError: the weights do not exist, or do not fit the model's other arguments.
         TunecliError: the weights are not on this machine and cannot be downloaded.
     """
-    source = _read_once(name, weights, torch.hub.get_dir()) if once else _read(name, weights)
+    source = _pretrained(name, weights)
     state = dict(source.state_dict())
     own = model.state_dict()
     convolution = f"{first_convolution(model)[0]}.weight"
@@ -101,17 +99,31 @@ def load_pretrained(
     if hasattr(source, "transform_input"):  # normalizes three channels in another way
         transforms = source.transform_input and own[convolution].shape[1] == 3
         cast(Any, model).transform_input = transforms
-    return state
+    return frozenset(state)
+
+
+def hold_pretrained(model: nn.Module, name: str, weights: str, loaded: Collection[str]) -> None:
+    """Let frozen pretrained weights be those of the earlier models of this process.
+
+    Args:
+        name: name of its builder in torchvision.models.
+        weights: name of its pretrained weights.
+        loaded: names of the tensors that they gave.
+    """
+    source = _held(name, weights, torch.hub.get_dir())
+    for key, weight in model.named_parameters():
+        if key in loaded and not weight.requires_grad:
+            source.setdefault(key, FrozenWeight(weight))
+    hold_frozen(model, source)
 
 
 @lru_cache(maxsize=1)
-def _read_once(name: str, weights: str, _folder: str) -> nn.Module:
-    source = _read(name, weights)
-    freeze_all(source)
-    return source
+def _held(_name: str, _weights: str, _folder: str) -> dict[str, FrozenWeight]:
+    """Return the frozen weights of the newest pretrained model by name, which grow in number."""
+    return {}
 
 
-def _read(name: str, weights: str) -> nn.Module:
+def _pretrained(name: str, weights: str) -> nn.Module:
     from torchvision import models
 
     known = models.get_model_weights(name).__members__
@@ -169,12 +181,11 @@ def build_torchvision(component: Component, shape: tuple[int, ...], n_outputs: i
     name, arguments = component.name, component.arguments
     weights, frozen = arguments.get("weights"), arguments.get("freeze")
     model = _fresh(component, shape, n_outputs)
-    source: dict[str, Tensor] = {}
-    if weights is not None:
-        source = load_pretrained(model, name, weights, once=bool(frozen))
+    loaded = load_pretrained(model, name, weights) if weights is not None else frozenset()
     if frozen:
         freeze(model, name, frozen)
-        hold_frozen(model, source)
+    if frozen and loaded:
+        hold_pretrained(model, name, weights, loaded)
     if arguments.get("checkpoint_activations"):
         checkpoint_activations(model, name)
     return model
