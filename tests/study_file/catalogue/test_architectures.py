@@ -8,9 +8,10 @@ import sys
 
 import pytest
 
+from tunecli.study_file.catalogue.adapters import ADAPTERS
 from tunecli.study_file.catalogue.architectures import AUTO_MODELS, architecture, model_types
 from tunecli.study_file.catalogue.component_arguments import argument_problems, signature
-from tunecli.study_file.catalogue.names import ADAPTERS, library_signature, unknown_name
+from tunecli.study_file.catalogue.names import library_signature, unknown_name
 from tunecli.study_file.catalogue.signatures import Unreadable
 from tunecli.study_file.settings.settings import Component
 
