@@ -13,7 +13,7 @@ from tunecli.data.cache.cached_datasets import kept_split
 from tunecli.data.preprocessing.feature_form import FeatureForm
 from tunecli.data.preprocessing.preparation import Prepared, prepared
 from tunecli.data.preprocessing.scaling import TargetScale
-from tunecli.data.rows.dataset import Dataset, FoldData
+from tunecli.data.rows.dataset import Dataset, FoldData, TokenForm
 from tunecli.data.rows.positive_class import positive_class
 from tunecli.data.rows.summary import DataSummary
 from tunecli.data.rows.workspace import HERE, Workspace
@@ -130,7 +130,7 @@ class FoldStore:
             n_classes=len(self.dataset.classes),
             positive=self.positive,
             cat_cardinalities=features.cat_cardinalities,
-            tokens=features.tokens,
+            tokens=self._located(features.tokens),
             train_rows=train_rows,
             train_weights=_training_weights(self.dataset, train_rows),
             valid_weights=self.dataset.weights_of(valid_rows),
@@ -142,6 +142,10 @@ class FoldStore:
         return replace(
             fold, y_train=scale.standardized(y_train), y_mean=scale.mean, y_std=scale.std
         )
+
+    def _located(self, tokens: TokenForm | None) -> TokenForm | None:
+        """Return the form of rows of tokens with the folder that a model's paths begin at."""
+        return None if tokens is None else replace(tokens, study_folder=self.workspace.folder)
 
     def _features(self, form: FeatureForm) -> PreparedFolds:
         """Return the features of each fold, from the store if they are in it."""
@@ -184,6 +188,8 @@ def _n_bytes(folds: PreparedFolds) -> int:
 
 class NoData:
     """A stand-in for `FoldStore`: as many folds as the study asks for, all of them empty."""
+
+    workspace = HERE
 
     def __init__(self, validation: ValidationSettings) -> None:
         self._n_folds = (validation.folds or 1) * validation.repeats

@@ -135,7 +135,12 @@ def refuse_unusable_code(config: TrialConfig) -> None:
 def _refits(trial: RefitTrial, store: FoldStore, n_seeds: int) -> Iterator[Refitted]:
     config = trial.config
     standardizes = standardizes_target(config.loss)
-    fit = final_fit(store, feature_form(config), standardizes, trial.held_out_for is not None)
+    fit = final_fit(
+        store,
+        feature_form(config, store.workspace.folder),
+        standardizes,
+        trial.held_out_for is not None,
+    )
     refit = _refit if config.train is None else _refit_by_user
     for number in range(n_seeds):
         seeded = config.model_copy(update={"seed": config.seed + number})
@@ -268,7 +273,7 @@ def _fold_member(
         store.dataset,
         train_rows,
         store.settings,
-        feature_form(config),
+        feature_form(config, store.workspace.folder),
         store.workspace.cache,
     )
     try:

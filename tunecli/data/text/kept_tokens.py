@@ -16,6 +16,7 @@ from tunecli.data.cache.entries import SMALL, NewArray, kept, key_of
 from tunecli.data.rows.texts import TextRows
 from tunecli.data.text.tokenizers import trained
 from tunecli.data.text.tokens import FittedTokenizer, Tokens, TokenSetting
+from tunecli.study_file.catalogue.pretrained_folders import tokenizer_text
 
 _VERSIONS = [__version__, tokenizers.__version__]
 
@@ -23,12 +24,17 @@ _VERSIONS = [__version__, tokenizers.__version__]
 def fitted_tokenizer(
     x: TextRows, rows: Tensor, setting: TokenSetting, fingerprint: str, cache: Path | None
 ) -> FittedTokenizer:
-    """Return the tokenizer of a training part from the cache, or train it.
+    """Return the tokenizer of a pretrained model, or that of a training part, trained or cached.
 
     Args:
         rows: the training rows of `x`, (n,) int64.
         fingerprint: the fingerprint of `x`.
+
+    Raises:
+        DataError: the tokenizer of a pretrained model cannot be read.
     """
+    if setting.pretrained:
+        return FittedTokenizer(tokenizer_text(Path(setting.pretrained)), setting.max_length)
 
     def make(new: NewArray) -> Mapping[str, Any]:
         text = trained(setting.tokenizer, [*x[rows].joined()]).to_str().encode()
