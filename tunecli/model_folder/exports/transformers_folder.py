@@ -86,7 +86,7 @@ def export_transformers(model: Model, folder: Path, source: str, study_folder: P
             raise FileExistsError(errno.EEXIST, "the folder is not empty", str(folder))
         with whole_folder(folder) as part, quiet_transformers():
             _write(model, member, part, base, folder.absolute() / BASE)
-            return _compared(member, part, rows[: torch.arange(min(len(rows), ROWS_COMPARED))])
+            return _compared(member, part, rows.split(ROWS_COMPARED)[0])
     except OSError as error:
         raise OutputError(folder, error) from None
 
