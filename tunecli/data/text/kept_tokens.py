@@ -14,9 +14,9 @@ from torch import Tensor
 from tunecli import __version__
 from tunecli.data.cache.entries import SMALL, NewArray, kept, key_of
 from tunecli.data.rows.texts import TextRows
+from tunecli.data.text.pretrained_tokenizers import pretrained_tokenizer
 from tunecli.data.text.tokenizers import trained
 from tunecli.data.text.tokens import FittedTokenizer, Tokens, TokenSetting
-from tunecli.study_file.catalogue.pretrained_folders import tokenizer_text
 
 _VERSIONS = [__version__, tokenizers.__version__]
 
@@ -24,17 +24,18 @@ _VERSIONS = [__version__, tokenizers.__version__]
 def fitted_tokenizer(
     x: TextRows, rows: Tensor, setting: TokenSetting, fingerprint: str, cache: Path | None
 ) -> FittedTokenizer:
-    """Return the tokenizer of a pretrained model, or that of a training part, trained or cached.
+    """Return a pretrained tokenizer, or that of a training part, from the cache or trained.
 
     Args:
         rows: the training rows of `x`, (n,) int64.
+        setting: its `pretrained` is a folder.
         fingerprint: the fingerprint of `x`.
 
     Raises:
-        DataError: the tokenizer of a pretrained model cannot be read.
+        DataError: the tokenizer cannot be read, or does not fit the texts.
     """
     if setting.pretrained:
-        return FittedTokenizer(tokenizer_text(Path(setting.pretrained)), setting.max_length)
+        return FittedTokenizer(pretrained_tokenizer(Path(setting.pretrained)), setting.max_length)
 
     def make(new: NewArray) -> Mapping[str, Any]:
         text = trained(setting.tokenizer, [*x[rows].joined()]).to_str().encode()

@@ -58,20 +58,6 @@ def read_model_config(folder: Path) -> dict[str, Any]:
     return content
 
 
-def tokenizer_text(folder: Path) -> str:
-    """Return the content of a folder's `tokenizer.json`.
-
-    Raises:
-        DataError: it cannot be read.
-    """
-    path = folder / "tokenizer.json"
-    try:
-        return read_small(path).decode()
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise DataError(f"{path} cannot be read ({reason}).") from None
-
-
 def _in_cache(name: str, study_folder: Path) -> Path:
     if not _HUB_NAME.fullmatch(name) or name.startswith("."):
         raise DataError(

@@ -98,7 +98,7 @@ def _text_only(config: TrialConfig) -> Iterator[Conflict]:
     """Yield settings of tokens of a source that has no text."""
     data = config.data
     has_text = bool(data.text or data.prompt or data.completion)
-    if has_text or kind_of(data.source) in ("pictures", "documents"):
+    if has_text or kind_of(data.source) == "pictures":
         return
     way = "Name a column of text (text: COLUMN), or remove it."
     way = way if kind_of(data.source) == "table" else "Remove it."

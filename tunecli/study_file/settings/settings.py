@@ -78,8 +78,8 @@ class DataSettings(Settings):
     """
 
     source: str
-    """a bundled dataset, a table (.csv, .tsv, .csv.gz, .parquet), arrays (.npz, .npy, .pt), a
-    folder of class folders, a torchvision dataset, or a function of your own.
+    """a bundled dataset, a table (.csv, .tsv, .csv.gz, .parquet, .jsonl), arrays (.npz, .npy,
+    .pt), a folder of class folders, a torchvision dataset, or a function of your own.
     """
     arguments: Annotated[dict[str, Any], OnlyFor(("code",))] = {}
     """arguments of the source function; they can also be written below its name."""
