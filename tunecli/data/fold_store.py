@@ -188,6 +188,8 @@ def _n_bytes(folds: PreparedFolds) -> int:
 class NoData:
     """A stand-in for `FoldStore`: as many folds as the study asks for, all of them empty."""
 
+    workspace = HERE
+
     def __init__(self, validation: ValidationSettings) -> None:
         self._n_folds = (validation.folds or 1) * validation.repeats
 

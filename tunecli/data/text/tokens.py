@@ -31,8 +31,8 @@ class TokenSetting:
     Attributes:
         tokenizer: the tokenizer that is trained on each training part.
         max_length: largest number of tokens of a row.
-        pretrained: the name or folder of a pretrained model, whose tokenizer is used instead;
-            empty without one.
+        pretrained: the folder of a pretrained model, whose tokenizer is used instead; empty
+            without one.
     """
 
     tokenizer: Component

@@ -17,6 +17,8 @@ from typing import Literal
 
 import tunecli
 from tunecli.study_file.catalogue import signatures
+from tunecli.study_file.catalogue.adapters import ADAPTERS, adapter_signature
+from tunecli.study_file.catalogue.architectures import AUTO_MODELS
 from tunecli.study_file.catalogue.signatures import Argument, Signature
 from tunecli.study_file.settings.code_names import is_code
 from tunecli.study_file.settings.metric_names import METRICS, argument_default, must_be_given
@@ -37,6 +39,7 @@ Kind = Literal[
     "train",
     "augmentation",
     "data",
+    "adapter",
 ]
 CODE_KINDS = frozenset(
     {"model", "loss", "optimizer", "schedule", "metric", "train", "augmentation", "data"}
@@ -58,7 +61,7 @@ _LOSS_TASKS: dict[str, Task] = {
 LOSS_TASKS = MappingProxyType(_LOSS_TASKS)
 """The supported losses, and the task of each."""
 
-OWN_MODELS = ("Linear", "MLP", "ResNet", "CNN")
+OWN_MODELS = ("Linear", "MLP", "ResNet", "CNN", *AUTO_MODELS)
 _SAMPLERS = (
     "RandomSampler",
     "TPESampler",
@@ -167,6 +170,13 @@ _NOT_OFFERED: dict[Kind, dict[str, str]] = {
         ),
         "Threshold": "it requires arguments. Write `ReLU` or `Hardtanh`.",
     },
+    "adapter": {
+        "AdaLoraConfig": "it moves ranks between layers by a schedule of the whole training, "
+        "which a trial that pauses or stops early does not follow exactly. Write `LoraConfig`, "
+        "and search its `r`.",
+        "PeftConfig": _ABSTRACT,
+        "PromptLearningConfig": _ABSTRACT,
+    },
     "pruner": {
         "WilcoxonPruner": "it expects steps to be independent instances, but here they are "
         "evaluations of one curve. Write `Median` or `Hyperband`.",
@@ -209,6 +219,7 @@ _FIXED: Mapping[Kind, tuple[str, ...]] = {
     "sampler": _SAMPLERS,
     "pruner": _PRUNERS,
     "metric": tuple(METRICS),
+    "adapter": tuple(ADAPTERS),
 }
 
 
@@ -292,6 +303,8 @@ def library_signature(kind: Kind, name: str) -> Signature:
         )
     if kind == "model" and name not in OWN_MODELS:
         return signatures.function_signature(_torchvision_models()[name], name)
+    if kind == "adapter":
+        return adapter_signature(name)
     if kind == "tokenizer":
         file = Path(tunecli.__file__).parent / "data" / "text" / "tokenizers.py"
         return replace(signatures.function_signature(file, TOKENIZERS[name]), name=name)
@@ -306,7 +319,8 @@ def library_signature(kind: Kind, name: str) -> Signature:
 def _file(kind: Kind, name: str) -> Path:
     """Return the source file of a class."""
     if kind == "model":
-        module = "convolutional.py" if name == "CNN" else "dense.py"
+        modules = {"CNN": "convolutional.py", **dict.fromkeys(AUTO_MODELS, "auto_models.py")}
+        module = modules.get(name, "dense.py")
         return Path(tunecli.__file__).parent / "training" / "models" / module
     if kind in ("optimizer", "sampler", "pruner"):
         return signatures.imported_from(_SOURCES[kind][0], _source(kind))[name]
