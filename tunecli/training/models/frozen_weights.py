@@ -62,7 +62,7 @@ def _digest(tensor: Tensor) -> str:
 def read_once(*paths: Path) -> Mapping[str, FrozenWeight]:
     """Return the tensors of the safetensors files of one model by name.
 
-    Those of the newest model stay in memory, so that the next fold and the next trial read nothing.
+    Those of the newest model stay in memory: the next fold and the next trial read nothing.
 
     Raises:
         OSError, SafetensorError: a file cannot be read.
