@@ -23,6 +23,7 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from tunecli.data.fold_store import FoldStore
+from tunecli.data.preprocessing.feature_form import FeatureForm
 from tunecli.data.rows.dataset import Dataset
 from tunecli.data.rows.features import as_features
 from tunecli.data.rows.streamed_rows import LoadedRows
@@ -90,7 +91,7 @@ class LinearBaseline:
         return 0.0, 1e-7 * self.n_features(store) * _n_outputs(store.dataset)
 
     def _folds(self, store: FoldStore) -> Any:
-        return store.folds(Component(name="standard"), standardize_target=False)
+        return store.folds(FeatureForm(Component(name="standard")), standardize_target=False)
 
 
 class Trees:
@@ -127,12 +128,12 @@ class Trees:
 
     def n_features(self, store: FoldStore) -> int:
         """Return the number of features as read."""
-        return math.prod(store.dataset.shape)
+        return math.prod(store.dataset.without_texts.shape)
 
     def cells(self, store: FoldStore, fold: int, drawn: Tensor) -> tuple[Cells, Cells]:
         """See `Guess`; NaN is missing, categories are codes."""
         train, valid = store.split.folds[fold]
-        x = store.dataset.x
+        x = store.dataset.without_texts.x
         assert isinstance(x, Tensor), "loaded rows have no trees"
         parts = (x[rows].flatten(1).numpy().astype(np.float64) for rows in (train[drawn], valid))
         return next(parts), next(parts)
@@ -265,6 +266,8 @@ def _affordable(model: UntunedModel, store: FoldStore, n_rows: int, limit: float
     """
     if isinstance(store.dataset.x, LoadedRows) and not isinstance(model, Guess):
         raise NoBaselineError("the rows are loaded batch by batch")
+    if store.dataset.text_columns and not store.dataset.columns and not isinstance(model, Guess):
+        raise NoBaselineError("the rows have no columns besides text")
     n_features = model.n_features(store)
     if n_features > MOST_FEATURES:
         raise NoBaselineError(f"{n_features:,} features exceed the limit of {MOST_FEATURES:,}")

@@ -191,6 +191,8 @@ class Frame(Table):
         """Return the kind of a column that the user names."""
         if name in self.settings.categorical:
             return "categorical"
+        if name in self.settings.text:
+            return "text"
         return "numeric" if name in self.settings.numeric else ""
 
     def where(self, row: int) -> str:
@@ -230,7 +232,7 @@ def frame_of(settings: DataSettings, validation: ValidationSettings, folder: Pat
     Raises:
         DataError: a file cannot be used; with the place and a remedy.
     """
-    named = [settings.group, validation.column, *settings.categorical]
+    named = [settings.group, validation.column, *settings.categorical, *settings.text]
     named += [settings.target] if settings.task != "regression" else []
     texts = {name for name in named if name is not None}
     paths = paths_of(settings, validation)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -133,6 +134,11 @@ def _member(
     return Member(member, fitted, _network(facts.config, member, fitted, weights))
 
 
+def _takes_whole_numbers(fitted: Preprocessing) -> bool:
+    """Return whether a network gets names: tokens alone, or unscaled integers."""
+    return fitted.kind == "integers" or (fitted.tokens is not None and fitted.tokens.are_alone)
+
+
 def _network(
     config: TrialConfig, member: MemberManifest, fitted: Preprocessing, weights: dict[str, Tensor]
 ) -> nn.Module:
@@ -140,13 +146,19 @@ def _network(
     model = config.model
     own = {name: value for name, value in model.arguments.items() if name != "weights"}
     component = model if is_code(model.name) else Component(name=model.name, arguments=own)
-    columns = Columns(fitted.cardinalities, n_bins=member.n_bins)
+    columns = Columns(
+        fitted.cardinalities,
+        n_bins=member.n_bins,
+        tokens=fitted.tokens,
+        architecture=member.architecture,
+    )
     if sum(member.n_bins) > sum(map(Tensor.numel, weights.values())):
         raise ValueError(f"{sum(member.n_bins):,} bins, but fewer weights")
     channels = config.compression.structured
     growth = min(1 / (1 - channels.amount) ** 2, _MOST_GROWTH) if channels else 1.0
     if not is_code(model.name):
         check_arguments(own, weights, growth)
+        check_arguments(json.loads(member.architecture or "{}"), weights, growth)
     with torch.random.fork_rng(devices=[]), no_larger_than(weights, growth):
         network = build_model(component, member.shape, member.n_outputs, columns)
     if not config.compression.is_none:
@@ -156,5 +168,5 @@ def _network(
         take_shapes(network, weights)  # compression may have removed channels
     network.load_state_dict(weights)
     if channels:
-        check_shapes(network, member)
+        check_shapes(network, member, _takes_whole_numbers(fitted))
     return network

@@ -38,6 +38,7 @@ class MemberManifest(_Facts):
         preprocessing: kind of preprocessing, in a word; its tensors are in a separate file.
         n_bins: bins per number that is embedded piecewise linearly; else empty.
         norms: layers that compression has folded into those before them.
+        architecture: configuration of a network of transformers as JSON; else empty.
     """
 
     shape: tuple[Positive, ...]
@@ -46,6 +47,7 @@ class MemberManifest(_Facts):
     preprocessing: Annotated[str, AfterValidator(lambda kind: _FIRST_KINDS.get(kind, kind))]
     n_bins: tuple[Positive, ...] = ()
     norms: tuple[str, ...] = ()
+    architecture: str = ""
 
 
 class ThresholdManifest(_Facts):
@@ -67,7 +69,8 @@ class Manifest(_Facts):
         trial: the trial's number in the study.
         config: the configuration that it was trained with.
         classes: class names in the order of the probabilities; empty for regression.
-        columns: columns of the tables that it takes; empty for pictures.
+        columns: columns of the tables that it takes, without those of text; empty for pictures.
+        texts: columns of text that it takes; `row_shape` counts them, too.
         row_shape, row_dtype: shape and type of rows as they are read, before preprocessing.
         depth: how pictures of more than 8 bits became bytes; None if all had 8 bits. Models
             without this field were trained on the upper 8 of 16 bits.
@@ -88,6 +91,7 @@ class Manifest(_Facts):
     task: Task
     classes: tuple[str, ...]
     columns: tuple[Column, ...]
+    texts: tuple[str, ...] = ()
     row_shape: tuple[Positive, ...]
     depth: Depth | None = OF_16_BITS
     row_dtype: RowType

@@ -34,6 +34,11 @@ _WRITTEN = {
         "num_virtual_tokens": "[1, inf)",
         "encoder_hidden_size": "[1, inf)",
     },
+    "tokenizer": {
+        "vocab_size": "[3, 10000000]",
+        "BPE.vocab_size": "[258, 10000000]",  # padding, unknown and every byte
+        "min_frequency": "[1, inf)",
+    },
     "loss": {
         "label_smoothing": "[0, 1]",
         "SmoothL1Loss.beta": "[0, inf)",

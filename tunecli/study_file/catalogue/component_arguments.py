@@ -12,6 +12,7 @@ from dataclasses import replace
 from functools import cache
 
 from tunecli.study_file.catalogue import names
+from tunecli.study_file.catalogue.adapters import ADAPTERS
 from tunecli.study_file.catalogue.allowed_code import FOR_TUNECLI
 from tunecli.study_file.catalogue.architectures import (
     AUTO_MODELS,
@@ -20,7 +21,7 @@ from tunecli.study_file.catalogue.architectures import (
     transformers_is_installed,
     unknown_architecture,
 )
-from tunecli.study_file.catalogue.names import ADAPTERS, SCALES, Kind
+from tunecli.study_file.catalogue.names import SCALES, Kind
 from tunecli.study_file.catalogue.signatures import Argument, Signature, Unreadable
 from tunecli.study_file.catalogue.value_types import (
     Interval,
@@ -45,6 +46,7 @@ _UNSETTABLE: dict[Kind, set[str]] = {
     "model": {"shape", "n_outputs", "columns", "num_classes", "progress"},
     "adapter": {"task_type", "peft_type", "inference_mode", "base_model_name_or_path", "revision"},
     "augmentation": {"same_on_batch", "keepdim", "data_keys"},
+    "tokenizer": {"texts"},
     # No target is ignored, and predictions are the rate.
     "loss": {"ignore_index", "log_input"},
     "sampler": {

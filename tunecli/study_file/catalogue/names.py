@@ -17,6 +17,7 @@ from typing import Literal
 
 import tunecli
 from tunecli.study_file.catalogue import signatures
+from tunecli.study_file.catalogue.adapters import ADAPTERS, adapter_signature
 from tunecli.study_file.catalogue.architectures import AUTO_MODELS
 from tunecli.study_file.catalogue.signatures import Argument, Signature
 from tunecli.study_file.settings.code_names import is_code
@@ -31,6 +32,7 @@ Kind = Literal[
     "schedule",
     "activation",
     "scale",
+    "tokenizer",
     "sampler",
     "pruner",
     "metric",
@@ -85,47 +87,14 @@ SCALES = {
     "robust": ("RobustScaler", ()),
     "quantile": ("QuantileTransformer", ("n_quantiles", "output_distribution")),
 }
-_ANYWHERE = ("target_modules", "exclude_modules", "modules_to_save")
-_OF_PROMPT = ("num_virtual_tokens",)
-ADAPTERS = {
-    "LoraConfig": (
-        "lora",
-        (
-            "r",
-            "lora_alpha",
-            "lora_dropout",
-            *_ANYWHERE,
-            "bias",
-            "use_rslora",
-            "use_dora",
-            "init_lora_weights",
-            "layers_to_transform",
-            "layers_pattern",
-            "rank_pattern",
-            "alpha_pattern",
-            "lora_bias",
-        ),
-    ),
-    "IA3Config": ("ia3", (*_ANYWHERE, "feedforward_modules", "init_ia3_weights")),
-    "LNTuningConfig": ("ln_tuning", _ANYWHERE),
-    "PromptTuningConfig": ("prompt_tuning", (*_OF_PROMPT, "prompt_tuning_init")),
-    "PrefixTuningConfig": (
-        "prefix_tuning",
-        (*_OF_PROMPT, "prefix_projection", "encoder_hidden_size"),
-    ),
-    "PromptEncoderConfig": (
-        "p_tuning",
-        (
-            *_OF_PROMPT,
-            "encoder_reparameterization_type",
-            "encoder_hidden_size",
-            "encoder_num_layers",
-            "encoder_dropout",
-        ),
-    ),
+TOKENIZERS = {
+    "characters": "single_characters",
+    "words": "whole_words",
+    "BPE": "byte_pairs",
+    "Unigram": "unigram",
+    "WordPiece": "word_pieces",
 }
-"""Configuration classes of peft: their folder in `peft/tuners`, and the supported arguments."""
-
+"""Functions of `data/text/tokenizers.py` that train each tokenizer."""
 _EVERYDAY = {
     "acc": "accuracy",
     "top1": "accuracy",
@@ -246,6 +215,7 @@ _LISTED: Mapping[Kind, str] = {
 _FIXED: Mapping[Kind, tuple[str, ...]] = {
     "loss": tuple(LOSS_TASKS),
     "scale": tuple(SCALES),
+    "tokenizer": tuple(TOKENIZERS),
     "sampler": _SAMPLERS,
     "pruner": _PRUNERS,
     "metric": tuple(METRICS),
@@ -334,7 +304,10 @@ def library_signature(kind: Kind, name: str) -> Signature:
     if kind == "model" and name not in OWN_MODELS:
         return signatures.function_signature(_torchvision_models()[name], name)
     if kind == "adapter":
-        return signatures.dataclass_signature(_files_of_adapter(name), name)
+        return adapter_signature(name)
+    if kind == "tokenizer":
+        file = Path(tunecli.__file__).parent / "data" / "text" / "tokenizers.py"
+        return replace(signatures.function_signature(file, TOKENIZERS[name]), name=name)
     class_name = SCALES[name][0] if kind == "scale" else name
     signature = signatures.class_signature(_file(kind, name), class_name)
     if kind == "augmentation" and not signature.arguments:  # kornia's base has the constructor
@@ -355,12 +328,6 @@ def _file(kind: Kind, name: str) -> Path:
         files = sorted(_source(kind).parent.glob("_2d/*/[a-z]*.py"))
         return next(file for file in files if f"class {name}(" in file.read_text("utf-8"))
     return _source(kind)
-
-
-def _files_of_adapter(name: str) -> tuple[Path, ...]:
-    """Return the source files of a configuration class of peft and of its bases."""
-    root = signatures.package_folder("peft")
-    return root / "tuners" / ADAPTERS[name][0] / "config.py", root / "config.py"
 
 
 def _source(kind: Kind) -> Path:

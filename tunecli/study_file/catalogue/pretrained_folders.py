@@ -58,6 +58,20 @@ def read_model_config(folder: Path) -> dict[str, Any]:
     return content
 
 
+def tokenizer_text(folder: Path) -> str:
+    """Return the content of a folder's `tokenizer.json`.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    path = folder / "tokenizer.json"
+    try:
+        return read_small(path).decode()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"{path} cannot be read ({reason}).") from None
+
+
 def _in_cache(name: str, study_folder: Path) -> Path:
     if not _HUB_NAME.fullmatch(name) or name.startswith("."):
         raise DataError(
@@ -101,10 +115,12 @@ def _refuse_unusable(folder: Path, name: str) -> None:
 
 
 def _without_safetensors(folder: Path, name: str) -> DataError:
-    pickled = next((path for glob in _PICKLED_WEIGHTS for path in folder.glob(glob)), None)
-    found = f" Its weights are in {pickled.name}, a pickle, which tunecli does not read."
+    pickles = [path.name for glob in _PICKLED_WEIGHTS for path in folder.glob(glob)][:1]
+    found = [
+        f" Its weights are in {one}, a pickle, which tunecli does not read." for one in pickles
+    ]
     return DataError(
-        f"{name!r} has no weights as .safetensors.{found if pickled else ''} Load the model in a "
+        f"{name!r} has no weights as .safetensors.{''.join(found)} Load the model in a "
         "program that you trust, and write it again with `save_pretrained`."
     )
 

@@ -52,13 +52,14 @@ if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel
 
 
-class _OfTransformers(nn.Module):
+class TransformersModel(nn.Module):
     """A network of transformers, perhaps with an adapter, and perhaps with a head of its own.
 
     Attributes:
         tokens: the tokens in its rows.
         network: the network of transformers, or peft's wrapper of it.
         head: the head on pooled vectors; None for the network's own.
+        adapter: the adapter as the study file writes it; None without one.
     """
 
     network: Any
@@ -77,7 +78,7 @@ class _OfTransformers(nn.Module):
         self.tokens: TokenForm = columns.tokens
         self.head: PooledHead | None = None
         self._stored = columns.architecture
-        self._adapter = adapter
+        self.adapter = adapter
         self._folder: Path | None = None
         self._source: Mapping[str, FrozenWeight] | None = None
         if pretrained is not None and not self._stored:
@@ -93,7 +94,7 @@ class _OfTransformers(nn.Module):
 
     def library_network(self) -> PreTrainedModel:
         """Return the network of transformers, without peft's wrapper."""
-        inner = self.network if self._adapter is None else self.network.get_base_model()
+        inner = self.network if self.adapter is None else self.network.get_base_model()
         return cast("PreTrainedModel", inner)
 
     def architecture(self) -> str:
@@ -116,11 +117,11 @@ class _OfTransformers(nn.Module):
         self, auto_model: str, task: TaskType, config: PreTrainedConfig, recomputes: bool
     ) -> None:
         """Build the network, with the weights of the folder unless they are stored elsewhere."""
-        config.use_cache = keeps_cache(self._adapter)
+        config.use_cache = keeps_cache(self.adapter)
         network = build_network(auto_model, config, self._folder, self._source)
         if recomputes:
             network.activation_checkpointing_enable({"use_reentrant": False})
-        adapter = self._adapter
+        adapter = self.adapter
         self.network = network if adapter is None else add_adapter(network, adapter, task)
 
     def _check_length(self, longest: int, max_length: int | None) -> None:
@@ -130,7 +131,7 @@ class _OfTransformers(nn.Module):
             longest: number of tokens of the longest training row.
             max_length: the argument, for a pretrained model; None for others.
         """
-        n_virtual, most = n_virtual_tokens(self._adapter), n_positions(self.library_network())
+        n_virtual, most = n_virtual_tokens(self.adapter), n_positions(self.library_network())
         got = longest if max_length is None else max_length
         if most is None or got + n_virtual <= most:
             return
@@ -150,7 +151,7 @@ class _OfTransformers(nn.Module):
             self._source = None
 
 
-class AutoModelForSequenceClassification(_OfTransformers):
+class AutoModelForSequenceClassification(TransformersModel):
     """A classifier or regression model of transformers for texts.
 
     Args:
@@ -213,7 +214,7 @@ class AutoModelForSequenceClassification(_OfTransformers):
 
     def _pooling(self, config: PreTrainedConfig, given: Pooling | None) -> Pooling | None:
         """Return how texts are pooled; None for the head of transformers."""
-        is_plain = not self.tokens.n_features and not n_virtual_tokens(self._adapter)
+        is_plain = not self.tokens.n_features and not n_virtual_tokens(self.adapter)
         if given is not None or (is_plain and has_own_head(type(self).__name__, config)):
             return given
         return "last" if is_decoder(config) else "mean"
@@ -228,7 +229,7 @@ class AutoModelForSequenceClassification(_OfTransformers):
         return cast(Tensor, self.head(vectors, mask, features))
 
 
-class AutoModelForCausalLM(_OfTransformers):
+class AutoModelForCausalLM(TransformersModel):
     """A language model of transformers: predicts each token from those before it.
 
     Args:
@@ -284,6 +285,11 @@ class AutoModelForCausalLM(_OfTransformers):
         # Padding is behind a text, and no token sees those behind it: no mask is needed.
         logits = self.network(input_ids=ids).logits
         return cast(Tensor, logits[:, -ids.shape[1] :, : self.n_outputs])
+
+
+def stored_architecture(model: nn.Module) -> str:
+    """Return the configuration of a network of transformers as JSON; empty for other models."""
+    return model.architecture() if isinstance(model, TransformersModel) else ""
 
 
 def _check_arguments(

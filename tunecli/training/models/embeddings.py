@@ -32,7 +32,7 @@ class Columns:
             piecewise-linear embeddings are computed from these alone.
         n_bins: number of bins of each number, for a model whose stored weights include the bins,
             so that it can be built without training rows.
-        tokens: the tokens in the rows; None for rows without text.
+        tokens: the form of rows of tokens; None for other rows.
         architecture: configuration of a model of transformers as JSON, for a model whose weights
             are stored, so that it can be built without its pretrained folder; else empty.
     """
@@ -46,7 +46,7 @@ class Columns:
     @classmethod
     def of(cls, fold: FoldData) -> Columns:
         """Return the columns of a fold."""
-        return cls(fold.cat_cardinalities, as_features(fold.x_train))
+        return cls(fold.cat_cardinalities, as_features(fold.x_train), tokens=fold.tokens)
 
     def n_cont_features(self, n_columns: int) -> int:
         """Return how many of the columns are numbers."""
