@@ -28,7 +28,7 @@ from tunecli.data.rows.dataset import Dataset
 from tunecli.data.rows.features import as_features
 from tunecli.data.rows.streamed_rows import LoadedRows
 from tunecli.study_file.settings.code_names import is_code
-from tunecli.study_file.settings.metric_names import METRICS, label, prediction_metrics
+from tunecli.study_file.settings.metric_names import is_for, label, prediction_metrics
 from tunecli.study_file.settings.settings import Component, Task, TrialConfig
 from tunecli.study_file.text.counts import count
 from tunecli.training.outcome.evaluation import MOST_BASELINE_SECONDS, Baseline
@@ -231,7 +231,7 @@ def _measurable(config: TrialConfig, task: Task) -> Sequence[Component]:
     measurable = [
         metric
         for metric in prediction_metrics(config)
-        if is_code(metric.name) or (metric.name in METRICS and METRICS[metric.name].task == task)
+        if is_code(metric.name) or is_for(metric, task)
     ]
     if objective not in measurable:
         raise NoBaselineError(f"only your own training computes {label(objective)}")

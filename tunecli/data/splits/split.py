@@ -309,7 +309,7 @@ def _check_trained(dataset: Dataset, parts: Split, validation: ValidationSetting
 
 def _absent(dataset: Dataset, rows: Tensor) -> list[str]:
     """Return the classes that no row has."""
-    if dataset.task == "regression":
+    if dataset.task != "classification":
         return []
     counts = np.bincount(dataset.y[rows].numpy(), minlength=len(dataset.classes))
     return [name for name, count in zip(dataset.classes, counts, strict=True) if not count]
@@ -332,7 +332,7 @@ def _together(dataset: Dataset) -> Rows | None:
 
 def _class_counts(dataset: Dataset, rows: Rows) -> list[tuple[str, int]]:
     """Count the rows, or groups with rows, of each class; empty for regression."""
-    if dataset.task == "regression":
+    if dataset.task != "classification":
         return []
     y, together = dataset.y.numpy()[rows], _together(dataset)
     if together is not None:

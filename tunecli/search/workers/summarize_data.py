@@ -187,7 +187,7 @@ def _guess(config: TrialConfig, store: FoldStore) -> dict[str, float]:
 
 def _class_counts(dataset: Dataset, store: FoldStore) -> tuple[int, ...]:
     """Return the number of search rows of each class; empty for regression."""
-    if dataset.task == "regression":
+    if dataset.task != "classification":
         return ()
     labels = dataset.y[store.split.search_rows].numpy()
     return tuple(int(n) for n in np.bincount(labels, minlength=len(dataset.classes)))
@@ -195,7 +195,7 @@ def _class_counts(dataset: Dataset, store: FoldStore) -> tuple[int, ...]:
 
 def _notes(dataset: Dataset, store: FoldStore, counts: Sequence[int]) -> list[str]:
     """Return notes on classes with too few rows to train or validate on."""
-    if dataset.task == "regression":
+    if dataset.task != "classification":
         return []
     parts = [
         np.bincount(dataset.y[rows].numpy(), minlength=len(dataset.classes))

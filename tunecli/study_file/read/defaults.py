@@ -8,6 +8,7 @@ from typing import Any
 from tunecli.study_file.settings.settings import (
     Component,
     DataSettings,
+    Direction,
     Objective,
     Task,
     ValidationSettings,
@@ -26,19 +27,27 @@ _OPEN: tuple[Slot, ...] = (
     ("data", "max_length"),
     ("schedule",),
 )
-_LOSSES: dict[Task, str] = {"classification": "CrossEntropyLoss", "regression": "MSELoss"}
+LOSSES: dict[Task, str] = {
+    "classification": "CrossEntropyLoss",
+    "regression": "MSELoss",
+    "language_modeling": "CrossEntropyLoss",
+}
+_OBJECTIVES: dict[Task, tuple[Direction, str]] = {
+    "classification": ("maximize", "accuracy"),
+    "regression": ("minimize", "rmse"),
+    "language_modeling": ("minimize", "perplexity"),
+}
 
 
 def loss(task: Task) -> Named:
-    """Return CrossEntropyLoss for classification, MSELoss for regression."""
-    return Named("loss", _LOSSES[task], at=("loss",))
+    """Return MSELoss for regression, else CrossEntropyLoss."""
+    return Named("loss", LOSSES[task], at=("loss",))
 
 
 def objective(task: Task) -> Objective:
-    """Return the default: maximize accuracy, or minimize the root mean squared error."""
-    if task == "classification":
-        return Objective(direction="maximize", metric=Component(name="accuracy"))
-    return Objective(direction="minimize", metric=Component(name="rmse"))
+    """Return the default: accuracy, the root mean squared error, or perplexity."""
+    direction, metric = _OBJECTIVES[task]
+    return Objective(direction=direction, metric=Component(name=metric))
 
 
 def with_data_defaults(

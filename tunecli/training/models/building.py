@@ -16,6 +16,7 @@ from tunecli.training.models.convolutional import CNN
 from tunecli.training.models.dense import MLP, NO_COLUMNS, Linear, ResNet
 from tunecli.training.models.embeddings import Columns
 from tunecli.training.models.fine_tuning import freeze
+from tunecli.training.models.text.transformer_decoder import TransformerDecoder
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ _OWN = {
     "MLP": Needs(False),
     "ResNet": Needs(False),
     "CNN": Needs(True, smallest=8),
+    "TransformerDecoder": Needs(False),
     # Every stage divides its picture into windows of 7 × 7, the last one at 1/32 of the size.
     "maxvit_t": Needs(True, multiple=224),
 }
@@ -92,7 +94,11 @@ def _indivisible(name: str, wanted: Needs, shape: tuple[int, ...]) -> DataError:
 
 
 _PLAIN: dict[str, type[nn.Module]] = {"Linear": Linear, "CNN": CNN}
-_OF_COLUMNS: dict[str, type[nn.Module]] = {"MLP": MLP, "ResNet": ResNet}
+_OF_COLUMNS: dict[str, type[nn.Module]] = {
+    "MLP": MLP,
+    "ResNet": ResNet,
+    "TransformerDecoder": TransformerDecoder,
+}
 
 
 def build_model(
