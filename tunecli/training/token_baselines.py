@@ -114,7 +114,7 @@ def counted_sums(name: str, fold: FoldData) -> Floats:
     values[1, counts] = counted.best(before[counts]) == targets[counts]
     values[2, counts] = 1
     assert fold.valid_bytes is not None, "the fold holds tokens"
-    sums = values.reshape(len(values), len(fold.y_valid), -1).sum(2)
+    sums = values.reshape(N_SUMS - 1, len(fold.y_valid), -1).sum(2)
     return np.vstack([sums, fold.valid_bytes.numpy()]).T
 
 
@@ -122,4 +122,4 @@ def _flat(x: Tensor | Features, y: Tensor) -> tuple[Ints, Ints]:
     """Return all tokens and their next tokens, (n_rows · length,) each."""
     tokens = next(as_features(x).batches(None, [len(y)]))
     length = tokens.shape[1]
-    return tokens.long().flatten().numpy(), y[:, :length].flatten().numpy()
+    return tokens.long().flatten().numpy(), y[:, :length].long().flatten().numpy()

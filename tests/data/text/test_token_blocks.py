@@ -74,7 +74,7 @@ def test_a_part_of_a_text_has_no_boundaries() -> None:
 def test_there_may_be_no_document() -> None:
     blocks = token_blocks([], 3, BOUNDARY)
     assert blocks.x.shape == (0, 3)
-    assert blocks.x.dtype == torch.int64
+    assert blocks.x.dtype == torch.int32
 
 
 @given(st.text(max_size=20), st.data())

@@ -43,7 +43,7 @@ def weights_after(training: FoldTraining) -> list[Tensor]:
 @pytest.mark.parametrize("parts", [{"accumulate": 3, "batch_size": 5}, {"micro_batch": 3}])
 def test_batches_combined_in_a_step_weigh_by_their_tokens(parts: dict[str, int]) -> None:
     fold = language(n_train=15)
-    whole = config(**{"batch_size": "full", "shuffle": False})
+    whole = config(batch_size="full", shuffle=False)
     divided = config(**{"batch_size": "full", "shuffle": False, **parts})
     ours = weights_after(FoldTraining(divided, fold, CPU))
     for one, other in zip(ours, weights_after(FoldTraining(whole, fold, CPU)), strict=True):

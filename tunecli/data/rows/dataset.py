@@ -129,6 +129,7 @@ class Dataset:
         given_test: the test rows that the source defines, (n,) int64; None if it defines none.
         given_folds: (n_rows,) int64, the fold in which a row validates, or -1; None if the source
             does not define folds.
+        is_one_text: whether the rows are consecutive parts of one text, for a language model.
         notes: sentences on what was left out or looks wrong.
         depth: how pictures of more than 8 bits became bytes; None if all had 8 bits.
         known_fingerprint, known_first: both fingerprints, if the content was hashed before.
@@ -152,6 +153,7 @@ class Dataset:
     known_fingerprint: str = ""
     depth: Depth | None = None
     known_first: str = ""
+    is_one_text: bool = False
 
     @property
     def x_bytes(self) -> int:

@@ -197,7 +197,11 @@ def validation_in_words(validation: ValidationSettings, dataset: Dataset) -> str
     kind = "stratified " if _is_stratified(dataset) else ""
     times = f", {validation.repeats} times" if validation.repeats > 1 else ""
     apart = ""
-    if dataset.times is not None and dataset.groups is not None:
+    if dataset.is_one_text and not validation.folds:
+        return f"the last {validation.holdout:g} of the text"
+    if dataset.is_one_text:
+        apart = ", validated on later text"
+    elif dataset.times is not None and dataset.groups is not None:
         apart = ", validated on later rows of other groups"
     elif dataset.times is not None:
         apart = ", validated on later rows"

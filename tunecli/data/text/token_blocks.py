@@ -48,8 +48,8 @@ class TokenBlocks:
     """Blocks of tokens, and their next tokens.
 
     Attributes:
-        x: (n, block_size) int64, with padding behind the end of a document.
-        y: (n, block_size) int64, the next token of each; `NO_LOSS` where none counts. Each block
+        x: (n, block_size) int32, with padding behind the end of a document.
+        y: (n, block_size) int32, the next token of each; `NO_LOSS` where none counts. Each block
             has one that counts.
         n_bytes: (n,) int64, bytes of the text of the targets that count.
         rows: (n,) int64, the row of each block's document in the data set, ascending per document.
@@ -80,9 +80,8 @@ def token_blocks(runs: Iterable[TokenRun], block_size: int, boundary: int) -> To
         boundary: the token before the first and after the last token of a document.
     """
     parts = [part for run in runs for part in _blocks_of(run, block_size, boundary)]
-    empty = np.empty((0, block_size), np.int64), np.empty((0, block_size), np.int64)
-    none = np.empty(0, np.int64)
-    columns = zip((*empty, none, none), *parts, strict=True)
+    none, empty = np.empty(0, np.int64), np.empty((0, block_size), np.int32)
+    columns = zip((empty, empty, none, none), *parts, strict=True)
     x, y, n_bytes, rows = (torch.from_numpy(np.concatenate(column)) for column in columns)
     return TokenBlocks(x, y, n_bytes, rows)
 
@@ -104,6 +103,7 @@ def _blocks_of(
         for values, fill in ((inputs, PADDING), (targets, NO_LOSS), (n_bytes, 0))
     )
     counts = (y != NO_LOSS).any(axis=1)
+    x, y = x.astype(np.int32), y.astype(np.int32)
     yield x[counts], y[counts], sizes[counts].sum(1), np.full(counts.sum(), run.row, np.int64)
 
 

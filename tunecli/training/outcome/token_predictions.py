@@ -28,7 +28,7 @@ def token_sums(outputs: Tensor, targets: Tensor) -> Tensor:
         targets: next tokens, (n, at least length), `NO_LOSS` where none counts. Rows are cut to
             the length of the outputs: beyond it, no target counts.
     """
-    y = targets[:, : outputs.shape[1]]
+    y = targets[:, : outputs.shape[1]].long()
     scores, flat = outputs.float().flatten(0, 1), y.flatten()
     nats = functional.cross_entropy(scores, flat, reduction="none", ignore_index=NO_LOSS)
     nats, hits = nats.view_as(y), (scores.argmax(1) == flat).view_as(y)

@@ -237,7 +237,7 @@ class _TokenLoss(Loss):
         self._valid_bytes = fold.valid_bytes
 
     def __call__(self, outputs: Tensor, y: Tensor) -> Tensor:
-        targets = y[:, : outputs.shape[1]].flatten()
+        targets = y[:, : outputs.shape[1]].flatten().long()
         return self.module(outputs.float().flatten(0, 1), targets)
 
     def total_weight(self, y: Tensor) -> Tensor:
