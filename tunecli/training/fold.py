@@ -47,9 +47,6 @@ from tunecli.training.step.precision import Precision
 from tunecli.training.step.schedules import Rates
 from tunecli.training.step.timetable import Timetable
 
-BLOCK_BATCHES = 8
-"""Batches evaluated at once: so few that evaluation needs no more memory than training."""
-
 
 class FoldTraining:
     """Trains one model on one fold; the result depends only on the configuration and the fold.
@@ -251,12 +248,14 @@ class FoldTraining:
         """
         x = as_features(self.fold.x_valid)
         batch = self._step.micro_batches.most_rows(self._batches.sizes[0])
-        n_rows = min(max(BLOCK_BYTES // x.row_bytes, batch), BLOCK_BATCHES * batch)
+        n_rows = min(max(BLOCK_BYTES // x.row_bytes, batch), self._loss.n_evaluated * batch)
         whole, rest = divmod(len(x), n_rows)
         sizes = [n_rows] * whole + [rest] * (rest > 0)
         order = None if x.lengths is None else x.lengths.argsort(stable=True)
+        y = self.fold.y_valid if order is None else self.fold.y_valid[order]
+        batches = zip(x.batches(order, sizes), torch.split(y, sizes), strict=True)
         with self._precision.forward():
-            parts = [model(part) for part in x.batches(order, sizes)]
+            parts = [self._loss.kept(model(part), targets) for part, targets in batches]
         outputs = torch.cat(parts).float()
         return outputs if order is None else outputs[order.argsort().to(outputs.device)]
 
@@ -332,7 +331,7 @@ class FoldTraining:
 
 def _in_32_bits(fold: FoldData) -> FoldData:
     """Return the fold with 32-bit targets, as losses need; standardized targets already are."""
-    if fold.task == "classification":
+    if fold.task != "regression":
         return fold
     return replace(fold, y_train=fold.y_train.float())
 

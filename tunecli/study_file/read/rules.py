@@ -17,6 +17,7 @@ from tunecli.study_file.catalogue.bounds import BOUNDS, out_of_bounds
 from tunecli.study_file.catalogue.component_arguments import signature
 from tunecli.study_file.catalogue.names import LOSS_TASKS
 from tunecli.study_file.catalogue.value_types import is_number
+from tunecli.study_file.read import defaults
 from tunecli.study_file.settings.code_names import is_code
 from tunecli.study_file.settings.ranges import FloatRange, Parameter
 from tunecli.study_file.settings.setting_types import NotWithLBFGS, mark
@@ -299,15 +300,24 @@ _RULES: tuple[Rule, ...] = (
 
 
 def loss_conflicts(loss: Component, task: Task) -> list[Conflict]:
-    """Return a conflict if a loss does not fit the task of the data."""
-    if LOSS_TASKS.get(loss.name, task) == task:  # the user's own loss may fit any task
-        return []
-    fitting = "CrossEntropyLoss" if task == "classification" else "MSELoss"
+    """Return a conflict if a loss, or an argument of it, does not fit the task of the data."""
+    if task in LOSS_TASKS.get(loss.name, (task,)):  # the user's own loss may fit any task
+        return [*_of_tokens(loss)] if task == "language_modeling" else []
     message = (
-        f"{loss.name} is for {LOSS_TASKS[loss.name]}, but the task is {task}. "
-        f"Write {fitting}, or leave loss out."
+        f"{loss.name} is for {LOSS_TASKS[loss.name][0]}, but the task is {task}. "
+        f"Write {defaults.LOSSES[task]}, or leave loss out."
     )
     return [Conflict(("loss",), message)]
+
+
+def _of_tokens(loss: Component) -> Iterator[Conflict]:
+    """Yield what a loss cannot do with the tokens of a language model."""
+    if is_code(loss.name):
+        message = "your own loss is not supported for language_modeling. Write CrossEntropyLoss."
+        yield Conflict(("loss",), message)
+    if loss.arguments.get("weight") is not None:
+        message = "weights classes, but a language model predicts tokens. Remove it."
+        yield Conflict(("loss", "weight"), message)
 
 
 def sampler_conflicts(sampler: Component, parameters: Sequence[Parameter]) -> Iterator[str]:
