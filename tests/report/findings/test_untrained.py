@@ -1,4 +1,4 @@
-"""Where nothing beats guessing, and the training loss shows that the networks hardly learned."""
+"""Where the training loss shows that the networks have hardly learned."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from planted_studies import N_FOLDS, Plant, planted
+from planted_studies import Plant, planted
 
+from tunecli.report.findings.all_findings import all_findings
 from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.findings.evidence.finding import Finding, NewRange
 from tunecli.report.findings.untrained import untrained
-from tunecli.training.outcome.evaluation import Baseline
 
 
-def with_losses(evidence: Evidence, loss: Callable[[float], float], *, beaten: bool) -> Evidence:
-    """The same study, with the loss at each share of a training, and guessing beaten or not."""
+def with_losses(evidence: Evidence, loss: Callable[[float], float]) -> Evidence:
+    """The same study, with the training loss at each share of a training."""
     curves = {
         number: replace(
             curve,
@@ -24,14 +24,11 @@ def with_losses(evidence: Evidence, loss: Callable[[float], float], *, beaten: b
         )
         for number, curve in evidence.curves.items()
     }
-    scores = evidence.ranked[0].fold_scores
-    guess = Baseline("commonest class", tuple(s - 0.3 * beaten for s in scores))
-    study = replace(evidence.study, baselines=(guess,))
-    return replace(evidence, study=study, curves=curves, baselines=(guess,))
+    return replace(evidence, curves=curves)
 
 
-def found(loss: Callable[[float], float], *, beaten: bool = False) -> list[Finding]:
-    return untrained(with_losses(planted(Plant(), 0), loss, beaten=beaten))
+def found(loss: Callable[[float], float]) -> list[Finding]:
+    return untrained(with_losses(planted(Plant(), 0), loss))
 
 
 def test_small_steps_are_told_by_a_loss_that_has_hardly_fallen_and_still_falls() -> None:
@@ -61,6 +58,9 @@ def test_another_loss_says_nothing(why: str, loss: Callable[[float], float]) -> 
     assert found(loss) == []
 
 
-def test_networks_that_beat_guessing_have_learned() -> None:
-    assert N_FOLDS > 1
-    assert found(lambda share: 1.0 - 0.06 * share, beaten=True) == []
+def test_larger_steps_come_before_a_longer_training() -> None:
+    evidence = planted(Plant(rise=30.0), 0)
+    assert "length" in {one.kind for one in all_findings(evidence)}
+    slow = with_losses(evidence, lambda share: 1.0 - 0.06 * share)
+    assert "untrained" in {one.kind for one in all_findings(slow)}
+    assert "length" not in {one.kind for one in all_findings(slow)}

@@ -1,8 +1,8 @@
-"""Whether the networks have hardly learned, so that no score shows what would help.
+"""Whether the networks have hardly learned, so that scores do not show yet what would help.
 
-Where nothing beats guessing, the scores differ by noise alone, and nothing can be read from them.
-The training loss can tell why: if it has hardly fallen, and falls as fast as before at the end,
-the steps were too small or too few to find out.
+Then most scores differ by noise alone, and often nothing beats guessing. The training loss tells
+why: if it has hardly fallen, and falls about as fast at the end as before, the steps were too
+small to get anywhere.
 """
 
 from __future__ import annotations
@@ -20,14 +20,12 @@ from tunecli.report.findings.space.wider import widened
 
 _FEWEST_TRIALS, _FEWEST_EVALUATIONS = 3, 4
 _LITTLE = 0.25  # of the training loss
-_STEADY = 0.5  # speed in the second half of a training, as a share of that in the first
+_STEADY = 0.3  # the fall in the last third of a training, as a share of that in the middle third
 
 
 @finding("untrained", plot="learning", needs_trials=0, rank=3)
 def untrained(evidence: Evidence) -> Iterator[Finding]:
-    """Yield a finding if nothing beats guessing and the training loss has hardly fallen."""
-    if evidence.is_guessing_beaten:
-        return
+    """Yield a finding if the training loss has hardly fallen, and still falls."""
     falls = [(trial, fall) for trial in evidence.good if (fall := _fall(evidence, trial))]
     slow = [trial for trial, (total, is_steady) in falls if total < _LITTLE and is_steady]
     if len(falls) < _FEWEST_TRIALS or len(slow) <= len(falls) / 2:
@@ -56,10 +54,9 @@ def _fall(evidence: Evidence, trial: TrialRecord) -> tuple[float, bool] | None:
     losses = _losses(curve) if curve is not None else []
     if len(losses) < _FEWEST_EVALUATIONS:
         return None
-    first, middle, last = losses[0], losses[len(losses) // 2], losses[-1]
-    per_half = (first - middle) / (len(losses) // 2)
-    later = (middle - last) / (len(losses) - 1 - len(losses) // 2)
-    return (first - last) / first, later > 0 and later >= _STEADY * per_half
+    third = (len(losses) - 1) // 3
+    middle, late = losses[-1 - 2 * third] - losses[-1 - third], losses[-1 - third] - losses[-1]
+    return (losses[0] - losses[-1]) / losses[0], late > 0 and late >= _STEADY * middle
 
 
 def _losses(curve: Curve) -> list[float]:
