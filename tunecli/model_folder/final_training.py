@@ -17,9 +17,9 @@ from tunecli.data.final_fit import FinalFit
 from tunecli.errors import RefitError
 from tunecli.report.analysis.best_evaluation import N_AROUND, StandOut
 from tunecli.study_file.settings.settings import TrialConfig
-from tunecli.training.cross_validation import best_index
 from tunecli.training.fold import FoldTraining
 from tunecli.training.outcome.evaluation import Evaluation
+from tunecli.training.outcome.evaluation_choice import choice_for
 from tunecli.training.outcome.score_guard import NoScoreError, finite_evaluation
 from tunecli.training.step.precision import choose_device
 
@@ -100,17 +100,14 @@ def train_around(step: int, config: TrialConfig, fit: FinalFit, fewest: int) -> 
     fold = FoldTraining(config, fit.fold, choose_device(config.training.device), fewest)
     n_evaluations = min(step + 1 + AROUND, len(fold.timetable.evaluations))
     first = max(min(step, n_evaluations - 1) - AROUND, 0)
-    scores: list[float] = []
-    best = first
+    choice = choice_for(config)
     for index, evaluation in enumerate(islice(fold, n_evaluations)):
-        scores.append(_finite_score(evaluation, config))
-        if (
-            index >= first
-            and best_index(scores[first:], config.objective.direction) == index - first
-        ):
-            fold.keep()
-            best = index
-    return FinalTraining(fold, best, n_evaluations)
+        score = _finite_score(evaluation, config)
+        if index >= first:
+            choice.add(score)
+            fold.follow(choice)
+    assert choice.step is not None
+    return FinalTraining(fold, first + choice.step, n_evaluations)
 
 
 def _finite_score(evaluation: Evaluation, config: TrialConfig) -> float:

@@ -32,6 +32,7 @@ from tunecli.search.workers import messages
 from tunecli.search.workers.executor import Executor
 from tunecli.study_file.study_file import Study
 from tunecli.training.outcome.evaluation import BaselinePlan, TrialResult
+from tunecli.training.outcome.evaluation_choice import EvaluationChoice, choice_for
 from tunecli.training.outcome.failure_reasons import WORKER_DIED, alike
 from tunecli.training.state.trial_files import CHECKPOINT
 from tunecli.training.step.timetable import n_evaluations
@@ -106,6 +107,7 @@ class Driver:
         self._directions = [objective.direction for objective in study.objectives]
         self._free = study.search.order == "free"
         self._running: dict[int, Trial] = {}
+        self._choices: dict[int, EvaluationChoice] = {}  # of running trials
         self._finished = {trial.number for trial in history if trial.outcome is not None}
         self._ended_here: list[Trial] = []
         self._furthest: dict[int, int] = {}  # evaluations before a worker died
@@ -201,6 +203,7 @@ class Driver:
     def _submit(self, trial: Trial) -> Iterator[events.SearchEvent]:
         self._judge.start(trial.number, trial.config, self._visible(trial.number))
         self._running[trial.number] = trial
+        self._choices[trial.number] = choice_for(trial.config)
         self._executor.submit(
             messages.TrialJob(
                 trial.number,
@@ -278,11 +281,14 @@ class Driver:
         step = event.evaluations[0].step
         mean = fmean(evaluation.score for evaluation in event.evaluations)
         trial.curve.append(mean)
-        self._judge.add(trial.number, mean)
+        choice = self._choices[trial.number]
+        choice.add(mean)
+        self._judge.add(trial.number, choice.smoothed[-1])
         if self._judge.judges and not event.is_last:
             self._executor.reply(trial.number, go_on=not self._judge.stops(trial.number))
         self._database.add_evaluations(trial.number, step, event.evaluations)
-        best = max(trial.curve) if self._directions[0] == "maximize" else min(trial.curve)
+        assert choice.step is not None
+        best = trial.curve[choice.step]
         yield events.TrialEvaluated(trial.number, step, mean, best, event.evaluations)
 
     def _take_death(self, event: messages.WorkerDied) -> Iterator[events.SearchEvent]:
@@ -313,6 +319,7 @@ class Driver:
         self, number: int, worker: int, result: TrialResult
     ) -> Iterator[events.SearchEvent]:
         trial = self._running.pop(number)
+        del self._choices[number]
         result = with_finite_values(result, trial.config)
         trial.outcome, trial.reason, trial.value = result.outcome, result.reason, result.value
         trial.fold_scores, trial.metrics = result.fold_scores, result.metrics

@@ -8,7 +8,7 @@ and the folds of a trial can be trained in any order, with the same bits.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
@@ -21,10 +21,12 @@ from tunecli.data.rows.dataset import FoldData
 from tunecli.data.rows.features import BLOCK_BYTES, as_features
 from tunecli.study_file.settings.metric_names import label, prediction_metrics
 from tunecli.study_file.settings.settings import TrialConfig
+from tunecli.training.kept_evaluations import KeptEvaluations, as_array, as_tensor
 from tunecli.training.models.building import build_model
 from tunecli.training.models.embeddings import Columns
 from tunecli.training.models.fine_tuning import rate_factors, set_training
 from tunecli.training.outcome.evaluation import Evaluation
+from tunecli.training.outcome.evaluation_choice import EvaluationChoice
 from tunecli.training.outcome.metrics import measure
 from tunecli.training.outcome.output_meaning import OutputMeaning
 from tunecli.training.state.memory import Movable
@@ -50,8 +52,6 @@ class FoldTraining:
         device: the device of the training.
         model: the model in training; use `best_model` afterwards.
         timetable: the planned steps and evaluations.
-        best_outputs: predictions for the validation rows at the last call of `keep`, (n_valid,
-            n_classes) probabilities or (n_valid,) values in the original unit; None before.
     """
 
     def __init__(
@@ -83,8 +83,7 @@ class FoldTraining:
         self._n_evaluations = 0  # done
         self._train_loss = float("nan")
         self._predictions: Predictions | None = None
-        self._best_weights: dict[str, Tensor] | None = None
-        self.best_outputs: Predictions | None = None
+        self._kept = KeptEvaluations()
 
     def _build(self, fewest_batches: int | None, model: nn.Module | None) -> None:
         config, settings, fold = self._config, self._settings, self.fold
@@ -147,17 +146,16 @@ class FoldTraining:
 
     @property
     def n_bytes(self) -> int:
-        """Bytes held between two turns, including a copy of the best weights."""
+        """Bytes held between two turns, with copies of the weights that may be the best."""
         weights = self._evaluated_model.state_dict().values()
-        return self._movable.n_bytes + sum(int(weight.nbytes) for weight in weights)
+        copies = self._settings.smooth_score * sum(int(weight.nbytes) for weight in weights)
+        return self._movable.n_bytes + copies
 
     def leave_device(self) -> None:
         """Move to host memory until the next turn."""
         host = torch.device("cpu")
         self._movable.leave(host)
-        if self._best_weights is not None:
-            weights = self._best_weights.items()
-            self._best_weights = {name: weight.to(host) for name, weight in weights}
+        self._kept.move(host)
 
     def take_notes(self) -> list[str]:
         """Return the notes for the user since the last call."""
@@ -240,18 +238,35 @@ class FoldTraining:
 
     def keep(self) -> None:
         """Keep the weights and the outputs of the last evaluation as the best."""
+        last = self._n_evaluations - 1
+        self._keep(last, {last}, last)
+
+    def follow(self, choice: EvaluationChoice) -> None:
+        """Keep the evaluations that may be chosen, and take the chosen one as the best.
+
+        Args:
+            choice: the choice, to which the score of the last evaluation was added.
+        """
+        self._keep(len(choice) - 1, choice.candidates, choice.step)
+
+    def _keep(self, last: int, candidates: Collection[int], best: int | None) -> None:
         weights = self._evaluated_model.state_dict()
-        if self._best_weights is None:
-            self._best_weights = {name: weight.clone() for name, weight in weights.items()}
-        for name, weight in weights.items():  # in place: a large model has no room for a third
-            self._best_weights[name].copy_(weight)
-        self.best_outputs = self._predictions
+        self._kept.update(last, candidates, best, weights, self._predictions)
+
+    @property
+    def best_outputs(self) -> Predictions | None:
+        """Predictions for the validation rows at the best evaluation; None before it.
+
+        (n_valid, n_classes) probabilities, or (n_valid,) values in the original unit.
+        """
+        best = self._kept.of_best
+        return None if best is None else best.outputs
 
     def best_model(self) -> nn.Module:
         """Return a copy of the model with the best weights (averaged ones with `ema`)."""
         model = copy.deepcopy(self._evaluated_model)
-        if self._best_weights is not None:
-            model.load_state_dict(self._best_weights)
+        if (best := self._kept.of_best) is not None:
+            model.load_state_dict(best.weights)
         return model.eval()
 
     def state_dict(self) -> dict[str, Any]:
@@ -271,9 +286,8 @@ class FoldTraining:
             "counts": [self._n_steps, self._n_evaluations],
             "micro_batch": self._step.micro_batches.size,
             "train_loss": self._train_loss,
-            "predictions": _as_tensor(self._predictions),
-            "best_weights": self._best_weights,
-            "best_outputs": _as_tensor(self.best_outputs),
+            "predictions": as_tensor(self._predictions),
+            **self._kept.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -290,9 +304,8 @@ class FoldTraining:
         self._n_steps, self._n_evaluations = state["counts"]
         self._step.micro_batches.size = state["micro_batch"]
         self._train_loss = state["train_loss"]
-        self._predictions = _as_array(state["predictions"])
-        self._best_weights = state["best_weights"]
-        self.best_outputs = _as_array(state["best_outputs"])
+        self._predictions = as_array(state["predictions"])
+        self._kept.load_state_dict(state)
 
 
 def _in_32_bits(fold: FoldData) -> FoldData:
@@ -305,11 +318,3 @@ def _in_32_bits(fold: FoldData) -> FoldData:
 def new_model(config: TrialConfig, fold: FoldData) -> nn.Module:
     """Build the model of a configuration for the data of a fold."""
     return build_model(config.model, fold.shape, n_outputs(config.loss, fold), Columns.of(fold))
-
-
-def _as_tensor(array: Predictions | None) -> Tensor | None:
-    return None if array is None else torch.from_numpy(array)
-
-
-def _as_array(tensor: Tensor | None) -> Predictions | None:
-    return None if tensor is None else tensor.numpy()

@@ -15,6 +15,7 @@ from tunecli.study_file.catalogue.bounds import BOUNDS, out_of_bounds
 from tunecli.study_file.catalogue.component_arguments import signature
 from tunecli.study_file.catalogue.names import LOSS_TASKS
 from tunecli.study_file.catalogue.value_types import is_number
+from tunecli.study_file.read.defaults import EPOCHS, EVALUATIONS_OVER_STEPS
 from tunecli.study_file.settings.code_names import is_code
 from tunecli.study_file.settings.ranges import FloatRange, Parameter
 from tunecli.study_file.settings.setting_types import NotWithLBFGS, mark
@@ -179,6 +180,45 @@ def _evaluation_count(config: TrialConfig) -> Iterator[Conflict]:
     yield Conflict(path, message, (other,))
 
 
+def _smooth_score(config: TrialConfig) -> Iterator[Conflict]:
+    """Yield a window that has more evaluations than a trial, or delays improvements too much."""
+    training = config.training
+    if training.smooth_score == 1 or config.train is not None:
+        return
+    path: Path = ("training", "smooth_score")
+    n_evaluations, unit = _planned_evaluations(training)
+    if training.smooth_score >= n_evaluations + 1:
+        message = (
+            f"must be at most the number of evaluations, {math.ceil(n_evaluations)}, but got "
+            f"{training.smooth_score}. Lower smooth_score or eval_every."
+        )
+        yield Conflict(path, message, (("training", "eval_every"), ("training", unit)))
+    stopping = training.early_stopping
+    if stopping is None or stopping.monitor != "score":
+        return
+    delay = _delay(training.smooth_score)
+    if stopping.patience <= delay:
+        message = (
+            f"patience must be above {delay}, but got {stopping.patience}: with smooth_score "
+            f"{training.smooth_score}, an improvement counts only {delay} evaluations later. "
+            "Raise patience."
+        )
+        yield Conflict(("training", "early_stopping", "patience"), message, (path,))
+
+
+def _planned_evaluations(training: TrainingSettings) -> tuple[float, str]:
+    """Return how many evaluations a trial has, not rounded up, and the setting of its length."""
+    if training.steps is not None:
+        every = training.eval_every or math.ceil(training.steps / EVALUATIONS_OVER_STEPS)
+        return training.steps / every, "steps"
+    return (training.epochs or EPOCHS) / (training.eval_every or 1) - 1e-9, "epochs"
+
+
+def _delay(smooth: int) -> int:
+    """Return after how many evaluations a lasting improvement is the median of those so far."""
+    return (smooth // 2 + 1) // 2
+
+
 def _precision(config: TrialConfig) -> Iterator[Conflict]:
     training = config.training
     if training.dtype in ("tf32", "fp16") and training.device in ("cpu", "mps"):
@@ -257,6 +297,7 @@ _RULES: tuple[Rule, ...] = (
     _budget,
     _evaluations,
     _evaluation_count,
+    _smooth_score,
     _lbfgs,
     _pictures_only,
     _muon,

@@ -23,6 +23,7 @@ from tunecli.study_file.settings.setting_types import (
     Fraction,
     NoRange,
     NotWithLBFGS,
+    OddWindow,
     Off,
     OnEdit,
     OnlyFor,
@@ -260,6 +261,10 @@ class TrainingSettings(Settings):
     """decay of an exponential moving average of the weights, which evaluations use."""
     early_stopping: Annotated[EarlyStopping | None, AnyTraining()] = None
     """when to stop a trial that no longer improves; none for never."""
+    smooth_score: Annotated[OddWindow, Off(1), NoRange()] = 1
+    """number of evaluations, odd, by whose median a trial's best evaluation is chosen (`tunecli guide
+    winner`); 1 is off.
+    """
     max_time: Annotated[Duration | None, AnyTraining(), NoRange(), OnEdit("budget")] = None
     """longest training time of a trial (30m, 2h), after which it is stopped and counts as failed;
     for trials that hang. If a trial resumes, its time up to the checkpoint still counts.
