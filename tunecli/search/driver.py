@@ -12,6 +12,7 @@ from statistics import fmean
 from tunecli.database.trials import Trial
 from tunecli.database.write import StudyDatabase
 from tunecli.search.baseline_jobs import Baselines
+from tunecli.search.concluded_trials import ConcludedTrials
 from tunecli.search.ended_trials import (
     are_without_value,
     finished_event,
@@ -107,6 +108,7 @@ class Driver:
         self._directions = [objective.direction for objective in study.objectives]
         self._free = study.search.order == "free"
         self._running: dict[int, Trial] = {}
+        self._concluded = ConcludedTrials()
         self._choices: dict[int, EvaluationChoice] = {}  # of running trials
         self._finished = {trial.number for trial in history if trial.outcome is not None}
         self._ended_here: list[Trial] = []
@@ -140,7 +142,7 @@ class Driver:
             yield from self._baselines.submit()  # behind the first trials, which begin at once
             if not self._running and not self._baselines.are_running:
                 break
-            for event in self._executor.events(0 if self._may_prepare() else TICK):
+            for event in self._events(0 if self._may_prepare() else TICK):
                 yield from self._take(event)
             yield from self._waiting()
             self._prepare()
@@ -156,7 +158,7 @@ class Driver:
         self._baselines.stop()
         lost = []
         while self._running:
-            for event in self._executor.events(TICK):
+            for event in self._events(TICK):
                 if isinstance(event, messages.Suspended):
                     del self._running[event.number]
                     lost += [] if event.saved else [event.number]
@@ -259,6 +261,9 @@ class Driver:
         return range(self._suggester.lag.n_shown(number))
 
     # --- taking events
+
+    def _events(self, timeout: float) -> Iterator[messages.Event]:
+        yield from self._concluded.settled(self._executor.events(timeout))
 
     def _take(self, event: messages.Event) -> Iterator[events.SearchEvent]:
         match event:

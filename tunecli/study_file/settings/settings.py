@@ -262,8 +262,8 @@ class TrainingSettings(Settings):
     early_stopping: Annotated[EarlyStopping | None, AnyTraining()] = None
     """when to stop a trial that no longer improves; none for never."""
     smooth_score: Annotated[OddWindow, Off(1), NoRange()] = 1
-    """number of evaluations, odd, by whose median a trial's best evaluation is chosen (`tunecli guide
-    winner`); 1 is off.
+    """an odd number of evaluations, by whose median score a trial's best evaluation is chosen, for
+    noisy curves; 1 is off.
     """
     max_time: Annotated[Duration | None, AnyTraining(), NoRange(), OnEdit("budget")] = None
     """longest training time of a trial (30m, 2h), after which it is stopped and counts as failed;

@@ -1,10 +1,10 @@
 """Choose the best evaluation of a trial by its mean curve, which may be smoothed.
 
-The smoothed score of an evaluation is the median of the scores in a window around it. At an end of
-the curve, the window has the evaluations that exist. If it has an even number of them, the worse of
-the two middle scores counts, so a smoothed score is always the score of an evaluation. The
-evaluation with the best smoothed score is chosen. So a trial's value, the scores of its folds, its
-metrics and its weights are of one evaluation, and its value is the best of the smoothed curve.
+The smoothed score of an evaluation is the median of the scores in a window around it. At an end
+of the curve, the window has the evaluations that exist. Of an even number, the worse of the two
+middle scores counts, so a smoothed score is always the score of an evaluation in the window. The
+evaluation that has the best smoothed score is chosen. So a trial's value is the best of the
+smoothed curve, and the scores of its folds, its metrics and its weights are of that evaluation.
 """
 
 from __future__ import annotations
