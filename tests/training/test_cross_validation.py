@@ -338,6 +338,16 @@ def test_a_resumed_trial_has_the_same_result(config: TrialConfig) -> None:
     )
 
 
+def test_a_message_names_the_fold_only_if_there_are_several() -> None:
+    config = trial(
+        loss="MSELoss", direction="minimize", metric="rmse", optimizer=component("SGD", lr=1e20)
+    )
+    for folds, named in (([regression()], ""), ([regression(0), regression(1)], " of fold 0")):
+        training = CrossValidation(config, folds, CPU)
+        list(training)
+        assert training.result().reason.startswith(f"training loss{named} is ")
+
+
 def test_a_diverged_trial_stays_so_after_loading() -> None:
     config = trial(
         loss="MSELoss", direction="minimize", metric="rmse", optimizer=component("SGD", lr=1e20)

@@ -112,7 +112,7 @@ def train_around(step: int, config: TrialConfig, fit: FinalFit, fewest: int) -> 
 
 def _finite_score(evaluation: Evaluation, config: TrialConfig) -> float:
     try:
-        return finite_evaluation(evaluation, 0, config.objective.metric.name).score
+        return finite_evaluation(evaluation, None, config.objective.metric.name).score
     except NoScoreError as error:
         raise RefitError(
             f"the training with seed {config.seed} {error.outcome}: {error.reason}. Choose "

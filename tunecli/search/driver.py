@@ -142,7 +142,8 @@ class Driver:
             yield from self._baselines.submit()  # behind the first trials, which begin at once
             if not self._running and not self._baselines.are_running:
                 break
-            for event in self._events(0 if self._may_prepare() else TICK):
+            timeout = 0 if self._may_prepare() else TICK
+            for event in self._concluded.settled(self._executor.events(timeout)):
                 yield from self._take(event)
             yield from self._waiting()
             self._prepare()
@@ -158,7 +159,7 @@ class Driver:
         self._baselines.stop()
         lost = []
         while self._running:
-            for event in self._events(TICK):
+            for event in self._concluded.settled(self._executor.events(TICK)):
                 if isinstance(event, messages.Suspended):
                     del self._running[event.number]
                     lost += [] if event.saved else [event.number]
@@ -261,9 +262,6 @@ class Driver:
         return range(self._suggester.lag.n_shown(number))
 
     # --- taking events
-
-    def _events(self, timeout: float) -> Iterator[messages.Event]:
-        yield from self._concluded.settled(self._executor.events(timeout))
 
     def _take(self, event: messages.Event) -> Iterator[events.SearchEvent]:
         match event:
@@ -389,6 +387,8 @@ class Driver:
 
     def _ended(self) -> events.SearchEnded:
         self._database.flush()
+        self._checkpoints.remove_root()
+        self._models.remove_root()
         ended = [trial for trial in self._trials if trial.outcome is not None]
         n_done, n_total = len(ended) - self._n_spared, self._limits.n_total
         ending = self._ending()

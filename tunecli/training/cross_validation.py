@@ -119,9 +119,8 @@ class CrossValidation:
             if self._device_memory is not None and isinstance(training, FoldTraining):
                 if must_wait_elsewhere(training.n_bytes, len(self.folds), self._device_memory):
                     training.leave_device()
-            evaluations.append(
-                finite_evaluation(evaluation, training.fold.number, name, has_loss=has_loss)
-            )
+            fold = training.fold.number if len(self.folds) > 1 else None
+            evaluations.append(finite_evaluation(evaluation, fold, name, has_loss=has_loss))
         return tuple(evaluations)
 
     def _record(self, evaluations: Round) -> None:

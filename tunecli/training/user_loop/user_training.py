@@ -279,7 +279,7 @@ class UserFoldTraining:
             raise UserCodeError(
                 f"{self._name}: the study needs {', '.join(missing)}, but the report {given}."
             )
-        where = f" of fold {self.fold.number}"
+        where = "" if self._trial.is_refit else f" of fold {self.fold.number}"
         at = f" at step {step}"
         loss = values.get("train_loss")
         return Evaluation(
