@@ -33,7 +33,7 @@ WHY: Mapping[HeldOutFor, str] = {
     "early stopping": "the study stops early",
     "schedule": "the learning rate follows the scores",
     "noise": "the best evaluation of the search is better than those around it by more than their "
-    "noise",
+    "noise, and by more than practically equal trials differ",
     "fine-tuning": "fine-tuning needs scores",
 }
 
@@ -50,7 +50,7 @@ def held_out_for(config: TrialConfig, stand_out: StandOut | None) -> HeldOutFor 
         return None
     if config.schedule is not None and config.schedule.name == "ReduceLROnPlateau":
         return "schedule"
-    if stand_out is not None and stand_out.is_noise:
+    if stand_out is not None and stand_out.is_dip:
         return "noise"
     return "fine-tuning" if config.compression.finetune_epochs else None
 

@@ -124,7 +124,7 @@ def trial_facts(study: StudyRecord, trial: TrialRecord) -> Iterator[RenderableTy
         _evaluation(trial, curve),
     )
     folds = trial.fold_scores if len(trial.fold_scores) > 1 else ()
-    best = best_of_curve(trial, curve, study.direction)
+    best = best_of_curve(study, trial, curve)
     lines = [
         ("folds", "  ".join(wording.score(score, trial.value) for score in folds)),
         ("metrics", " · ".join(metrics)),
