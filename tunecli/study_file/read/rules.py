@@ -21,6 +21,7 @@ from tunecli.study_file.settings.ranges import FloatRange, Parameter
 from tunecli.study_file.settings.setting_types import NotWithLBFGS, mark
 from tunecli.study_file.settings.settings import Component, Task, TrainingSettings, TrialConfig
 from tunecli.study_file.settings.source_kinds import kind_of
+from tunecli.study_file.text.counts import count
 from tunecli.study_file.text.document import Path
 
 
@@ -200,8 +201,8 @@ def _smooth_score(config: TrialConfig) -> Iterator[Conflict]:
     if stopping.patience <= delay:
         message = (
             f"patience must be above {delay}, but got {stopping.patience}: with smooth_score "
-            f"{training.smooth_score}, an improvement counts only {delay} evaluations later. "
-            "Raise patience."
+            f"{training.smooth_score}, an improvement counts only {count(delay, 'evaluation')} "
+            "later. Raise patience."
         )
         yield Conflict(("training", "early_stopping", "patience"), message, (path,))
 
