@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from statistics import median_low
 
 import numpy as np
 import pandas as pd
@@ -83,6 +84,28 @@ def test_the_weights_are_those_that_are_best_on_a_tenth(
     n_search = len(made.store.split.search_rows)
     assert one.validation_rows == pytest.approx(0.1 * n_search, abs=1)
     assert one.n_rows + one.validation_rows == n_search
+
+
+@pytest.mark.parametrize("best_step", [1, 9, 19])
+def test_a_smoothed_study_takes_the_median_of_those_around(best_step: int) -> None:
+    made = case("arrays")
+    config = long(made.trial.config, smooth_score=3, early_stopping=EarlyStopping(patience=3))
+    one = refitted(made, replace(made.trial, config=config, best_step=best_step))
+    fit = final_fit(made.store, config.data.scale, False, False, cut_validation=True)
+    training = FoldTraining(config, fit.fold, torch.device("cpu"))
+    scores, states = [], []
+    for evaluation in training:
+        scores.append(evaluation.score)
+        state = training.model.state_dict()
+        states.append({key: value.clone() for key, value in state.items()})
+    near = range(max(best_step - 2, 0), min(best_step + 3, 20))
+    medians = [
+        median_low(scores[max(step - 1, near[0]) : min(step + 2, near[-1] + 1)]) for step in near
+    ]
+    assert one.step is not None
+    assert scores[one.step] == max(medians)
+    for key, value in weights(one).items():
+        torch.testing.assert_close(value, states[one.step][key], rtol=0, atol=0)
 
 
 def test_a_best_evaluation_within_the_noise_changes_no_bit() -> None:

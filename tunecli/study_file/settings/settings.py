@@ -138,9 +138,7 @@ class DataSettings(Settings):
     in size.
     """
     channels: Annotated[Literal[1, 3] | None, _PICTURES] = None
-    """number of channels of pictures: 1 for grey, 3 for colour. Default: 1 if all are grey, else
-    3.
-    """
+    """channels of pictures: 1 for grey, 3 for colour. Default: 1 if all are grey, else 3."""
     skip_unreadable: Annotated[bool, OnlyFor(("pictures",))] = False
     """whether to leave out pictures that cannot be read."""
     root: Annotated[str | None, OnlyFor(("torchvision",))] = None
@@ -157,8 +155,7 @@ class ValidationSettings(Settings):
     """Validation of a trial: k folds (optionally repeated), one holdout, or given rows.
 
     The default is the source's own validation split, or else 5 folds up to 20,000 rows and a
-    holdout of 0.2 beyond. Classification is stratified, except in time order or with very many
-    groups.
+    holdout of 0.2 beyond. Classification is stratified, unless in time order or with many groups.
     """
 
     folds: Annotated[int, Field(ge=2, le=MOST_FOLDS)] | None = None
@@ -262,9 +259,7 @@ class TrainingSettings(Settings):
     early_stopping: Annotated[EarlyStopping | None, AnyTraining()] = None
     """when to stop a trial that no longer improves; none for never."""
     smooth_score: Annotated[OddWindow, Off(1), NoRange()] = 1
-    """an odd number of evaluations, by whose median score a trial's best evaluation is chosen, for
-    noisy curves; 1 is off.
-    """
+    """an odd number of evaluations, by whose median score the best one is chosen; 1 is off."""
     max_time: Annotated[Duration | None, AnyTraining(), NoRange(), OnEdit("budget")] = None
     """longest training time of a trial (30m, 2h), after which it is stopped and counts as failed;
     for trials that hang. If a trial resumes, its time up to the checkpoint still counts.
@@ -323,8 +318,7 @@ class CompressionSettings(Settings):
     @property
     def is_none(self) -> bool:
         """Whether nothing is compressed."""
-        steps = (self.structured, self.prune, self.share, self.quantize)
-        return not self.fuse and all(step is None for step in steps)
+        return not any((self.fuse, self.structured, self.prune, self.share, self.quantize))
 
 
 class Objective(Settings):
