@@ -21,7 +21,11 @@ from tunecli.data.rows.dataset import FoldData
 from tunecli.data.rows.features import BLOCK_BYTES, as_features
 from tunecli.study_file.settings.metric_names import label, prediction_metrics
 from tunecli.study_file.settings.settings import TrialConfig
-from tunecli.training.kept_evaluations import KeptEvaluations, as_array, as_tensor
+from tunecli.training.kept_evaluations import (
+    KeptEvaluations,
+    outputs_as_tensor,
+    outputs_from_tensor,
+)
 from tunecli.training.models.building import build_model
 from tunecli.training.models.embeddings import Columns
 from tunecli.training.models.fine_tuning import rate_factors, set_training
@@ -286,7 +290,7 @@ class FoldTraining:
             "counts": [self._n_steps, self._n_evaluations],
             "micro_batch": self._step.micro_batches.size,
             "train_loss": self._train_loss,
-            "predictions": as_tensor(self._predictions),
+            "predictions": outputs_as_tensor(self._predictions),
             **self._kept.state_dict(),
         }
 
@@ -304,7 +308,7 @@ class FoldTraining:
         self._n_steps, self._n_evaluations = state["counts"]
         self._step.micro_batches.size = state["micro_batch"]
         self._train_loss = state["train_loss"]
-        self._predictions = as_array(state["predictions"])
+        self._predictions = outputs_from_tensor(state["predictions"])
         self._kept.load_state_dict(state)
 
 

@@ -73,7 +73,7 @@ class KeptEvaluations:
     def state_dict(self) -> dict[str, Any]:
         """Return tensors and plain values, for `torch.load(weights_only=True)`."""
         kept = {
-            step: {"weights": one.weights, "outputs": as_tensor(one.outputs)}
+            step: {"weights": one.weights, "outputs": outputs_as_tensor(one.outputs)}
             for step, one in self._kept.items()
         }
         return {"best": self.best, "kept": kept}
@@ -82,7 +82,7 @@ class KeptEvaluations:
         """Resume from a `state_dict`."""
         self.best = state["best"]
         self._kept = {
-            step: KeptEvaluation(one["weights"], as_array(one["outputs"]))
+            step: KeptEvaluation(one["weights"], outputs_from_tensor(one["outputs"]))
             for step, one in state["kept"].items()
         }
 
@@ -91,11 +91,11 @@ def _cloned(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: weight.clone() for name, weight in weights.items()}
 
 
-def as_tensor(array: Predictions | None) -> Tensor | None:
+def outputs_as_tensor(array: Predictions | None) -> Tensor | None:
     """Return predictions as `torch.load(weights_only=True)` accepts them."""
     return None if array is None else torch.from_numpy(array)
 
 
-def as_array(tensor: Tensor | None) -> Predictions | None:
-    """Return the predictions of `as_tensor`."""
+def outputs_from_tensor(tensor: Tensor | None) -> Predictions | None:
+    """Return the predictions of `outputs_as_tensor`."""
     return None if tensor is None else tensor.numpy()

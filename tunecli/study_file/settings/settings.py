@@ -155,7 +155,8 @@ class ValidationSettings(Settings):
     """Validation of a trial: k folds (optionally repeated), one holdout, or given rows.
 
     The default is the source's own validation split, or else 5 folds up to 20,000 rows and a
-    holdout of 0.2 beyond. Classification is stratified, unless in time order or with many groups.
+    holdout of 0.2 beyond. Classification is stratified, except in time order or with very many
+    groups.
     """
 
     folds: Annotated[int, Field(ge=2, le=MOST_FOLDS)] | None = None
