@@ -121,11 +121,10 @@ class Checkpoints:
         """Compare configurations; settings that the checkpoint lacks have their defaults."""
         if index["format"] == FORMAT_3:
             return bool(index["config"] == digest_of_3(self._config))
-        return (
-            index["format"] == FORMAT
-            and index["numerics"] == NUMERICS
-            and TrialConfig.model_validate_json(index["config"]) == self._config
-        )
+        if (index["format"], index["numerics"]) != (FORMAT, NUMERICS):
+            return False
+        saved = TrialConfig.model_validate_json(index["config"])
+        return saved.model_dump_json() == self._config.model_dump_json()  # infinity equals itself
 
     def _read_fold(self, name: str, digest: str) -> Any:
         if Path(name).name != name:
