@@ -168,7 +168,7 @@ def trial_of(
         config,
         record.best_step or 0,
         record.fold_scores,
-        best_of_curve(record, study.curve(record), study.direction),
+        best_of_curve(study, record, study.curve(record)),
     )
     _refuse_other_code(study, workspace)
     permit(workspace.code)

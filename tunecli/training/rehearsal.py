@@ -63,10 +63,11 @@ class Rehearsal:
 
     Attributes:
         n_weights: number of the model's parameters.
-        n_bytes: memory of the trial's folds: for each fold, weights and buffers, the best weights,
-            averaged weights (ema) and the optimizer's state; once, the frozen weights that all
-            folds share; and, for the one fold that computes, gradients and what a batch saves for
-            its backward pass (for recomputed blocks, their inputs). Data is not counted.
+        n_bytes: memory of the trial's folds: for each fold, weights and buffers, copies of those
+            that may be the best, averaged weights (ema) and the optimizer's state; once, the
+            frozen weights that all folds share; and, for the one fold that computes, gradients and
+            what a batch saves for its backward pass (for recomputed blocks, their inputs). Data is
+            not counted.
         fold_bytes: the part of `n_bytes` that each fold holds while it waits for its turn; a
             checkpoint holds as much per fold.
         shared_bytes: the part of `n_bytes` that all folds share: frozen pretrained weights.

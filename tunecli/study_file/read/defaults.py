@@ -16,6 +16,9 @@ from tunecli.study_file.settings.settings import (
 from tunecli.study_file.space.tree import SETTINGS, Named, Node, Plain, Slot
 
 EPOCHS = 20
+EVALUATIONS_OVER_STEPS = 10
+"""Number of evaluations with `training.steps`, unless `eval_every` is set."""
+
 MOST_ROWS_FOR_FOLDS = 20_000
 FOLDS = 5
 HOLDOUT = 0.2
