@@ -19,7 +19,7 @@ from tunecli.model_folder.adjust.adjusting import adjusted_to, refuse_threshold,
 from tunecli.model_folder.card import card
 from tunecli.model_folder.find import MODEL, is_model_folder
 from tunecli.model_folder.format.folder import TEXTS, refuse_foreign_model, write_model
-from tunecli.model_folder.out_of_fold import out_of_fold
+from tunecli.model_folder.out_of_fold import of_test_rows, out_of_fold
 from tunecli.model_folder.record_model import count_look, record_adjustment
 from tunecli.model_folder.refitting import (
     Refitted,
@@ -107,7 +107,8 @@ def refit_study(
     refits = [adjusted(one, adjustment, store) for one in plain]
     has_test = refits[0].predictions is not None
     looks = len(study.test_looks) + has_test
-    results = results_of(trial, store, refits, looks, adjustment)
+    of_folds = of_test_rows(trial, store, models) if trains and compression is None else ()
+    results = results_of(trial, store, refits, looks, adjustment, of_folds)
     if compression is None:
         results = replace(results, expected=_expected(study, trial_record, results))
     if has_test:
