@@ -223,8 +223,7 @@ def _divided(name: Any, written: Any) -> tuple[dict[str, Any], Any]:
     """
     if not isinstance(written, dict):
         return {}, written
-    limits = Limits.model_fields.keys() if is_code(name) else written.keys()
-    limits = limits - set(_argument_names(name))
+    limits = set(Limits.model_fields if is_code(name) else written) - {*_argument_names(name)}
     arguments = {key: value for key, value in written.items() if key not in limits}
     return arguments, {key: value for key, value in written.items() if key in limits}
 
