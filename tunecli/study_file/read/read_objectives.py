@@ -9,7 +9,7 @@ from tunecli.study_file.read.read_components import Grammar
 from tunecli.study_file.read.read_fixed import RANGE, FixedReader
 from tunecli.study_file.settings.code_names import is_code
 from tunecli.study_file.settings.metric_names import COSTS, METRICS, written_label
-from tunecli.study_file.settings.objective_settings import Limits, ObjectiveSettings
+from tunecli.study_file.settings.objective_settings import MetricLimits, ObjectiveSettings
 from tunecli.study_file.settings.settings import (
     Component,
     Constraint,
@@ -163,7 +163,7 @@ class ObjectiveReader(FixedReader):
         if limits is RANGE or metric is None:
             return None
         in_units = {key: in_base_unit(value, metric.name) for key, value in limits.items()}
-        read = self.settings(Limits, in_units, at, _argument_names(name))
+        read = self.settings(MetricLimits, in_units, at, _argument_names(name))
         if read is None or (read.min is None and read.max is None):
             return None
         constraint = Constraint(metric=metric, **read.model_dump())
@@ -223,7 +223,9 @@ def _divided(name: Any, written: Any) -> tuple[dict[str, Any], Any]:
     """
     if not isinstance(written, dict):
         return {}, written
-    limits = set(Limits.model_fields if is_code(name) else written) - {*_argument_names(name)}
+    limits = set(MetricLimits.model_fields if is_code(name) else written) - {
+        *_argument_names(name)
+    }
     arguments = {key: value for key, value in written.items() if key not in limits}
     return arguments, {key: value for key, value in written.items() if key in limits}
 

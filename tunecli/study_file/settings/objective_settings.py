@@ -19,7 +19,7 @@ class ObjectiveSettings(Settings):
     """
 
 
-class Limits(Settings):
+class MetricLimits(Settings):
     """The limits of a metric in its own unit (seconds, bytes)."""
 
     min: float | None = None
