@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 
 from tunecli.database.records import StudyRecord
@@ -11,7 +12,15 @@ from tunecli.training.outcome.evaluation import GUESSES
 
 
 def guess_scores(study: StudyRecord) -> tuple[float, ...]:
-    """Return the scores of guessing: per fold, or one mean over folds; empty if unknown."""
+    """Return the scores of guessing: per fold, or one mean over folds.
+
+    Empty if they are unknown or not finite: then nothing is known to be worse.
+    """
+    scores = _stored_scores(study)
+    return scores if all(map(math.isfinite, scores)) else ()
+
+
+def _stored_scores(study: StudyRecord) -> tuple[float, ...]:
     for baseline in study.baselines:
         if baseline.name in GUESSES and baseline.fold_scores:
             return baseline.fold_scores

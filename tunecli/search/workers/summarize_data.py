@@ -267,7 +267,15 @@ def _binary_of_many(study: Study, store: FoldStore) -> Iterator[tuple[Path, str]
     for at, metric in study.named_metrics:
         if is_binary(metric):
             message = f"binary needs two classes, but the data has {classes}."
-            yield (*at, metric.name, "average"), f"{message} Write macro, micro or weighted."
+            yield (
+                (*_arguments_of(metric, at), "average"),
+                f"{message} Write macro, micro or weighted.",
+            )
+
+
+def _arguments_of(metric: Component, at: Path) -> Path:
+    """Return the place of a metric's arguments; those of a limited one are next to its limits."""
+    return at if at[-1] == metric.name else (*at, metric.name)
 
 
 def _mistakes(config: TrialConfig, store: FoldStore) -> Iterator[tuple[Path, str]]:
