@@ -32,6 +32,7 @@ ORDER = [
     "data/arrays",
     "data",
     "training/state",
+    "training/models/text",
     "training/models",
     "training/outcome",
     "training/step",

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -231,6 +232,25 @@ def first_targets(y: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
+class TokenForm:
+    """How a model gets the text of a row: token ids from 0, after the row's other features.
+
+    Attributes:
+        vocab_size: number of ids.
+        pad: the id that fills up the shorter rows of a batch, at their ends.
+        n_features: number of features before the ids; 0 for text alone.
+        vocabulary: the token of each id; empty for a model that is loaded with its weights.
+        folder: the folder that paths in a model's arguments are relative to.
+    """
+
+    vocab_size: int
+    pad: int
+    n_features: int = 0
+    vocabulary: Sequence[str] = field(default=(), compare=False, repr=False)
+    folder: Path = field(default=Path(), compare=False, repr=False)
+
+
+@dataclass(frozen=True)
 class FoldData:
     """One fold's tensors, with preprocessing fitted on its training part alone.
 
@@ -255,6 +275,7 @@ class FoldData:
         valid_weights: the weight of each validation row in a score, (n_valid,) float64 on the
             CPU, not negative; None if all are equal.
         targets_need_64_bits: see `Dataset`.
+        tokens: how rows hold text; None for rows without text.
     """
 
     number: int
@@ -273,6 +294,7 @@ class FoldData:
     valid_weights: NDArray[np.float64] | None = None
     targets_need_64_bits: bool = False
     positive: int | None = None
+    tokens: TokenForm | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:

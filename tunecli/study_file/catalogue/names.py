@@ -57,7 +57,14 @@ _LOSS_TASKS: dict[str, Task] = {
 LOSS_TASKS = MappingProxyType(_LOSS_TASKS)
 """The supported losses, and the task of each."""
 
-OWN_MODELS = ("Linear", "MLP", "ResNet", "CNN")
+TEXT_MODELS = ("TextCNN", "EmbeddingBag", "LSTM", "GRU", "TransformerEncoder")
+"""Models that take text and train from scratch."""
+_OWN_MODULES = {
+    **dict.fromkeys(("Linear", "MLP", "ResNet"), "dense.py"),
+    "CNN": "convolutional.py",
+    **dict.fromkeys(TEXT_MODELS, "text_models.py"),
+}
+OWN_MODELS = tuple(_OWN_MODULES)
 _SAMPLERS = (
     "RandomSampler",
     "TPESampler",
@@ -293,8 +300,7 @@ def library_signature(kind: Kind, name: str) -> Signature:
 def _file(kind: Kind, name: str) -> Path:
     """Return the source file of a class."""
     if kind == "model":
-        module = "convolutional.py" if name == "CNN" else "dense.py"
-        return Path(tunecli.__file__).parent / "training" / "models" / module
+        return Path(tunecli.__file__).parent / "training" / "models" / _OWN_MODULES[name]
     if kind in ("optimizer", "sampler", "pruner"):
         return signatures.imported_from(_SOURCES[kind][0], _source(kind))[name]
     if kind == "augmentation":

@@ -231,9 +231,10 @@ def _argument_values(config: TrialConfig) -> Iterator[Conflict]:
                 continue  # its arguments may mean anything
             for below, message in out_of_bounds(section, part):
                 yield Conflict((*path, *below), message)
-            if section == "model" and part.arguments.get("width") == []:
-                message = "width must have at least one entry, but got []."
-                yield Conflict((*path, "width"), message)
+            for argument in ("width", "kernel_sizes") if section == "model" else ():
+                if part.arguments.get(argument) == []:
+                    message = f"{argument} must have at least one entry, but got []."
+                    yield Conflict((*path, argument), message)
 
 
 def _ordered_arguments(config: TrialConfig) -> Iterator[Conflict]:

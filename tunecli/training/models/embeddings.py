@@ -16,7 +16,7 @@ from typing import Literal, cast
 import torch
 from torch import Tensor, nn
 
-from tunecli.data.rows.dataset import FoldData
+from tunecli.data.rows.dataset import FoldData, TokenForm
 from tunecli.data.rows.features import Features, as_features
 from tunecli.training.models.layers import check_at_least_one
 
@@ -32,16 +32,18 @@ class Columns:
             piecewise-linear embeddings are computed from these alone.
         n_bins: number of bins of each number, for a model whose stored weights include the bins,
             so that it can be built without training rows.
+        tokens: how rows hold text; None for rows without text.
     """
 
     cat_cardinalities: tuple[int, ...] = ()
     x_train: Features | None = None
     n_bins: tuple[int, ...] = ()
+    tokens: TokenForm | None = None
 
     @classmethod
     def of(cls, fold: FoldData) -> Columns:
         """Return the columns of a fold."""
-        return cls(fold.cat_cardinalities, as_features(fold.x_train))
+        return cls(fold.cat_cardinalities, as_features(fold.x_train), tokens=fold.tokens)
 
     def n_cont_features(self, n_columns: int) -> int:
         """Return how many of the columns are numbers."""
