@@ -171,6 +171,10 @@ def test_pairs_of_choices_are_tried_wherever_they_stand() -> None:
         ("model", "{MLP: {depth: {int: [0, 3]}}}", "depth"),
         ("model", "{CNN: {channels: 0}}", "channels"),
         ("model", "{CNN: {kernel: 0}}", "kernel"),
+        ("model", "{TextCNN: {channels: 0}}", "channels"),
+        ("model", "{TextCNN: {kernel_sizes: []}}", "kernel_sizes"),
+        ("model", "{TextCNN: {kernel_sizes: [3, 0]}}", "kernel_sizes[1]"),
+        ("model", "{LSTM: {num_layers: 0}}", "num_layers"),
         ("model", "{CNN: {dropout: 1}}", "dropout"),
         ("optimizer", "{Adam: {betas: [0.9, 1]}}", "betas"),
         ("optimizer", "{Adam: {betas: [0.9, {float: [0.9, 1]}]}}", "betas"),
@@ -186,7 +190,7 @@ def test_what_a_constructor_would_refuse(section: str, text: str, path: str) -> 
     assert "must" in message or "requires" in message
 
 
-@pytest.mark.parametrize("model", ["Linear", "CNN"])
+@pytest.mark.parametrize("model", ["Linear", "CNN", "TextCNN", "EmbeddingBag"])
 def test_muon_needs_hidden_matrices(model: str) -> None:
     [(path, message)] = mistakes({"model": model, "optimizer": "Muon"})
     assert (path, model in message) == ("optimizer", True)
@@ -204,6 +208,32 @@ def test_pairs_of_numbers_are_tried_at_both_ends_of_each() -> None:
     [(path, message)] = mistakes(sections)
     assert path == "schedule.CyclicLR.base_lr"
     assert "base_lr must be below the highest rate, 0.001" in message
+
+
+HEADS = "d_model must be a multiple of nhead, but got "
+
+
+@pytest.mark.parametrize(
+    ("arguments", "got"),
+    [
+        ("{d_model: 30}", "30 and 4"),
+        ("{nhead: 3}", "128 and 3"),
+        ("{d_model: {int: [64, 256]}}", "65 and 4"),
+        ("{d_model: {int: [64, 256], log: true}}", "65 and 4"),
+        ("{d_model: {int: [64, 256], step: 64}, nhead: {choice: [4, 12]}}", "128 and 12"),
+        ("{d_model: 60, nhead: {int: [2, 4]}}", ""),
+        ("{d_model: 64, nhead: {int: [2, 4]}}", "64 and 3"),
+        ("{d_model: {int: [64, 256], step: 32}, nhead: {choice: [4, 8]}}", ""),
+    ],
+)
+def test_heads_divide_the_vector_of_a_token(arguments: str, got: str) -> None:
+    sections = {"model": f"{{TransformerEncoder: {arguments}}}"}
+    if not got:
+        study(sections)
+        return
+    path, message = mistakes(sections)[0]
+    assert path.startswith("model.TransformerEncoder")
+    assert message.startswith(HEADS + got)
 
 
 def test_a_variant_keeps_them_apart() -> None:

@@ -240,14 +240,14 @@ class TokenForm:
         pad: the id that fills up the shorter rows of a batch, at their ends.
         n_features: number of features before the ids; 0 for text alone.
         vocabulary: the token of each id; empty for a model that is loaded with its weights.
-        folder: the folder that paths in a model's arguments are relative to.
+        study_folder: the folder that paths in a model's arguments are relative to.
     """
 
     vocab_size: int
     pad: int
     n_features: int = 0
     vocabulary: Sequence[str] = field(default=(), compare=False, repr=False)
-    folder: Path = field(default=Path(), compare=False, repr=False)
+    study_folder: Path = field(default=Path(), compare=False, repr=False)
 
 
 @dataclass(frozen=True)

@@ -106,6 +106,10 @@ BOUNDS: Mapping[str, Mapping[str, Interval]] = {
 """Bounds by section and argument; by `Class.argument` if its meaning differs or it is rare; by
 `Class.argument[i]` for one item of a list. The bound of a list applies to all of its items."""
 
+DIVIDING = frozenset({"d_model", "nhead"})
+"""Arguments of which one must be a multiple of the other, so that the ends of their ranges do not
+represent the values between."""
+
 
 def bound(
     section: str, component: str, argument: str, index: int | None = None

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from tunecli.study_file.catalogue.bounds import BOUNDS, out_of_bounds
 from tunecli.study_file.catalogue.component_arguments import signature
-from tunecli.study_file.catalogue.names import LOSS_TASKS
+from tunecli.study_file.catalogue.names import LOSS_TASKS, OWN_MODELS, TEXT_MODELS, Kind
 from tunecli.study_file.catalogue.value_types import is_number
 from tunecli.study_file.settings.code_names import is_code
 from tunecli.study_file.settings.ranges import FloatRange, Parameter
@@ -43,6 +43,7 @@ Rule = Callable[[TrialConfig], Iterator[Conflict]]
 _OPTIMIZER: Path = ("optimizer",)
 _BATCH_SIZE: Path = ("training", "batch_size")
 _MOST_EVALUATIONS = 10_000
+_NO_MATRICES = ("Linear", "CNN", "TextCNN", "EmbeddingBag")
 
 
 def conflicts(config: TrialConfig) -> list[Conflict]:
@@ -93,12 +94,29 @@ def _pictures_only(config: TrialConfig) -> Iterator[Conflict]:
 
 
 def _muon(config: TrialConfig) -> Iterator[Conflict]:
-    if config.optimizer.name == "Muon" and config.model.name in ("Linear", "CNN"):
+    model = config.model.name
+    if config.optimizer.name == "Muon" and model in _NO_MATRICES:
+        other = "TransformerEncoder" if model in TEXT_MODELS else "MLP"
         message = (
-            f"Muon trains the matrices of hidden linear layers, but {config.model.name} has none. "
-            "Use MLP, or another optimizer."
+            f"Muon trains the matrices of hidden linear layers, but {model} has none. "
+            f"Use {other}, or another optimizer."
         )
         yield Conflict(_OPTIMIZER, message, (("model",),))
+
+
+def _heads(config: TrialConfig) -> Iterator[Conflict]:
+    """Refuse heads of attention that do not divide the vector of a token into equal parts."""
+    if config.model.name != "TransformerEncoder":
+        return
+    size, n_heads = (_given_or_default("model", config.model, n) for n in ("d_model", "nhead"))
+    if not isinstance(size, int) or not isinstance(n_heads, int) or n_heads < 1:
+        return
+    if size % n_heads:
+        message = (
+            f"d_model must be a multiple of nhead, but got {size} and {n_heads}. Use a multiple "
+            f"of {n_heads}; begin a range at one, and give it step: {n_heads}."
+        )
+        yield Conflict(("model", "d_model"), message, (("model", "nhead"),))
 
 
 def _nesterov(config: TrialConfig) -> Iterator[Conflict]:
@@ -213,9 +231,7 @@ def _batch_norm(config: TrialConfig) -> Iterator[Conflict]:
     single = "micro_batch" if training.micro_batch == 1 else "batch_size"
     if getattr(training, single) != 1 or config.model.name != "MLP":
         return
-    argument = signature("model", "MLP").argument("batch_norm")
-    default = argument.default if argument else False
-    if config.model.arguments.get("batch_norm", default) is True:
+    if _given_or_default("model", config.model, "batch_norm") is True:
         message = f"batch_norm needs at least 2 rows per batch, but {single} is 1. Raise it."
         yield Conflict(("training", single), message, (("model", "batch_norm"),))
 
@@ -261,6 +277,7 @@ _RULES: tuple[Rule, ...] = (
     _lbfgs,
     _pictures_only,
     _muon,
+    _heads,
     _nesterov,
     _accumulation,
     _precision,
@@ -301,6 +318,11 @@ def sampler_conflicts(sampler: Component, parameters: Sequence[Parameter]) -> It
                 f"Grid does not support branches, but {parameter.name} depends on {condition}. "
                 "Write sampler: BruteForce or TPE."
             )
+
+
+def _given_or_default(kind: Kind, component: Component, name: str) -> object:
+    argument = signature(kind, component.name).argument(name)
+    return component.arguments.get(name, argument.default if argument else None)
 
 
 def _number(component: Component, argument: str) -> float:

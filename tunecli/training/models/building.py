@@ -190,6 +190,11 @@ def embeds_categories(component: Component) -> bool:
     return argument is not None and component.arguments.get(argument) is not None
 
 
+def names_initial_weights(name: str) -> str:
+    """Return the argument of a model that names a file of weights to start the training from."""
+    return "vectors" if name in _OF_TEXT else "weights"
+
+
 def explain_size(component: Component, shape: tuple[int, ...], n_outputs: int) -> None:
     """Explain why pictures of `shape` fail in a model, if their size is the reason.
 

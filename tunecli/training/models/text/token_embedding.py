@@ -21,8 +21,7 @@ class TokenEmbedding(nn.Module):
     Args:
         tokens: the ids.
         size: length of a vector.
-        vectors: file of word vectors that known tokens start from; see `word_vectors`. It is not
-            read for a model that is loaded with its weights.
+        vectors: file of word vectors that known tokens start from; see `word_vectors`.
         freeze_vectors: train no vector, neither the given nor the random ones.
 
     Raises:
@@ -39,8 +38,8 @@ class TokenEmbedding(nn.Module):
         weight = self.table.weight
         with torch.no_grad():
             nn.init.uniform_(weight, -SPREAD, SPREAD)
-            if vectors is not None and tokens.vocabulary:
-                known = known_vectors(tokens.folder / vectors, tuple(tokens.vocabulary))
+            if vectors is not None:
+                known = known_vectors(tokens.study_folder / vectors, tuple(tokens.vocabulary))
                 _check_size(vectors, known.vectors.shape[1], size)
                 weight[known.ids] = known.vectors
             weight[tokens.pad] = 0.0
