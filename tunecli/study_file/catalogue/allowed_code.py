@@ -37,8 +37,6 @@ FILLED_IN: dict[str, tuple[str, ...]] = {
         "n_cont_features",
         "shape",
         "n_outputs",
-        "vocab_size",
-        "padding_idx",
     )
 }
 """Arguments, by kind, that tunecli derives from the data unless the study file gives them."""

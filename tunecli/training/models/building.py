@@ -156,7 +156,7 @@ def build_model(
         TypeError, ValueError: an argument is invalid for the model.
     """
     if is_code(component.name):
-        return _build_own(component, shape, n_outputs, columns)
+        return _build_own(component, shape, n_outputs, columns.cat_cardinalities)
     check_fit(component.name, shape, columns.tokens)
     if component.name in _OF_TEXT:
         given = component.arguments
@@ -175,7 +175,7 @@ def _build_own(
     component: Component, shape: tuple[int, ...], n_outputs: int, columns: Columns
 ) -> nn.Module:
     """Build the user's own model, and freeze a part of it if the study file asks for it."""
-    model = user_parts.build_user_model(component, shape, n_outputs, columns)
+    model = user_parts.build_user_model(component, shape, n_outputs, columns.cat_cardinalities)
     frozen = user_parts.for_tunecli(component).get("freeze")
     if frozen:
         freeze(model, component.name, frozen)

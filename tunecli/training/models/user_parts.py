@@ -34,7 +34,6 @@ from tunecli.data.user_code.import_user_code import blaming, load_object
 from tunecli.errors import UserCodeError
 from tunecli.study_file.catalogue.allowed_code import FILLED_IN, FOR_TUNECLI
 from tunecli.study_file.settings.settings import Component
-from tunecli.training.models.embeddings import Columns
 
 _PROBABILITIES = ("y_score", "y_prob", "y_proba", "probabilities")
 
@@ -43,7 +42,7 @@ def build_user_model(
     component: Component,
     shape: tuple[int, ...],
     n_outputs: int,
-    columns: Columns,
+    cat_cardinalities: tuple[int, ...] = (),
 ) -> nn.Module:
     """Build the user's model; arguments named after the data are filled in.
 
@@ -51,18 +50,16 @@ def build_user_model(
         UserCodeError: the code raises, or does not return a module.
     """
     make = load_object(component.name)
-    filled = _of_the_data(shape, n_outputs, columns)
-    own = _parameters(make)
-    wanted = {name: filled[name] for name in FILLED_IN["model"] if name in own and name in filled}
+    filled = _of_the_data(shape, n_outputs, cat_cardinalities)
+    wanted = {name: filled[name] for name in FILLED_IN["model"] if name in _parameters(make)}
     handled = for_tunecli(component)
     given = {name: value for name, value in component.arguments.items() if name not in handled}
     with blaming(component.name):
         model = make(**{**wanted, **given})
     if not isinstance(model, nn.Module):
         raise _wrong(component, "a model must be a torch.nn.Module", model)
-    has_text = columns.tokens is not None
-    if user_embeds_categories(component) and _takes_two(model) and not has_text:
-        return TwoParts(model, len(columns.cat_cardinalities))
+    if user_embeds_categories(component) and _takes_two(model):
+        return TwoParts(model, len(cat_cardinalities))
     return model
 
 
@@ -159,16 +156,16 @@ def user_metric(
         return metric(y_true, given, **component.arguments)
 
 
-def _of_the_data(shape: tuple[int, ...], n_outputs: int, columns: Columns) -> dict[str, Any]:
+def _of_the_data(
+    shape: tuple[int, ...], n_outputs: int, cat_cardinalities: tuple[int, ...]
+) -> dict[str, Any]:
     """Return the arguments that are named after the data."""
-    tokens, cardinalities = columns.tokens, columns.cat_cardinalities
-    n_features = math.prod(shape) if tokens is None else tokens.n_features
     filled: dict[str, Any] = {
-        "in_features": n_features,
+        "in_features": math.prod(shape),
         "num_classes": n_outputs,
         "out_features": n_outputs,
-        "cat_cardinalities": list(cardinalities),
-        "n_cont_features": n_features - len(cardinalities),
+        "cat_cardinalities": list(cat_cardinalities),
+        "n_cont_features": math.prod(shape) - len(cat_cardinalities),
         "shape": shape,
         "n_outputs": n_outputs,
         "in_channels": shape[0],
@@ -176,8 +173,6 @@ def _of_the_data(shape: tuple[int, ...], n_outputs: int, columns: Columns) -> di
     }
     if len(shape) == 3:
         filled["image_size"] = shape[1] if shape[1] == shape[2] else tuple(shape[1:])
-    if tokens is not None:
-        filled |= {"vocab_size": tokens.vocab_size, "padding_idx": tokens.pad}
     return filled
 
 
