@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from tunecli.study_file.catalogue.bounds import BOUNDS, out_of_bounds
 from tunecli.study_file.catalogue.component_arguments import signature
-from tunecli.study_file.catalogue.names import LOSS_TASKS, OWN_MODELS, TEXT_MODELS, Kind
+from tunecli.study_file.catalogue.names import LOSS_TASKS, TEXT_MODELS, Kind
 from tunecli.study_file.catalogue.value_types import is_number
 from tunecli.study_file.settings.code_names import is_code
 from tunecli.study_file.settings.ranges import FloatRange, Parameter
