@@ -19,12 +19,22 @@ from typer.main import get_command
 from tunecli.cli import app
 from tunecli.report.findings.space.useful_bounds import CONVENTIONS
 from tunecli.search.suggest.samplers import KINDS
-from tunecli.study_file.catalogue.names import LOSS_TASKS, OWN_MODELS, SCALES, Kind, names
+from tunecli.study_file.catalogue.component_arguments import argument_type, signature
+from tunecli.study_file.catalogue.names import (
+    LOSS_TASKS,
+    OWN_MODELS,
+    SCALES,
+    TEXT_MODELS,
+    Kind,
+    names,
+)
+from tunecli.study_file.catalogue.signatures import Argument
 from tunecli.study_file.catalogue.value_types import Interval
 from tunecli.study_file.settings import settings
 from tunecli.study_file.settings.metric_names import METRICS, MetricArgument, MetricNumber
 from tunecli.study_file.settings.objective_settings import ObjectiveSettings
 from tunecli.study_file.settings.source_kinds import ARRAYS, BUNDLED, TABLES, TORCHVISION
+from tunecli.study_file.text.dump import flow
 
 GUIDE = Path(__file__).parents[2] / "tunecli" / "guide"
 LIBRARIES = ("torch", "torchvision", "kornia")
@@ -185,6 +195,26 @@ def losses_table() -> str:
     return table(("loss", "task"), [(f"`{name}`", task) for name, task in LOSS_TASKS.items()])
 
 
+def text_models_table() -> str:
+    """Return the arguments of the models of text with their defaults; shared ones come last."""
+    own = {name: signature("model", name).arguments for name in TEXT_MODELS}
+    shared = [a for a in own[TEXT_MODELS[0]] if all(a in arguments for arguments in own.values())]
+    rows = [(f"`{n}`", with_defaults(n, (a for a in own[n] if a not in shared))) for n in own]
+    rows.append(("all", with_defaults(TEXT_MODELS[0], shared)))
+    return table(("model", "arguments, their defaults (and other words)"), rows)
+
+
+def with_defaults(name: str, arguments: Iterable[Argument]) -> str:
+    return ", ".join(f"`{a.name}: {flow(a.default)}`{other_words(name, a)}" for a in arguments)
+
+
+def other_words(name: str, argument: Argument) -> str:
+    """Return the words that an argument may have instead of its default, in brackets."""
+    words = argument_type("model", name, argument).schema.get("enum", ())
+    others = quoted(word for word in words if word != argument.default)
+    return f" ({others})" if others else ""
+
+
 def samplers_table() -> str:
     """Return which samplers continue in the same way, and how."""
     by_way: dict[str, list[str]] = {}
@@ -247,6 +277,7 @@ TABLES_OF_GUIDE: dict[str, Callable[[], str]] = {
     "options": options_table,
     "metrics": metrics_table,
     "losses": losses_table,
+    "models of text": text_models_table,
     "samplers": samplers_table,
     "names": own_names_table,
     "conventions": conventions_table,

@@ -168,7 +168,9 @@ def test_categories_are_codes_only_if_they_get_vectors(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", TEXT_MODELS)
-@pytest.mark.parametrize(("shape", "others"), [((13,), "MLP or Linear"), ((1, 8, 8), "CNN or MLP")])
+@pytest.mark.parametrize(
+    ("shape", "others"), [((13,), "MLP or Linear"), ((1, 8, 8), "CNN or MLP")]
+)
 def test_models_of_text_refuse_data_without_text(
     name: str, shape: tuple[int, ...], others: str
 ) -> None:
