@@ -2,8 +2,8 @@
 
 They are fitted with default arguments on the training part of each fold, and scored on its
 validation part by the study's metrics. Each takes the rows in a suitable form: linear models take
-the features of networks, standardized and one-hot, fitted on the training part; trees take the
-cells as they were read. Each takes seconds: large data is subsampled, and a model that would still
+the features of networks, standardized and one-hot, fitted on the training part, and of a text the
+tf-idf of its words; trees take the cells as they were read, without text. Each takes seconds: large data is subsampled, and a model that would still
 take longer is skipped, with a note.
 """
 
@@ -34,6 +34,7 @@ from tunecli.training.outcome.evaluation import MOST_BASELINE_SECONDS, Baseline
 from tunecli.training.outcome.metrics import measure
 from tunecli.training.outcome.score_guard import NoScoreError, finite_float, float_of, mean
 from tunecli.training.state.random_state import fold_seed
+from tunecli.training.text_baseline import NoWordsError, TextBaseline
 
 Cells = NDArray[np.float64]
 """Features of rows, (n_rows, n_features)."""
@@ -152,7 +153,7 @@ def _n_outputs(dataset: Dataset) -> int:
     return n_classes if n_classes > 2 else 1
 
 
-UntunedModel = Guess | LinearBaseline | Trees
+UntunedModel = Guess | LinearBaseline | TextBaseline | Trees
 
 MODELS: Mapping[str, UntunedModel] = {
     "commonest class": Guess(),
@@ -162,6 +163,18 @@ MODELS: Mapping[str, UntunedModel] = {
     "gradient-boosted trees": Trees(),
 }
 """The models by the names in `evaluation.BASELINES`."""
+
+_OF_TEXT: Mapping[str, UntunedModel] = {
+    **MODELS,
+    "logistic regression": TextBaseline(),
+    "ridge regression": TextBaseline(),
+}
+
+
+def _model(name: str, store: FoldStore) -> UntunedModel:
+    """Return a baseline for the rows of a store, which may have text."""
+    return (_OF_TEXT if store.dataset.text_columns else MODELS)[name]
+
 
 
 MOST_FEATURES = 1024
@@ -192,13 +205,13 @@ def fit_baseline(
         with threadpool_limits(config.training.threads), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about convergence
             baseline = _scored(name, config, store, limit)
-    except (NoBaselineError, NoScoreError) as error:
+    except (NoBaselineError, NoScoreError, NoWordsError) as error:
         return Baseline(name, note=str(error))
     return replace(baseline, seconds=time.perf_counter() - start)
 
 
 def _scored(name: str, config: TrialConfig, store: FoldStore, limit: float) -> Baseline:
-    model, task = MODELS[name], store.dataset.task
+    model, task = _model(name, store), store.dataset.task
     metrics = _measurable(config, task)
     n_largest = _n_largest(store)
     n_rows = _affordable(model, store, n_largest, limit)
@@ -239,7 +252,7 @@ def _measurable(config: TrialConfig, task: Task) -> Sequence[Component]:
 
 def expected_seconds(name: str, store: FoldStore, limit: float) -> float:
     """Return the estimated time of a baseline on all folds; 0 if it is skipped."""
-    model, n_rows = MODELS[name], _n_largest(store)
+    model, n_rows = _model(name, store), _n_largest(store)
     try:
         return _estimate(model, store, n_rows, _affordable(model, store, n_rows, limit))
     except NoBaselineError:
