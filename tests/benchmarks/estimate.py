@@ -11,6 +11,7 @@ from statistics import median
 import torch
 
 from tunecli.data.fold_store import FoldStore
+from tunecli.data.preprocessing.feature_form import FeatureForm
 from tunecli.study_file.study_file import StudyFile
 from tunecli.training.cross_validation import CrossValidation
 from tunecli.training.rehearsal import rehearse
@@ -23,7 +24,7 @@ def main() -> None:
         text = f"data: digits\nmodel: {model}\noptimizer: AdamW\ntraining: {{epochs: 5}}\n"
         study = StudyFile.from_text(text, "estimate.yaml").completed("classification", 1797)
         config = study.resolve(lambda name, range_: 0)
-        folds = FoldStore(study.data, study.validation).folds(study.data.scale, True)
+        folds = FoldStore(study.data, study.validation).folds(FeatureForm(study.data.scale), True)
         ratios = []
         for _ in range(5):
             estimated = rehearse(config, folds).seconds

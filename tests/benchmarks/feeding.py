@@ -27,6 +27,7 @@ from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
 from tunecli.data.fold_store import FoldStore
+from tunecli.data.preprocessing.feature_form import FeatureForm
 from tunecli.data.rows.features import Features, as_features
 from tunecli.data.rows.workspace import Workspace
 from tunecli.study_file.settings.settings import Component, DataSettings, ValidationSettings
@@ -71,7 +72,7 @@ def picture_pair(
         ValidationSettings(holdout=0.5),
         Workspace(folder, folder / "cache"),
     )
-    fold = store.folds(Component(name="standard"), standardize_target=False)[0]
+    fold = store.folds(FeatureForm(Component(name="standard")), standardize_target=False)[0]
     x = as_features(fold.x_train)
     augment = Augmentation(
         [

@@ -26,6 +26,7 @@ import torch
 from torch import nn
 
 from tunecli.data.fold_store import FoldStore
+from tunecli.data.preprocessing.feature_form import FeatureForm
 from tunecli.data.rows.dataset import FoldData
 from tunecli.search.events.events import SearchEnded, SearchEvent, TrialFinished, TrialStarted
 from tunecli.search.run import Search
@@ -78,7 +79,7 @@ def bare(folds: Sequence[FoldData], lr: float) -> float:
 def bare_seconds(rates: Sequence[float]) -> float:
     """Wall-clock time of one trial a learning rate."""
     torch.set_num_threads(1)
-    folds = FoldStore(STUDY.data, STUDY.validation).folds(STUDY.data.scale, True)
+    folds = FoldStore(STUDY.data, STUDY.validation).folds(FeatureForm(STUDY.data.scale), True)
     bare(folds[:1], rates[0])  # torch imports a good deal at the first optimizer
     start = time.perf_counter()
     for rate in rates:
@@ -117,7 +118,7 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=4, help="of each search")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    folds = FoldStore(STUDY.data, STUDY.validation).folds(STUDY.data.scale, True)
+    folds = FoldStore(STUDY.data, STUDY.validation).folds(FeatureForm(STUDY.data.scale), True)
     ratios = []
     for _ in range(options.pairs):
         start = time.perf_counter()

@@ -9,6 +9,7 @@ from picture_files import make_folders
 from training_cases import CPU
 
 from tunecli.data.fold_store import FoldStore
+from tunecli.data.preprocessing.feature_form import FeatureForm
 from tunecli.data.rows.workspace import Workspace
 from tunecli.errors import StudyFileError
 from tunecli.study_file.settings.settings import Component, TrialConfig
@@ -111,7 +112,7 @@ def test_a_trial_has_the_same_bits_with_a_cold_and_a_warm_cache(tmp_path: Path) 
     for cache in (None, tmp_path / "cache", tmp_path / "cache"):
         config = first(study)
         store = FoldStore(config.data, config.validation, Workspace(tmp_path, cache))
-        folds = store.folds(config.data.scale, standardize_target=False)
+        folds = store.folds(FeatureForm(config.data.scale), standardize_target=False)
         found.append(list(CrossValidation(config, folds, CPU)))
     assert found[0] == found[1] == found[2]
     assert list((tmp_path / "cache").glob("pictures-*"))

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from tunecli.data.fold_store import FoldStore
+from tunecli.data.preprocessing.feature_form import FeatureForm
 from tunecli.data.preprocessing.preparation import prepared
 from tunecli.study_file.settings.settings import Component, DataSettings, ValidationSettings
 
@@ -18,10 +19,10 @@ def store(source: str = "wine", largest: int = 2**30) -> FoldStore:
 @pytest.mark.parametrize("source", ["digits", "wine", "diabetes"])
 def test_a_fold_holds_the_rows_of_the_split(source: str) -> None:
     made = store(source)
-    folds = made.folds(STANDARD, standardize_target=False)
+    folds = made.folds(FeatureForm(STANDARD), standardize_target=False)
     assert [fold.number for fold in folds] == [0, 1, 2]
     for fold, (train, valid) in zip(folds, made.split.folds, strict=True):
-        expected = prepared(made.dataset, train, valid, made.settings, STANDARD)
+        expected = prepared(made.dataset, train, valid, made.settings, FeatureForm(STANDARD))
         assert torch.equal(fold.x_train, expected.x_train)
         assert torch.equal(fold.x_valid, expected.x_valid)
         assert torch.equal(fold.y_train, made.dataset.y[train])
@@ -36,7 +37,9 @@ def test_a_fold_holds_the_rows_of_the_split(source: str) -> None:
 
 def test_regression_targets_are_standardized_on_the_training_part_alone() -> None:
     made = store("diabetes")
-    for fold, (train, valid) in zip(made.folds(None, True), made.split.folds, strict=True):
+    for fold, (train, valid) in zip(
+        made.folds(FeatureForm(), True), made.split.folds, strict=True
+    ):
         y = made.dataset.y
         assert fold.y_mean == pytest.approx(y[train].double().mean().item())
         assert fold.y_train.mean().item() == pytest.approx(0, abs=1e-5)
@@ -49,30 +52,35 @@ def test_regression_targets_are_standardized_on_the_training_part_alone() -> Non
 
 def test_class_indices_are_never_standardized() -> None:
     made = store()
-    for one, other in zip(made.folds(None, True), made.folds(None, False), strict=True):
+    for one, other in zip(
+        made.folds(FeatureForm(), True), made.folds(FeatureForm(), False), strict=True
+    ):
         assert torch.equal(one.y_train, other.y_train)
         assert (one.y_mean, one.y_std) == (0.0, 1.0)
 
 
 def test_features_are_scaled_once_for_all_trials() -> None:
     made = store("diabetes")
-    first = made.folds(STANDARD, True)
-    made.folds(MINMAX, True)
-    again = made.folds(STANDARD, False)
+    first = made.folds(FeatureForm(STANDARD), True)
+    made.folds(FeatureForm(MINMAX), True)
+    again = made.folds(FeatureForm(STANDARD), False)
     assert all(a.x_train is b.x_train for a, b in zip(first, again, strict=True))
 
 
 def test_the_store_forgets_what_was_unused_for_longest_and_makes_it_again_alike() -> None:
     n_bytes = 3 * 142 * 13 * 4  # folds, search rows, features, float32
     made = store(largest=2 * n_bytes)
-    standard, minmax = made.folds(STANDARD, False)[0], made.folds(MINMAX, False)[0]
-    made.folds(STANDARD, False)  # now minmax was unused for longest
-    made.folds(None, False)
-    assert made.folds(STANDARD, False)[0].x_train is standard.x_train
-    again = made.folds(MINMAX, False)[0]
+    standard, minmax = (
+        made.folds(FeatureForm(STANDARD), False)[0],
+        made.folds(FeatureForm(MINMAX), False)[0],
+    )
+    made.folds(FeatureForm(STANDARD), False)  # now minmax was unused for longest
+    made.folds(FeatureForm(), False)
+    assert made.folds(FeatureForm(STANDARD), False)[0].x_train is standard.x_train
+    again = made.folds(FeatureForm(MINMAX), False)[0]
     assert again.x_train is not minmax.x_train
     assert torch.equal(again.x_train, minmax.x_train)
 
 
 def test_a_set_larger_than_the_store_still_has_folds() -> None:
-    assert len(store(largest=1).folds(STANDARD, False)) == 3
+    assert len(store(largest=1).folds(FeatureForm(STANDARD), False)) == 3

@@ -10,6 +10,7 @@ from commands import call_in, rows
 from training_cases import trial
 
 from tunecli.data.fold_store import FoldStore, FoldStoreCache
+from tunecli.data.preprocessing.feature_form import FeatureForm
 from tunecli.data.rows.workspace import Workspace
 from tunecli.data.user_code import import_user_code
 from tunecli.errors import DataError, StudyFileError
@@ -139,7 +140,7 @@ def test_without_code_no_range_runs_it(tmp_path: Path) -> None:
 def test_the_last_two_data_sets_are_kept(tmp_path: Path) -> None:
     stores = FoldStoreCache(Workspace(tmp_path, None, _code(tmp_path)))
     found = [stores.of(_config(n_lags=n)) for n in (1, 2, 1, 3, 1, 2)]
-    assert [fold.shape for store in found for fold in store.folds(None, True)[:1]] == [
+    assert [fold.shape for store in found for fold in store.folds(FeatureForm(), True)[:1]] == [
         (1,), (2,), (1,), (3,), (1,), (2,)
     ]  # fmt: skip
     assert found[0] is found[2] is found[4]

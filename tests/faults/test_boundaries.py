@@ -24,10 +24,10 @@ from tunecli.search.workers.executor import EXECUTORS
 from tunecli.study_file.catalogue import component_arguments
 from tunecli.study_file.catalogue.names import Kind
 from tunecli.study_file.read.read_sections import SECTIONS
+from tunecli.study_file.settings.search_settings import SearchSettings
 from tunecli.study_file.settings.settings import (
     CompressionSettings,
     DataSettings,
-    SearchSettings,
     Settings,
     TrainingSettings,
     ValidationSettings,

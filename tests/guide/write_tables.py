@@ -33,6 +33,7 @@ from tunecli.study_file.catalogue.value_types import Interval
 from tunecli.study_file.settings import settings
 from tunecli.study_file.settings.metric_names import METRICS, MetricArgument, MetricNumber
 from tunecli.study_file.settings.objective_settings import ObjectiveSettings
+from tunecli.study_file.settings.search_settings import SearchSettings
 from tunecli.study_file.settings.source_kinds import ARRAYS, BUNDLED, TABLES, TORCHVISION
 from tunecli.study_file.text.dump import flow
 
@@ -80,7 +81,7 @@ SECTIONS: dict[str, type[settings.Settings]] = {
     "compression.structured": settings.StructuredSettings,
     "compression.prune": settings.PruneSettings,
     "compression.share": settings.ShareSettings,
-    "search": settings.SearchSettings,
+    "search": SearchSettings,
 }
 _OF_THE_FILE = {
     ("data", "test"): "the source's own, or 0.2",

@@ -25,6 +25,7 @@ ORDER = [
     "data/rows",
     "data/splits",
     "data/cache",
+    "data/text",
     "data/preprocessing",
     "data/columns",
     "data/tables",

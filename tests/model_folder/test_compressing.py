@@ -13,6 +13,7 @@ from model_cases import case
 from rich.console import Console
 
 from tunecli.cli.shared.compression_table import compression_json, render
+from tunecli.data.preprocessing.feature_form import FeatureForm
 from tunecli.errors import RefitError
 from tunecli.model_folder.compressing import (
     CompressedModel,
@@ -54,7 +55,7 @@ def test_every_way_is_scored_on_the_folds_of_the_search(tmp_path: Path) -> None:
     config, store = made.trial.config, made.store
     training = CrossValidation(
         config,
-        store.folds(config.data.scale, standardizes_target(config.loss)),
+        store.folds(FeatureForm(config.data.scale), standardizes_target(config.loss)),
         choose_device("cpu"),
     )
     for _ in training:

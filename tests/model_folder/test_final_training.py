@@ -15,6 +15,7 @@ from study_makers import SUMMARY
 from tunecli.cli.refit import results_lines
 from tunecli.data.final_fit import can_cut, final_fit
 from tunecli.data.fold_store import FoldStore
+from tunecli.data.preprocessing.feature_form import FeatureForm
 from tunecli.data.rows.workspace import Workspace
 from tunecli.errors import RefitError
 from tunecli.model_folder.card import card
@@ -47,7 +48,7 @@ def reference(
     made: Case, config: TrialConfig, steps: range
 ) -> tuple[dict[str, torch.Tensor], int]:
     """The weights of the best evaluation on the tenth, and its index, by a loop of its own."""
-    fit = final_fit(made.store, config.data.scale, False, False, cut_validation=True)
+    fit = final_fit(made.store, FeatureForm(config.data.scale), False, cut_validation=True)
     training = FoldTraining(config, fit.fold, torch.device("cpu"))
     scores, weights_ = [], []
     for evaluation in training:
@@ -161,7 +162,7 @@ def write(folder: Path, n: int, classes: str = "ab") -> pd.DataFrame:
 def test_the_tenth_is_of_other_groups(tmp_path: Path) -> None:
     frame = write(tmp_path, 240)
     store, _ = store_of(tmp_path, "group: who", "{folds: 3}")
-    fit = final_fit(store, None, False, False, cut_validation=True)
+    fit = final_fit(store, FeatureForm(), False, cut_validation=True)
     valid = set(frame["who"].iloc[fit.fold.valid_rows.tolist()])
     rest = set(store.split.search_rows.tolist()) - set(fit.fold.valid_rows.tolist())
     assert fit.has_validation
@@ -172,7 +173,7 @@ def test_the_tenth_is_of_other_groups(tmp_path: Path) -> None:
 def test_the_tenth_is_later(tmp_path: Path) -> None:
     frame = write(tmp_path, 240)
     store, _ = store_of(tmp_path, "time: when", "{folds: 3}")
-    fit = final_fit(store, None, False, False, cut_validation=True)
+    fit = final_fit(store, FeatureForm(), False, cut_validation=True)
     rest = set(store.split.search_rows.tolist()) - set(fit.fold.valid_rows.tolist())
     last = frame["when"].iloc[fit.fold.valid_rows.tolist()]
     assert fit.has_validation
@@ -196,7 +197,7 @@ def test_no_tenth_is_held_out_for_which_many_other_rows_would_be_left_out(tmp_pa
     """With groups and times, groups on both sides of a cut would lose their rows on one side."""
     write(tmp_path, 240)
     both, _ = store_of(tmp_path, "group: who, time: when", "{folds: 3}")
-    fit = final_fit(both, None, False, False, cut_validation=True)
+    fit = final_fit(both, FeatureForm(), False, cut_validation=True)
     assert not can_cut(both)
     assert not fit.has_validation
     assert len(fit.fold.y_train) == len(both.split.search_rows)

@@ -24,7 +24,7 @@ from tunecli.model_folder.results import results_of
 from tunecli.study_file.settings.settings import Component
 from tunecli.training.cross_validation import CrossValidation
 from tunecli.training.fold import FoldTraining
-from tunecli.training.models.building import embeds_categories
+from tunecli.training.fold_data import feature_form, folds_of
 from tunecli.training.saved_models import keep_models
 from tunecli.training.step.losses import standardizes_target
 from tunecli.training.step.precision import choose_device
@@ -53,7 +53,7 @@ def test_a_schedule_that_needs_scores_gets_a_tenth_of_the_rows() -> None:
 def test_the_test_rows_have_no_part_in_the_training() -> None:
     found = case("table")
     config = found.trial.config
-    fit = final_fit(found.store, config.data.scale, False, False, cut_validation=True)
+    fit = final_fit(found.store, feature_form(config), False, cut_validation=True)
     test = set(found.store.split.test_rows.tolist())
     assert not test & set(fit.fold.valid_rows.tolist())
 
@@ -63,9 +63,8 @@ def test_unmeasured_training_gives_the_bits_of_a_measured_one() -> None:
     config = found.trial.config
     fit = final_fit(
         found.store,
-        config.data.scale,
+        feature_form(config),
         standardizes_target(config.loss),
-        embeds_categories(config.model),
         cut_validation=False,
     )
     measured = FoldTraining(config, fit.fold, torch.device("cpu"))
@@ -106,9 +105,7 @@ def searched(made: Case, folder: Path) -> ConcludedTrial:
     """Trains the trial on its folds, and keeps the models in the folder `3`."""
     permit(made.workspace.code)
     config = made.trial.config
-    folds = made.store.folds(
-        config.data.scale, standardizes_target(config.loss), embeds_categories(config.model)
-    )
+    folds = folds_of(made.store, config)
     training = CrossValidation(config, folds, choose_device("cpu"))
     for _ in training:
         pass

@@ -11,7 +11,10 @@ from locations import STUDIES
 from tunecli.errors import StudyFileError
 from tunecli.study_file.catalogue import names
 from tunecli.study_file.json_schema import json_schema
-from tunecli.study_file.settings.settings import SearchSettings, TrainingSettings
+from tunecli.study_file.settings.search_settings import SearchSettings
+from tunecli.study_file.settings.settings import (
+    TrainingSettings,
+)
 from tunecli.study_file.study_file import StudyFile
 from tunecli.study_file.text.document import Document
 

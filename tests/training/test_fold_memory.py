@@ -16,6 +16,7 @@ LARGEST_GROWTH = 1.3
 WORKER = """
 import sys
 from pathlib import Path
+from tunecli.data.preprocessing.feature_form import FeatureForm
 from tunecli.data.fold_store import FoldStore
 from tunecli.data.rows.workspace import Workspace
 from tunecli.study_file.settings.settings import Component, DataSettings, ValidationSettings
@@ -40,7 +41,7 @@ store = FoldStore(
     ValidationSettings(holdout=0.2),
     Workspace(folder, folder / "cache"),
 )
-fold = store.folds(Component(name="standard"), False)[0]
+fold = store.folds(FeatureForm(Component(name="standard")), False)[0]
 total = float(fold.x_train.sum() + fold.x_valid.sum())
 say("loaded")
 say(proportional() - before, total)

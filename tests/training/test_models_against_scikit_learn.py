@@ -18,6 +18,7 @@ from sklearn.linear_model import (
 from sklearn.multiclass import OneVsRestClassifier
 
 from tunecli.data.fold_store import FoldStore
+from tunecli.data.preprocessing.feature_form import FeatureForm
 from tunecli.data.rows.dataset import FoldData
 from tunecli.study_file.settings.settings import (
     Component,
@@ -56,7 +57,7 @@ def _config(source: str, metric: str, **changes: Any) -> TrialConfig:
 
 def _folds(config: TrialConfig) -> list[FoldData]:
     store = FoldStore(config.data, config.validation)
-    return store.folds(config.data.scale, standardizes_target(config.loss))
+    return store.folds(FeatureForm(config.data.scale), standardizes_target(config.loss))
 
 
 def _last(config: TrialConfig, fold: FoldData) -> np.ndarray:

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from tunecli.data.fold_store import FoldStore
+from tunecli.data.preprocessing.feature_form import FeatureForm
 from tunecli.data.rows.dataset import FoldData
 from tunecli.study_file.settings.settings import (
     Component,
@@ -50,7 +51,7 @@ def digits() -> list[FoldData]:
 
 def _folds(source: str) -> list[FoldData]:
     config = _config(source)
-    return FoldStore(config.data, config.validation).folds(config.data.scale, True)
+    return FoldStore(config.data, config.validation).folds(FeatureForm(config.data.scale), True)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from sklearn import metrics as sk
 
 from tunecli.data.final_fit import final_fit
 from tunecli.data.fold_store import FoldStore
+from tunecli.data.preprocessing.feature_form import FeatureForm
 from tunecli.data.rows.workspace import Workspace
 from tunecli.errors import DataError, StudyFileError
 from tunecli.study_file.settings.settings import (
@@ -66,7 +67,7 @@ def test_weights_are_no_feature_and_reach_every_part(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found.dataset.weights, table["w"])
     weights = torch.from_numpy(table["w"].to_numpy(float))
     for fold, (train, valid) in zip(
-        found.folds(SCALE, standardize_target=False), found.split.folds, strict=True
+        found.folds(FeatureForm(SCALE), standardize_target=False), found.split.folds, strict=True
     ):
         assert (weights[train] > 0).all()
         assert fold.train_weights is not None
@@ -75,7 +76,7 @@ def test_weights_are_no_feature_and_reach_every_part(tmp_path: Path) -> None:
             fold.train_weights.double() * weights[train].mean(), weights[train], rtol=1e-6, atol=0
         )
         np.testing.assert_array_equal(fold.valid_weights, weights[valid])
-    final = final_fit(found, SCALE, False, False, cut_validation=True)
+    final = final_fit(found, FeatureForm(SCALE), False, cut_validation=True)
     assert final.fold.train_weights is not None
 
 
@@ -87,7 +88,7 @@ def test_a_study_with_weights_passes_its_check(tmp_path: Path, task: str) -> Non
     table.loc[:40, "w"] = 0.0
     found = store(tmp_path, table)
     settings = config(tmp_path, found)
-    folds = found.folds(SCALE, task == "regression")
+    folds = found.folds(FeatureForm(SCALE), task == "regression")
     rehearsal = rehearse(settings, folds)
     assert rehearsal.error == ""
     assert rehearsal.seconds > 0
@@ -95,7 +96,7 @@ def test_a_study_with_weights_passes_its_check(tmp_path: Path, task: str) -> Non
 
 def test_rows_of_weight_0_change_no_training_tensor(tmp_path: Path) -> None:
     table = frame()
-    before = store(tmp_path, table).folds(SCALE, standardize_target=False)
+    before = store(tmp_path, table).folds(FeatureForm(SCALE), standardize_target=False)
     split = store(tmp_path, table).split
     table.loc[table["w"] == 0, "a"] = 1e6
     found = store(tmp_path, table)
@@ -103,7 +104,9 @@ def test_rows_of_weight_0_change_no_training_tensor(tmp_path: Path) -> None:
     assert all(
         torch.equal(a, b) for a, b in zip(split.folds[0], found.split.folds[0], strict=True)
     )
-    for one, other in zip(before, found.folds(SCALE, standardize_target=False), strict=True):
+    for one, other in zip(
+        before, found.folds(FeatureForm(SCALE), standardize_target=False), strict=True
+    ):
         assert torch.equal(torch.as_tensor(one.x_train), torch.as_tensor(other.x_train))
 
 
@@ -122,7 +125,7 @@ def test_equal_weights_are_none_to_the_bit(tmp_path: Path) -> None:
 def test_a_trial_is_scored_as_scikit_learn_would(tmp_path: Path, task: str) -> None:
     found = store(tmp_path, frame(task=task))
     study = config(tmp_path, found)
-    folds = found.folds(SCALE, standardize_target=True)
+    folds = found.folds(FeatureForm(SCALE), standardize_target=True)
     training = CrossValidation(study, folds, choose_device("cpu"))
     for _ in training:
         pass

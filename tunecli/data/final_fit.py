@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from tunecli.data.fold_store import FoldStore
+from tunecli.data.preprocessing.feature_form import FeatureForm
 from tunecli.data.preprocessing.preparation import Prepared, Preprocessing, fit_preprocessing
 from tunecli.data.rows.dataset import FoldData
 from tunecli.data.splits.splitters import splitter_of
 from tunecli.errors import DataError
-from tunecli.study_file.settings.settings import Component
 
 VALIDATION_SHARE = 0.1
 """Share of the rows that is held out if the final training needs validation scores."""
@@ -38,12 +38,7 @@ class FinalFit:
 
 
 def final_fit(
-    store: FoldStore,
-    scale: Component | None,
-    standardize_target: bool,
-    embeds: bool,
-    cut_validation: bool,
-    integers: bool = False,
+    store: FoldStore, form: FeatureForm, standardize_target: bool, cut_validation: bool
 ) -> FinalFit:
     """Prepare the data of the final training; for other arguments see `FoldStore.folds`.
 
@@ -54,18 +49,10 @@ def final_fit(
     dataset, rows = store.dataset, store.split.search_rows
     cut = _cut(store) if cut_validation else None
     train, valid = cut or (rows, rows)
-    fitted = fit_preprocessing(
-        dataset,
-        train,
-        store.settings,
-        scale,
-        embeds,
-        store.workspace.cache,
-        integers=integers,
-    )
+    fitted = fit_preprocessing(dataset, train, store.settings, form, store.workspace.cache)
     x_train = fitted.features(dataset.x, train)
     x_valid = fitted.features(dataset.x, valid) if cut else x_train
-    features = Prepared(x_train, x_valid, fitted.cardinalities)
+    features = Prepared(x_train, x_valid, fitted.cardinalities, fitted.tokens)
     fold = store.fold_data((train, valid), features, standardize_target)
     return FinalFit(fold, fitted, cut is not None)
 

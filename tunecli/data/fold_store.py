@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from tunecli.data.cache.cached_datasets import kept_split
-from tunecli.data.preprocessing.preparation import Prepared, keeps_integers, prepared
+from tunecli.data.preprocessing.feature_form import FeatureForm
+from tunecli.data.preprocessing.preparation import Prepared, prepared
 from tunecli.data.preprocessing.scaling import TargetScale
-from tunecli.data.rows.dataset import Dataset, FoldData
+from tunecli.data.rows.dataset import Dataset, FoldData, TokenForm
 from tunecli.data.rows.positive_class import positive_class
 from tunecli.data.rows.summary import DataSummary
 from tunecli.data.rows.workspace import HERE, Workspace
@@ -21,7 +22,6 @@ from tunecli.data.splits.split import Split
 from tunecli.errors import DataError
 from tunecli.study_file.settings.metric_names import METRICS
 from tunecli.study_file.settings.settings import (
-    Component,
     DataSettings,
     TrialConfig,
     ValidationSettings,
@@ -68,9 +68,7 @@ class FoldStore:
         self.workspace = workspace
         self._loaded = dataset
         self._largest = largest
-        self._prepared: dict[
-            tuple[str, bool, bool], PreparedFolds
-        ] = {}  # the last used at the end
+        self._prepared: dict[str, PreparedFolds] = {}  # the last used at the end
 
     @cached_property
     def dataset(self) -> Dataset:
@@ -98,27 +96,14 @@ class FoldStore:
         """Name of the positive class; None without two classes."""
         return None if self.positive is None else self.dataset.classes[self.positive]
 
-    def folds(
-        self,
-        scale: Component | None,
-        standardize_target: bool,
-        embeds: bool = False,
-        integers: bool = False,
-    ) -> list[FoldData]:
+    def folds(self, form: FeatureForm, standardize_target: bool) -> list[FoldData]:
         """Return every fold's tensors, on the CPU; calls share them, so do not write to them.
 
         Args:
-            scale: how features are scaled.
             standardize_target: scale regression targets of the training parts to mean 0 and
                 standard deviation 1; no effect on classification.
-            embeds: give the model categories as codes (`FoldData.cat_cardinalities`); no effect
-                on data without categories.
-            integers: keep whole numbers of arrays as int64 if nothing scales them; no effect on
-                other data.
         """
-        has_categories = any(column.kind == "categorical" for column in self.dataset.columns)
-        integers = keeps_integers(self.dataset.x, scale, integers)
-        features = self._features(scale, embeds and has_categories, integers)
+        features = self._features(form.of(self.dataset))
         return [
             self.fold_data(self.split.folds[number], fold_features, standardize_target, number)
             for number, fold_features in enumerate(features)
@@ -145,6 +130,7 @@ class FoldStore:
             n_classes=len(self.dataset.classes),
             positive=self.positive,
             cat_cardinalities=features.cat_cardinalities,
+            tokens=self._in_study(features.tokens),
             train_rows=train_rows,
             train_weights=_training_weights(self.dataset, train_rows),
             valid_weights=self.dataset.weights_of(valid_rows),
@@ -157,23 +143,19 @@ class FoldStore:
             fold, y_train=scale.standardized(y_train), y_mean=scale.mean, y_std=scale.std
         )
 
-    def _features(self, scale: Component | None, embeds: bool, integers: bool) -> PreparedFolds:
+    def _in_study(self, tokens: TokenForm | None) -> TokenForm | None:
+        """Return the form of tokens with the folder of the study, for paths in a model."""
+        folder = self.workspace.folder
+        return None if tokens is None else replace(tokens, study_folder=folder)
+
+    def _features(self, form: FeatureForm) -> PreparedFolds:
         """Return the features of each fold, from the store if they are in it."""
-        key = scale.model_dump_json() if scale is not None else "", embeds, integers
+        key = form.key
         if key in self._prepared:
             self._prepared[key] = self._prepared.pop(key)
             return self._prepared[key]
         folds = tuple(
-            prepared(
-                self.dataset,
-                train,
-                valid,
-                self.settings,
-                scale,
-                embeds,
-                self.workspace.cache,
-                integers=integers,
-            )
+            prepared(self.dataset, train, valid, self.settings, form, self.workspace.cache)
             for train, valid in self.split.folds
         )
         self._forget(_n_bytes(folds))
@@ -211,8 +193,8 @@ class NoData:
     def __init__(self, validation: ValidationSettings) -> None:
         self._n_folds = (validation.folds or 1) * validation.repeats
 
-    def folds(self, scale: Component | None = None, *_: object) -> list[FoldData]:
-        """Return the folds; there is nothing to scale."""
+    def folds(self, *_: object) -> list[FoldData]:
+        """Return the folds; there is nothing to prepare."""
         empty = torch.empty(0, 0)
         none, rows = torch.empty(0), torch.empty(0, dtype=torch.int64)
         return [

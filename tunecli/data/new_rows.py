@@ -21,10 +21,11 @@ from tunecli.data.rows.array_forms import feature_array, tensor_array
 from tunecli.data.rows.dataset import Column
 from tunecli.data.rows.decoding import Depth, UnreadableError, decode_picture
 from tunecli.data.rows.streamed_rows import LoadedRows
+from tunecli.data.rows.texts import TextRows, Texts
 from tunecli.data.rows.workspace import Workspace
 from tunecli.data.sources import load_dataset
 from tunecli.data.tables.table_files import tidied
-from tunecli.data.tables.table_rows import kept_table_blocks, model_cells
+from tunecli.data.tables.table_rows import kept_table_blocks, model_cells, model_texts
 from tunecli.errors import DataError
 from tunecli.study_file.settings.settings import DataSettings
 from tunecli.study_file.settings.source_kinds import kind_of, unknown_source
@@ -33,6 +34,10 @@ from tunecli.study_file.text.suggestions import listed
 
 BLOCK_BYTES = 32 * 2**20
 """Bytes of rows to read at once."""
+
+
+TEXT_BYTES = 4096
+"""Assumed bytes of a text, which only reading it shows."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,7 @@ class RowKind:
         data: the settings that the model's data was read with; `missing`, `size` and others apply
             to new rows, too.
         depth: how pictures of more than 8 bits become bytes; None if training had no such ones.
+        texts: the columns of text; `shape` counts them, too.
     """
 
     columns: tuple[Column, ...]
@@ -53,11 +59,17 @@ class RowKind:
     dtype: Literal["float64", "float32", "uint8", "int64"]
     data: DataSettings
     depth: Depth | None = None
+    texts: tuple[str, ...] = ()
 
     @property
     def names(self) -> list[str]:
         """The names of the columns."""
-        return [column.name for column in self.columns]
+        return [*(column.name for column in self.columns), *self.texts]
+
+    def rows(self, values: NDArray[Any], texts: tuple[Texts, ...]) -> Tensor | TextRows:
+        """Return rows of a table, (n, n_columns), with their texts if the model takes any."""
+        table = self.tensor(values)
+        return TextRows(table, texts) if self.texts else table
 
     def tensor(self, values: NDArray[Any]) -> Tensor:
         """Return rows, (n, *shape), as a tensor of `dtype`.
@@ -73,9 +85,13 @@ class RowKind:
                 raise DataError(f"{message}, but the model takes only whole numbers.")
         return torch.from_numpy(np.ascontiguousarray(values, dtype=np.dtype(self.dtype)))
 
+    def texts_alone(self, texts: Texts) -> TextRows:
+        """Return rows of a model that takes one column of text and nothing else."""
+        return TextRows(self.tensor(np.empty((len(texts), 0))), (texts,))
+
     def block_rows(self, batch: int) -> int:
         """Return the number of rows to read at once: a multiple of the prediction batch."""
-        row_bytes = 8 * int(np.prod(self.shape))
+        row_bytes = 8 * int(np.prod(self.shape)) + TEXT_BYTES * len(self.texts)
         return batch * max(1, BLOCK_BYTES // (row_bytes * batch))
 
 
@@ -88,29 +104,47 @@ class Block:
         kept: columns of a table that go along with the predictions; None without any.
     """
 
-    x: Tensor
+    x: Tensor | TextRows
     files: tuple[str, ...] = ()
     kept: pd.DataFrame | None = None
 
 
-def rows_of(given: object, kind: RowKind) -> Tensor:
-    """Convert a DataFrame, an array or a tensor to rows of that kind.
+def rows_of(given: object, kind: RowKind) -> Tensor | TextRows:
+    """Convert a DataFrame, an array, a tensor or a list of texts to rows of that kind.
 
     Raises:
         DataError: columns are missing or of another type, or the shape differs.
     """
     if isinstance(given, pd.DataFrame):
-        if not kind.columns:
+        if not kind.names:
             raise DataError("the rows to predict are a table, but the model takes pictures.")
-        if _is_numbered(given, kind):
+        if not kind.texts and _is_numbered(given, kind):
             return _of_array(given.to_numpy(), kind, "the table")
         frame, _ = tidied(given, kind.data.missing, every_column=True)
-        return kind.tensor(model_cells(frame, kind.columns, "the table", Reading.of(kind.data)))
+        cells = model_cells(frame, kind.columns, "the table", Reading.of(kind.data))
+        return kind.rows(cells, model_texts(frame, kind.texts, "the table"))
+    if kind.texts:
+        return _of_strings(given, kind)
     try:
         array = tensor_array(given) if isinstance(given, Tensor) else np.asarray(given)
     except ValueError as error:
         raise DataError(f"the rows to predict: {error}") from None
     return _of_array(array, kind, "the array")
+
+
+def _of_strings(given: object, kind: RowKind) -> TextRows:
+    """Return a sequence of strings as rows of a model that takes nothing else."""
+    if len(kind.names) > 1:
+        message = f"the model takes the columns {listed(kind.names, most=10)}"
+        raise DataError(f"{message}. Pass a DataFrame with these.")
+    is_sequence = isinstance(given, Sequence | pd.Series | np.ndarray)
+    strings = list(given) if isinstance(given, Sequence | pd.Series | np.ndarray) else []
+    if not is_sequence or not all(isinstance(one, str) for one in strings):
+        raise DataError(
+            "the rows to predict must be texts, since the model takes text. Pass a list of "
+            f"strings, or a DataFrame with the column {kind.names[0]!r}."
+        )
+    return kind.texts_alone(Texts.of(strings))
 
 
 def blocks_of(
@@ -137,10 +171,14 @@ def blocks_of(
     if source_kind in ("table", "arrays") and not path.is_file():
         raise DataError(f"file {source!r} does not exist (looked for at {path.absolute()}).")
     if source_kind == "table":
-        if not kind.columns:
+        if not kind.names:
             raise DataError(f"{source} is a table, but the model takes pictures.")
-        read = kept_table_blocks(path, kind.columns, kind.data, kind.block_rows(batch), keep)
-        return (Block(kind.tensor(cells), kept=kept if keep else None) for cells, kept in read)
+        n_rows = kind.block_rows(batch)
+        read = kept_table_blocks(path, kind.columns, kind.data, n_rows, keep, kind.texts)
+        return (
+            Block(kind.rows(block.cells, block.texts), kept=block.kept if keep else None)
+            for block in read
+        )
     if source_kind == "arrays":
         return _split(_of_array(features_in(path), kind, source), kind.block_rows(batch))
     if source_kind in ("bundled", "torchvision", "code"):

@@ -34,6 +34,7 @@ def manifest_of(
             "task": dataset.task,
             "classes": tuple(dataset.classes),
             "columns": dataset.columns,
+            "texts": dataset.text_columns,
             "row_shape": tuple(dataset.x.shape[1:]),
             "row_dtype": _row_dtype(dataset.x.dtype, members[0]),
             "depth": dataset.depth,

@@ -31,8 +31,7 @@ from tunecli.report.analysis.best_evaluation import StandOut
 from tunecli.study_file.settings.settings import TrialConfig
 from tunecli.training.compression.packing import Packed, unpack
 from tunecli.training.fold import FoldTraining, new_model
-from tunecli.training.fold_data import folds_of, takes_integers
-from tunecli.training.models.building import embeds_categories
+from tunecli.training.fold_data import feature_form, folds_of
 from tunecli.training.models.embeddings import bin_counts
 from tunecli.training.outcome.adjustment import Adjustment
 from tunecli.training.outcome.score_guard import NoScoreError
@@ -134,14 +133,8 @@ def refuse_unusable_code(config: TrialConfig) -> None:
 
 def _refits(trial: RefitTrial, store: FoldStore, n_seeds: int) -> Iterator[Refitted]:
     config = trial.config
-    fit = final_fit(
-        store,
-        config.data.scale,
-        standardizes_target(config.loss),
-        embeds_categories(config.model),
-        trial.held_out_for is not None,
-        takes_integers(config),
-    )
+    standardizes = standardizes_target(config.loss)
+    fit = final_fit(store, feature_form(config), standardizes, trial.held_out_for is not None)
     refit = _refit if config.train is None else _refit_by_user
     for number in range(n_seeds):
         seeded = config.model_copy(update={"seed": config.seed + number})
@@ -274,10 +267,8 @@ def _fold_member(
         store.dataset,
         train_rows,
         store.settings,
-        config.data.scale,
-        embeds_categories(config.model),
+        feature_form(config),
         store.workspace.cache,
-        integers=takes_integers(config),
     )
     try:
         network = _fold_network(config, fold, model)

@@ -49,7 +49,7 @@ from tunecli.search.workers.machine import default_jobs, git_commit
 from tunecli.search.workers.messages import DataReady, FirstTask, WorkerDied
 from tunecli.study_file.catalogue.allowed_code import AllowedCode
 from tunecli.study_file.settings.metric_names import label, titles
-from tunecli.study_file.settings.settings import SearchSettings
+from tunecli.study_file.settings.search_settings import SearchSettings
 from tunecli.study_file.study_file import Study, StudyFile
 from tunecli.training.outcome.evaluation import BaselinePlan
 

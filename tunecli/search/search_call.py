@@ -17,7 +17,7 @@ from tunecli.search.study.permissions import allowed_before, remember_allowed
 from tunecli.search.study.study_folder import StudyFolder
 from tunecli.study_file.catalogue.allowed_code import AllowedCode
 from tunecli.study_file.read.study_name import early_name
-from tunecli.study_file.settings.settings import SearchSettings
+from tunecli.study_file.settings.search_settings import SearchSettings
 from tunecli.study_file.study_file import StudyFile, read_study_file
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ from tunecli.search.study.study_folder import StudyFolder
 from tunecli.search.suggest.enumeration import Point
 from tunecli.study_file.locate_config import match
 from tunecli.study_file.settings.settings import DataSettings, TrialConfig, ValidationSettings
-from tunecli.study_file.space.tree import SETTINGS
+from tunecli.study_file.space.tree import DATA_SLOTS, SETTINGS
 from tunecli.study_file.study_file import Study
 from tunecli.training.outcome.failure_reasons import says_out_of_memory
 
@@ -156,7 +156,7 @@ def _comparable(study: Study, summary: DataSummary) -> dict[str, Any]:
 
 def _facts(settings: DataSettings | ValidationSettings) -> dict[str, Any]:
     """Return the settings that decide which rows are scored; a file by its name alone."""
-    apart = {"source", "root", "download", "arguments", "scale", "augment"}
+    apart = {"source", "root", "download", "arguments", *DATA_SLOTS}
     facts = settings.model_dump(exclude=apart)
     return {k: PurePath(v).name if isinstance(v, str) else v for k, v in facts.items()}
 

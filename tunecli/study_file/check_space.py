@@ -22,13 +22,21 @@ from tunecli.study_file.read.rules import Conflict, conflicts, loss_conflicts, s
 from tunecli.study_file.settings.metric_names import METRICS
 from tunecli.study_file.settings.ranges import Parameter
 from tunecli.study_file.settings.setting_types import AnyTraining, mark
-from tunecli.study_file.settings.settings import WITHOUT, Component, Task, TrialConfig
+from tunecli.study_file.settings.settings import (
+    WITHOUT,
+    Component,
+    DataSettings,
+    Settings,
+    Task,
+    TrialConfig,
+)
 from tunecli.study_file.space.corner_cases import answering, distinct, pairs, singles
 from tunecli.study_file.space.tree import (
     COMPONENT_SLOTS,
     LIST_SLOTS,
     SETTINGS,
     SOURCE,
+    VALUE_SLOTS,
     Plain,
     Slot,
     Tree,
@@ -136,10 +144,17 @@ class _Checks:
                 if component is not None and self._is_new((*slot, i), component):
                     report_arguments(kind, component, (*slot, i), resolved, self._grammar)
         for section, settings in SETTINGS.items():
-            given = resolved.section(section)
-            if self._is_new((section,), given):
-                for path, message in validated(settings, given)[1]:
-                    self._problems.add_new(resolved.place((section, *path)), message)
+            self._check_settings(section, settings, resolved.section(section), resolved)
+        of_data = {slot[1]: resolved.values.get(slot) for slot in VALUE_SLOTS}
+        any_source = {"source": "digits"}
+        self._check_settings("data", DataSettings, any_source | of_data, resolved)
+
+    def _check_settings(
+        self, section: str, settings: type[Settings], given: dict[str, Any], resolved: Resolved
+    ) -> None:
+        if self._is_new((section,), given):
+            for path, message in validated(settings, given)[1]:
+                self._problems.add_new(resolved.place((section, *path)), message)
 
     def _is_new(self, slot: Path, value: Any) -> bool:
         """Return whether this value is new in this slot."""
@@ -212,7 +227,9 @@ def of_data(resolved: Resolved) -> dict[str, Any]:
     return {
         **({"arguments": source.arguments} if isinstance(source, Component) else {}),
         "scale": resolved.values.get(("data", "scale")),
+        "tokenizer": resolved.values.get(("data", "tokenizer")),
         "augment": tuple(component for component in augment if component is not None),
+        "max_length": resolved.values.get(("data", "max_length")),
     }
 
 

@@ -12,9 +12,13 @@ from tunecli.study_file.print_study import goal_sections
 from tunecli.study_file.read.read_sections import Sections
 from tunecli.study_file.settings.objective_settings import ObjectiveSettings
 from tunecli.study_file.settings.ranges import FloatRange, IntRange
+from tunecli.study_file.settings.search_settings import SearchSettings
 from tunecli.study_file.settings.setting_types import Effect, OnEdit, mark
-from tunecli.study_file.settings.settings import Component, SearchSettings
+from tunecli.study_file.settings.settings import (
+    Component,
+)
 from tunecli.study_file.space.tree import (
+    DATA_SLOTS,
     SETTINGS,
     SLOTS,
     Choice,
@@ -63,7 +67,7 @@ def changes(old: StudyFile, new: StudyFile) -> tuple[Change, ...]:
 def _shared(old: Sections, new: Sections) -> Iterator[Change]:
     """Yield changes in what every trial shares; most of it affects scores."""
     yield from _differing("seed", old.seed, new.seed)
-    in_tree = {"scale", "augment"}
+    in_tree = {*DATA_SLOTS}
     yield from _settings("data.", *(s.shared_data.model_dump(exclude=in_tree) for s in (old, new)))
     yield from _settings("validation.", *(s.validation.model_dump() for s in (old, new)))
     before, after = goal_sections(old), goal_sections(new)

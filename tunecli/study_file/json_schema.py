@@ -17,12 +17,12 @@ from tunecli.study_file.catalogue.names import ALIASES, CODE_KINDS, Kind
 from tunecli.study_file.catalogue.signatures import Argument
 from tunecli.study_file.settings.metric_names import METRICS
 from tunecli.study_file.settings.objective_settings import ObjectiveSettings
+from tunecli.study_file.settings.search_settings import SearchSettings
 from tunecli.study_file.settings.setting_types import NoRange, mark
 from tunecli.study_file.settings.settings import (
     CompressionSettings,
     DataSettings,
     Direction,
-    SearchSettings,
     Settings,
     TrainingSettings,
     ValidationSettings,
@@ -33,7 +33,8 @@ from tunecli.study_file.settings.switching_off import off_values
 Schema = dict[str, Any]
 
 _SEARCHED: tuple[Kind, ...] = (
-    *("model", "loss", "optimizer", "schedule", "train", "scale", "augmentation"),
+    *("model", "loss", "optimizer", "schedule", "train", "scale", "tokenizer"),
+    "augmentation",
 )
 _FIXED: tuple[Kind, ...] = ("sampler", "pruner", "metric")
 _CODE = r"^[^:]+:[A-Za-z_]\w*$"
@@ -118,7 +119,9 @@ def _prepared() -> dict[str, Schema]:
     labelled = {"type": "object", "additionalProperties": several, "minProperties": 1}
     return {
         "scale": _any_of(_ref("scale"), _NONE),
+        "tokenizer": _any_of(_ref("tokenizer"), _NONE),
         "augment": _any_of(several, _only("choice", labelled)),
+        "max_length": _searchable(_section(DataSettings)["properties"]["max_length"]),
     }
 
 

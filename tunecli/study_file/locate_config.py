@@ -14,6 +14,7 @@ from tunecli.study_file.read_start_with import Assignment
 from tunecli.study_file.settings.ranges import FloatRange
 from tunecli.study_file.settings.settings import WITHOUT, Component, TrialConfig
 from tunecli.study_file.space.tree import (
+    DATA_SLOTS,
     LIST_SLOTS,
     SETTINGS,
     Choice,
@@ -71,7 +72,8 @@ def _values(config: TrialConfig) -> dict[Slot, Any]:
     for name in ("model", "loss", "optimizer", "schedule", "train"):
         component = getattr(config, name)
         values[name,] = None if component == WITHOUT else component
-    values["data", "scale"] = config.data.scale
+    for name in DATA_SLOTS:
+        values["data", name] = getattr(config.data, name)
     values["data", "augment"] = list(config.data.augment)
     return values
 

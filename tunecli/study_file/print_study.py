@@ -7,11 +7,11 @@ from typing import Any
 
 from tunecli.study_file.read.read_sections import SECTIONS, Sections
 from tunecli.study_file.settings.metric_names import with_average
+from tunecli.study_file.settings.search_settings import SearchSettings
 from tunecli.study_file.settings.setting_types import OnlyFor, mark
 from tunecli.study_file.settings.settings import (
     WITHOUT,
     DataSettings,
-    SearchSettings,
     TrialConfig,
     ValidationSettings,
 )
@@ -20,6 +20,7 @@ from tunecli.study_file.space.tree import (
     LIST_SLOTS,
     SETTINGS,
     SLOTS,
+    VALUE_SLOTS,
     Plain,
     Slots,
     Tree,
@@ -30,8 +31,9 @@ from tunecli.study_file.space.tree import (
 )
 from tunecli.study_file.text.dump import to_text
 
-_OFF_BY_DEFAULT = frozenset({*LIST_SLOTS, *(slot for slot in SLOTS if slot[0] in SETTINGS)})
-_APART = {"scale", "augment", "arguments"}
+_OPEN_BY_DEFAULT = (*LIST_SLOTS, *VALUE_SLOTS, ("data", "tokenizer"))
+_OFF_BY_DEFAULT = frozenset({*_OPEN_BY_DEFAULT, *(slot for slot in SLOTS if slot[0] in SETTINGS)})
+_APART = {"scale", "tokenizer", "augment", "arguments"}
 """Settings of `data` that are components or their arguments."""
 
 
@@ -142,6 +144,8 @@ def _data(data: DataSettings) -> Any:
     changed = data.model_dump(exclude_defaults=True, exclude={"source", *_APART})
     if data.scale != DataSettings.model_fields["scale"].default:
         changed["scale"] = component_data(data.scale)
+    if data.tokenizer is not None:
+        changed["tokenizer"] = component_data(data.tokenizer)
     if data.augment:
         changed["augment"] = [component_data(component) for component in data.augment]
     source = {data.source: data.arguments} if data.arguments else data.source

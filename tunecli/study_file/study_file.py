@@ -22,11 +22,11 @@ from tunecli.study_file.read.read_tree import read_tree
 from tunecli.study_file.read_start_with import Assignment, StartFrom, read_start_with
 from tunecli.study_file.settings.code_names import CodeName
 from tunecli.study_file.settings.ranges import Parameter
+from tunecli.study_file.settings.search_settings import SearchSettings
 from tunecli.study_file.settings.settings import (
     CompressionSettings,
     DataSettings,
     Objective,
-    SearchSettings,
     Task,
     TrainingSettings,
     TrialConfig,

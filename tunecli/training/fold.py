@@ -228,15 +228,20 @@ class FoldTraining:
 
     @torch.no_grad()
     def _outputs(self, model: nn.Module) -> Tensor:
-        """Return a model's outputs for the validation rows, (n_valid, n_outputs) float32."""
+        """Return a model's outputs for the validation rows, (n_valid, n_outputs) float32.
+
+        Rows of tokens are computed with others of like length.
+        """
         x = as_features(self.fold.x_valid)
         batch = self._step.micro_batches.most_rows(self._batches.sizes[0])
         n_rows = min(max(BLOCK_BYTES // x.row_bytes, batch), BLOCK_BATCHES * batch)
         whole, rest = divmod(len(x), n_rows)
         sizes = [n_rows] * whole + [rest] * (rest > 0)
+        order = None if x.lengths is None else x.lengths.argsort(stable=True)
         with self._precision.forward():
-            parts = [model(part) for part in x.batches(None, sizes)]
-        return torch.cat(parts).float()
+            parts = [model(part) for part in x.batches(order, sizes)]
+        outputs = torch.cat(parts).float()
+        return outputs if order is None else outputs[order.argsort().to(outputs.device)]
 
     def keep(self) -> None:
         """Keep the weights and the outputs of the last evaluation as the best."""

@@ -2,9 +2,9 @@
 
 They are fitted with default arguments on the training part of each fold, and scored on its
 validation part by the study's metrics. Each takes the rows in a suitable form: linear models take
-the features of networks, standardized and one-hot, fitted on the training part, and of a text the
-tf-idf of its words; trees take the cells as they were read, without text. Each takes seconds: large data is subsampled, and a model that would still
-take longer is skipped, with a note.
+the features of networks, standardized and one-hot, fitted on the training part, and the tf-idf of
+the words of a text; trees take the cells as they were read, without text. Each takes seconds:
+large data is subsampled, and a model that would still take longer is skipped, with a note.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from tunecli.data.fold_store import FoldStore
+from tunecli.data.preprocessing.feature_form import FeatureForm
 from tunecli.data.rows.dataset import Dataset
 from tunecli.data.rows.features import as_features
 from tunecli.data.rows.streamed_rows import LoadedRows
@@ -91,7 +92,7 @@ class LinearBaseline:
         return 0.0, 1e-7 * self.n_features(store) * _n_outputs(store.dataset)
 
     def _folds(self, store: FoldStore) -> Any:
-        return store.folds(Component(name="standard"), standardize_target=False)
+        return store.folds(FeatureForm(Component(name="standard")), standardize_target=False)
 
 
 class Trees:
@@ -128,12 +129,12 @@ class Trees:
 
     def n_features(self, store: FoldStore) -> int:
         """Return the number of features as read."""
-        return math.prod(store.dataset.shape)
+        return math.prod(store.dataset.without_texts.shape)
 
     def cells(self, store: FoldStore, fold: int, drawn: Tensor) -> tuple[Cells, Cells]:
         """See `Guess`; NaN is missing, categories are codes."""
         train, valid = store.split.folds[fold]
-        x = store.dataset.x
+        x = store.dataset.without_texts.x
         assert isinstance(x, Tensor), "loaded rows have no trees"
         parts = (x[rows].flatten(1).numpy().astype(np.float64) for rows in (train[drawn], valid))
         return next(parts), next(parts)
@@ -174,7 +175,6 @@ _OF_TEXT: Mapping[str, UntunedModel] = {
 def _model(name: str, store: FoldStore) -> UntunedModel:
     """Return a baseline for the rows of a store, which may have text."""
     return (_OF_TEXT if store.dataset.text_columns else MODELS)[name]
-
 
 
 MOST_FEATURES = 1024
@@ -278,6 +278,8 @@ def _affordable(model: UntunedModel, store: FoldStore, n_rows: int, limit: float
     """
     if isinstance(store.dataset.x, LoadedRows) and not isinstance(model, Guess):
         raise NoBaselineError("the rows are loaded batch by batch")
+    if store.dataset.text_columns and not store.dataset.columns and isinstance(model, Trees):
+        raise NoBaselineError("the rows have no columns besides text")
     n_features = model.n_features(store)
     if n_features > MOST_FEATURES:
         raise NoBaselineError(f"{n_features:,} features exceed the limit of {MOST_FEATURES:,}")

@@ -14,6 +14,7 @@ from training_cases import CPU, component, trial
 
 from tunecli.data.arrays.arrays import from_arrays, with_targets
 from tunecli.data.fold_store import FoldStore
+from tunecli.data.preprocessing.feature_form import FeatureForm
 from tunecli.data.rows.dataset import Dataset, FoldData
 from tunecli.study_file.settings.settings import DataSettings, TrialConfig, ValidationSettings
 from tunecli.training.fold import FoldTraining
@@ -42,7 +43,7 @@ def augmented(name: str, config: TrialConfig) -> TrialConfig:
 
 def folds(dataset: Dataset) -> list[FoldData]:
     store = FoldStore(DATA, ValidationSettings(folds=2), dataset=dataset)
-    return store.folds(component("minmax"), standardize_target=False)
+    return store.folds(FeatureForm(component("minmax")), standardize_target=False)
 
 
 def of_items(items: Rows, n_loaders: int) -> Dataset:

@@ -15,6 +15,7 @@ from training_cases import component, trial
 
 from tunecli.data.arrays.arrays import from_arrays, with_targets
 from tunecli.data.arrays.user_data import load_user_data
+from tunecli.data.preprocessing.feature_form import FeatureForm
 from tunecli.data.preprocessing.preparation import Prepared, fit_preprocessing, prepared
 from tunecli.data.rows.dataset import Dataset
 from tunecli.data.rows.features import as_features
@@ -55,10 +56,10 @@ def whole(found: Prepared) -> Tensor:
 @pytest.mark.parametrize("source", [in_memory, loaded])
 def test_a_model_of_one_s_own_gets_what_the_source_gave(source: object, x: np.ndarray) -> None:
     dataset = source(x)  # type: ignore[operator]
-    found = whole(prepared(dataset, TRAIN, VALID, DATA, None, integers=True))
+    found = whole(prepared(dataset, TRAIN, VALID, DATA, FeatureForm(integers=True)))
     assert found.dtype == torch.int64
     np.testing.assert_array_equal(found.numpy(), x)
-    fitted = fit_preprocessing(dataset, TRAIN, DATA, None, False, integers=True)
+    fitted = fit_preprocessing(dataset, TRAIN, DATA, FeatureForm(integers=True))
     assert fitted.kind == "integers"
     rows = next(as_features(fitted.features(dataset.x, VALID)).batches(None, [10]))
     assert torch.equal(rows, found[30:])
@@ -71,7 +72,7 @@ def test_others_get_the_floats_that_float_arrays_give(
     source: object, x: np.ndarray, scale: Component | None
 ) -> None:
     found, expected = (
-        whole(prepared(source(one), TRAIN, VALID, DATA, scale))  # type: ignore[operator]
+        whole(prepared(source(one), TRAIN, VALID, DATA, FeatureForm(scale)))  # type: ignore[operator]
         for one in (x, x.astype(np.float64))
     )
     assert found.dtype == torch.float32
@@ -79,7 +80,7 @@ def test_others_get_the_floats_that_float_arrays_give(
 
 
 def test_what_is_scaled_is_no_whole_number_for_anybody() -> None:
-    found = prepared(in_memory(TOKENS), TRAIN, VALID, DATA, STANDARD, integers=True)
+    found = prepared(in_memory(TOKENS), TRAIN, VALID, DATA, FeatureForm(STANDARD, integers=True))
     assert whole(found).dtype == torch.float32
 
 
@@ -104,14 +105,14 @@ def test_numbers_that_end_nowhere_in_32_bits_need_a_scale(x: np.ndarray) -> None
     x.reshape(40, -1)[7, 3] = 1e45
     dataset = in_memory(x)
     with pytest.raises(DataError, match=r"is 1e\+45 in row 8, but unscaled numbers"):
-        prepared(dataset, TRAIN, VALID, DATA, None)
-    assert whole(prepared(dataset, TRAIN, VALID, DATA, STANDARD)).isfinite().all()
+        prepared(dataset, TRAIN, VALID, DATA, FeatureForm())
+    assert whole(prepared(dataset, TRAIN, VALID, DATA, FeatureForm(STANDARD))).isfinite().all()
 
 
 def test_columns_far_from_zero_stay_apart_when_scaled() -> None:
     x = RANDOM.normal(size=(40, 2))
-    moved = whole(prepared(in_memory(x + 1.7e9), TRAIN, VALID, DATA, STANDARD))
-    found = whole(prepared(in_memory(x), TRAIN, VALID, DATA, STANDARD))
+    moved = whole(prepared(in_memory(x + 1.7e9), TRAIN, VALID, DATA, FeatureForm(STANDARD)))
+    found = whole(prepared(in_memory(x), TRAIN, VALID, DATA, FeatureForm(STANDARD)))
     assert torch.allclose(moved, found, atol=1e-5)
 
 

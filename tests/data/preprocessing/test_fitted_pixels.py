@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torchvision.transforms import ToTensor
 
+from tunecli.data.preprocessing.feature_form import FeatureForm
 from tunecli.data.preprocessing.fitted_pixels import FittedPixels, level_counts
 from tunecli.data.preprocessing.preparation import prepared
 from tunecli.data.preprocessing.scaled_features import ScaledFeatures
@@ -39,7 +40,7 @@ def test_bytes_are_scaled_as_floats_are(scale: Component | None) -> None:
     """Which scikit-learn does, over all pixels of a channel."""
     dataset, rows = pictures(), torch.randperm(40, generator=torch.Generator().manual_seed(0))
     train, valid = rows[:25].sort().values, rows[25:].sort().values
-    found = prepared(dataset, train, valid, DATA, scale)
+    found = prepared(dataset, train, valid, DATA, FeatureForm(scale))
     x = dataset.x.float()
     if scale is None:
         x = x / 255
@@ -58,7 +59,7 @@ def test_validation_pictures_change_no_training_number(scale: Component | None, 
     dataset, other = pictures(), pictures(seed=seed)
     train, valid = torch.arange(25), torch.arange(25, 40)
     other.x[train] = dataset.x[train]
-    found = [prepared(d, train, valid, DATA, scale) for d in (dataset, other)]
+    found = [prepared(d, train, valid, DATA, FeatureForm(scale)) for d in (dataset, other)]
     assert torch.equal(whole(found[0].x_train), whole(found[1].x_train))
 
 

@@ -13,6 +13,7 @@ from tunecli.data.cache import cached_datasets
 from tunecli.data.cache.cached_datasets import kept_split
 from tunecli.data.fold_store import FoldStore
 from tunecli.data.preprocessing import preparation
+from tunecli.data.preprocessing.feature_form import FeatureForm
 from tunecli.data.preprocessing.fitted_table import FittedTable
 from tunecli.data.preprocessing.preparation import Prepared, prepared
 from tunecli.data.rows.dataset import Column, Dataset
@@ -69,7 +70,9 @@ def test_validation_rows_change_no_training_tensor(
     )
     changed = replace(dataset, x=x)
     data = DATA.model_copy(update={"impute": impute})
-    one, other = (prepared(d, train, valid, data, scale, embeds) for d in (dataset, changed))
+    one, other = (
+        prepared(d, train, valid, data, FeatureForm(scale, embeds)) for d in (dataset, changed)
+    )
     assert torch.equal(one.x_train, other.x_train)  # type: ignore[arg-type]
     assert one.cat_cardinalities == other.cat_cardinalities
     assert not torch.equal(one.x_valid, other.x_valid)  # type: ignore[arg-type]
@@ -78,7 +81,7 @@ def test_validation_rows_change_no_training_tensor(
 def test_numbers_come_first_and_codes_last() -> None:
     dataset = table()
     train, valid = torch.arange(40), torch.arange(40, 60)
-    made = prepared(dataset, train, valid, DATA, None, embeds=True)
+    made = prepared(dataset, train, valid, DATA, FeatureForm(embeds=True))
     assert isinstance(made.x_train, torch.Tensor)
     assert made.x_train.shape == (40, 5)  # two numbers, two marks, one code
     assert made.x_train.dtype == torch.float32
@@ -97,9 +100,9 @@ def test_cold_warm_and_no_cache_give_the_same_bits(
     rows = torch.arange(40), torch.arange(40, 60)
     for scale in SCALES:
         for embeds in (False, True):
-            plain = prepared(dataset, *rows, DATA, scale, embeds)
-            cold = prepared(dataset, *rows, DATA, scale, embeds, tmp_path)
-            warm = prepared(dataset, *rows, DATA, scale, embeds, tmp_path)
+            plain = prepared(dataset, *rows, DATA, FeatureForm(scale, embeds))
+            cold = prepared(dataset, *rows, DATA, FeatureForm(scale, embeds), tmp_path)
+            warm = prepared(dataset, *rows, DATA, FeatureForm(scale, embeds), tmp_path)
             assert equal(plain, cold)
             assert equal(plain, warm)
     assert len([path for path in tmp_path.iterdir() if path.is_dir()]) == 2 * len(SCALES)
@@ -111,13 +114,13 @@ def test_what_decides_the_features_decides_the_entry(
     monkeypatch.setattr(preparation, "SMALL", 0)
     dataset = table()
     rows = torch.arange(40), torch.arange(40, 60)
-    standard = SCALES[1]
+    standard = FeatureForm(SCALES[1])
 
     def n_entries() -> int:
         return len([path for path in tmp_path.iterdir() if path.is_dir()])
 
-    prepared(dataset, *rows, DATA, standard, cache=tmp_path)
-    prepared(dataset, *rows, DATA.model_copy(update={"test": 0.5}), standard, cache=tmp_path)
+    prepared(dataset, *rows, DATA, standard, tmp_path)
+    prepared(dataset, *rows, DATA.model_copy(update={"test": 0.5}), standard, tmp_path)
     assert n_entries() == 1
     x = dataset.x.clone()
     x[0, 0] = 7
@@ -129,7 +132,7 @@ def test_what_decides_the_features_decides_the_entry(
         (dataset, *rows, DATA.model_copy(update={"min_frequency": 0.0})),
     ]
     for n, (data, train, valid, changed) in enumerate(others, start=2):
-        prepared(data, train, valid, changed, standard, cache=tmp_path)
+        prepared(data, train, valid, changed, standard, tmp_path)
         assert n_entries() == n
 
 
@@ -149,7 +152,11 @@ def test_a_store_prepares_each_fold_and_setting_once_for_all_processes(
     stores = [
         FoldStore(DATA, ValidationSettings(folds=3), workspace, dataset=table()) for _ in range(2)
     ]
-    folds = [store.folds(SCALES[1], True, embeds) for store in stores for embeds in (False, True)]
+    folds = [
+        store.folds(FeatureForm(SCALES[1], embeds), True)
+        for store in stores
+        for embeds in (False, True)
+    ]
     assert len(calls) == 3 * 2
     assert torch.equal(folds[0][2].x_train, folds[2][2].x_train)  # type: ignore[arg-type]
     assert folds[1][0].cat_cardinalities == folds[3][0].cat_cardinalities != ()

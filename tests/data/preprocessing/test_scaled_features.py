@@ -12,6 +12,7 @@ from loaded_cases import KINDS, N, Noisy, Rows, loaded_rows, x_of
 from torch import Tensor
 
 from tunecli.data.arrays.arrays import from_arrays, with_targets
+from tunecli.data.preprocessing.feature_form import FeatureForm
 from tunecli.data.preprocessing.preparation import Prepared, prepared
 from tunecli.data.preprocessing.scaled_features import ScaledFeatures
 from tunecli.data.rows.array_forms import feature_array
@@ -40,7 +41,10 @@ def of_rows(rows: LoadedRows) -> Dataset:
 
 
 def both(kind: str, scale: Component | None) -> tuple[Prepared, Prepared]:
-    found = [prepared(d, TRAIN, VALID, DATA, scale) for d in (in_memory(kind), loaded(kind))]
+    found = [
+        prepared(d, TRAIN, VALID, DATA, FeatureForm(scale))
+        for d in (in_memory(kind), loaded(kind))
+    ]
     return found[0], found[1]
 
 
@@ -76,7 +80,9 @@ def test_batches_are_those_of_memory(kind: str, scale: Component | None) -> None
 @pytest.mark.parametrize("kind", KINDS)
 def test_any_number_of_loaders_gives_the_same_bits(kind: str) -> None:
     found = [
-        prepared(loaded(kind, n), TRAIN, VALID, DATA, Component(name="standard")).x_train
+        prepared(
+            loaded(kind, n), TRAIN, VALID, DATA, FeatureForm(Component(name="standard"))
+        ).x_train
         for n in (0, 1, 2)
     ]
     walks = [parts(x, torch.arange(29, -1, -1), [7, 7, 7, 9]) for x in found]
@@ -100,7 +106,7 @@ def test_no_validation_row_changes_a_training_number(kind: str, name: str) -> No
     x[VALID.numpy()] = (x[VALID.numpy()] * 0.5 + 1).astype(x.dtype)
     other = of_rows(loaded_rows(Rows(x)))
     scale = Component(name=name)
-    found = [prepared(d, TRAIN, VALID, DATA, scale) for d in (loaded(kind), other)]
+    found = [prepared(d, TRAIN, VALID, DATA, FeatureForm(scale)) for d in (loaded(kind), other)]
     assert torch.equal(*(parts(p.x_train, None, [30]) for p in found))
     assert not torch.equal(*(parts(p.x_valid, None, [10]) for p in found))
 
@@ -108,7 +114,7 @@ def test_no_validation_row_changes_a_training_number(kind: str, name: str) -> No
 def test_what_the_pass_finds_is_kept_for_other_processes(tmp_path: Path) -> None:
     for kind, entries in (("numbers", "moments-*"), ("bytes", "levels-*")):
         made = [
-            prepared(d, TRAIN, VALID, DATA, Component(name="standard"), cache=tmp_path)
+            prepared(d, TRAIN, VALID, DATA, FeatureForm(Component(name="standard")), tmp_path)
             for d in (loaded(kind), loaded(kind))
         ]
         assert torch.equal(*(parts(p.x_train, None, [30]) for p in made))
@@ -117,7 +123,7 @@ def test_what_the_pass_finds_is_kept_for_other_processes(tmp_path: Path) -> None
 
 def test_draws_are_new_with_each_seed_and_the_same_again() -> None:
     rows = loaded_rows(Noisy(np.zeros((N, 3))), 2)
-    x = prepared(of_rows(rows), TRAIN, VALID, DATA, None).x_train
+    x = prepared(of_rows(rows), TRAIN, VALID, DATA, FeatureForm()).x_train
     assert isinstance(x, ScaledFeatures)
     order, sizes = torch.randperm(30), [8, 8, 14]
     first, other, again = (torch.cat(list(x.batches(order, sizes, s))) for s in (1, 2, 1))
@@ -128,7 +134,7 @@ def test_draws_are_new_with_each_seed_and_the_same_again() -> None:
 
 
 def test_the_first_rows_alone() -> None:
-    x = prepared(loaded("bytes"), TRAIN, VALID, DATA, None).x_valid
+    x = prepared(loaded("bytes"), TRAIN, VALID, DATA, FeatureForm()).x_valid
     assert isinstance(x, ScaledFeatures)
     assert len(x.first(4)) == 4
     assert torch.equal(parts(x.first(4), None, [4]), parts(x, None, [4]))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from tunecli.data.preprocessing.feature_form import FeatureForm
 from tunecli.data.preprocessing.preparation import (
     Preprocessing,
     fit_preprocessing,
@@ -83,8 +84,8 @@ def rows_of(x: object) -> torch.Tensor:
 def test_stored_tensors_prepare_rows_as_training_does(
     dataset: Dataset, scale: Component | None, embeds: bool
 ) -> None:
-    expected = prepared(dataset, TRAIN, OTHERS, SETTINGS, scale, embeds)
-    fitted = fit_preprocessing(dataset, TRAIN, SETTINGS, scale, embeds)
+    expected = prepared(dataset, TRAIN, OTHERS, SETTINGS, FeatureForm(scale, embeds))
+    fitted = fit_preprocessing(dataset, TRAIN, SETTINGS, FeatureForm(scale, embeds))
     for found in (fitted, stored_and_read(fitted)):
         assert found.cardinalities == expected.cat_cardinalities
         torch.testing.assert_close(
@@ -96,7 +97,7 @@ def test_stored_tensors_prepare_rows_as_training_does(
 
 def test_rows_are_prepared_one_by_one_as_together() -> None:
     dataset = DATASETS["float64 table"]
-    fitted = fit_preprocessing(dataset, TRAIN, SETTINGS, SCALES["standard"], embeds=False)
+    fitted = fit_preprocessing(dataset, TRAIN, SETTINGS, FeatureForm(SCALES["standard"]))
     alone = torch.cat([fitted(dataset.x[i : i + 1]) for i in range(200)])
     torch.testing.assert_close(alone, fitted(dataset.x), rtol=0, atol=0)
 

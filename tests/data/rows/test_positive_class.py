@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tunecli.data.fold_store import FoldStore
+from tunecli.data.preprocessing.feature_form import FeatureForm
 from tunecli.data.rows.dataset import Dataset
 from tunecli.data.rows.positive_class import positive_class
 from tunecli.errors import DataError
@@ -68,7 +69,7 @@ def test_a_fold_store_names_it() -> None:
     counts = np.bincount(store.dataset.y[store.split.search_rows])
     assert store.positive == counts.argmin()
     assert store.positive_name == "malignant"
-    assert store.folds(None, standardize_target=False)[0].positive == store.positive
+    assert store.folds(FeatureForm(), standardize_target=False)[0].positive == store.positive
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import torch
 from locations import DATA, STUDIES
 
 from tunecli.data.fold_store import FoldStore
+from tunecli.data.preprocessing.feature_form import FeatureForm
 from tunecli.data.rows.summary import DataSummary
 from tunecli.data.rows.workspace import Workspace
 from tunecli.data.sources import load_dataset as load_data
@@ -59,7 +60,7 @@ def test_a_real_table_is_understood(
     assert (summary.n_numeric, summary.n_categorical) == columns
     assert summary.n_features in features
     assert summary.n_missing == missing
-    for fold in store.folds(None, standardize_target=True):
+    for fold in store.folds(FeatureForm(), standardize_target=True):
         assert isinstance(fold.x_train, torch.Tensor)
         assert fold.x_train.isfinite().all()
 

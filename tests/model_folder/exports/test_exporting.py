@@ -19,9 +19,9 @@ from tunecli.model_folder.exports.graph import Graph, given_to_graph, why_not_wh
 from tunecli.model_folder.format.model import Member, Model
 from tunecli.model_folder.refitting import as_searched
 from tunecli.training.cross_validation import CrossValidation
-from tunecli.training.models.building import embeds_categories
+from tunecli.training.fold_data import folds_of
 from tunecli.training.saved_models import keep_models
-from tunecli.training.step.losses import Predictions, standardizes_target
+from tunecli.training.step.losses import Predictions
 from tunecli.training.trial_end import conclude
 
 SOURCES = {"digits": "digits", "compressed": "digits", "pictures": "pictures/", "deep": "deep/"}
@@ -87,9 +87,7 @@ def of_folds(name: str, tmp_path: Path) -> Model:
     """The mean of fold models, each with the preprocessing of its fold."""
     made = case(name)
     config, store = made.trial.config, made.store
-    folds = store.folds(
-        config.data.scale, standardizes_target(config.loss), embeds_categories(config.model)
-    )
+    folds = folds_of(store, config)
     training = CrossValidation(config, folds, torch.device("cpu"))
     for _ in training:
         pass

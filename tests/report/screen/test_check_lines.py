@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from tunecli.report.screen import check_lines
-from tunecli.study_file.settings.settings import SearchSettings
+from tunecli.study_file.settings.search_settings import SearchSettings
 from tunecli.study_file.study_file import StudyFile
 
 STUDY = """study: digits

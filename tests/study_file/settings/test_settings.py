@@ -8,10 +8,10 @@ from typing import Any, Literal
 import pytest
 
 from tunecli.study_file.read.pydantic_messages import validated
+from tunecli.study_file.settings.search_settings import SearchSettings
 from tunecli.study_file.settings.settings import (
     CompressionSettings,
     DataSettings,
-    SearchSettings,
     Settings,
     TrainingSettings,
     ValidationSettings,

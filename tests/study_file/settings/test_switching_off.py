@@ -9,10 +9,10 @@ import pytest
 
 from tunecli.errors import StudyFileError
 from tunecli.study_file.read.overrides import set_path
+from tunecli.study_file.settings.search_settings import SearchSettings
 from tunecli.study_file.settings.settings import (
     CompressionSettings,
     DataSettings,
-    SearchSettings,
     Settings,
     TrainingSettings,
     ValidationSettings,

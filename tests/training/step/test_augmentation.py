@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from training_cases import CPU, component, trial
 
+from tunecli.data.preprocessing.feature_form import FeatureForm
 from tunecli.data.preprocessing.preparation import prepared
 from tunecli.data.rows.dataset import Dataset, FoldData
 from tunecli.data.rows.features import TensorFeatures, as_features
@@ -44,7 +45,9 @@ def fold(n_train: int = 40, n_valid: int = 12, channels: int = 3) -> FoldData:
         "set", "classification", torch.from_numpy(x), torch.from_numpy(y), classes=("a", "b")
     )
     train, valid = torch.arange(n_train), torch.arange(n_train, n_train + n_valid)
-    found = prepared(dataset, train, valid, DataSettings(source="set/"), component("standard"))
+    found = prepared(
+        dataset, train, valid, DataSettings(source="set/"), FeatureForm(component("standard"))
+    )
     return FoldData(
         number=0,
         task="classification",

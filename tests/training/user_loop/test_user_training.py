@@ -21,6 +21,7 @@ from locations import STUDIES
 from training_cases import CPU, classification, component, trial
 
 from tunecli.data.fold_store import FoldStore, NoData
+from tunecli.data.preprocessing.feature_form import FeatureForm
 from tunecli.data.user_code import import_user_code
 from tunecli.errors import StudyFileError, UserCodeError
 from tunecli.study_file.catalogue.allowed_code import AllowedCode
@@ -150,7 +151,7 @@ def all_scores(trained: TrialConfig, folder: Path | None = None) -> list[list[fl
 def test_a_fold_tells_where_its_rows_stand_in_the_data_set() -> None:
     store = FoldStore(DataSettings(source="wine"), ValidationSettings(folds=3))
     trained = config("knows_rows", targets=store.dataset.y.tolist())
-    with closing(CrossValidation(trained, store.folds(None, False), CPU)) as training:
+    with closing(CrossValidation(trained, store.folds(FeatureForm(), False), CPU)) as training:
         assert [[e.score for e in row] for row in training] == [[1.0] * 3]
 
 

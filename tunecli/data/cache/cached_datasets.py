@@ -17,12 +17,12 @@ import sklearn
 import torch
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
-from torch import Tensor
 
 from tunecli import __version__
 from tunecli.data.cache.entries import SMALL, CacheEntry, NewArray, content_sha256, kept, key_of
 from tunecli.data.rows.dataset import Column, Dataset
 from tunecli.data.rows.decoding import Depth
+from tunecli.data.rows.texts import TextRows, Texts
 from tunecli.data.rows.workspace import Workspace
 from tunecli.data.splits.split import Split, split
 from tunecli.numerics import NUMERICS
@@ -91,12 +91,17 @@ def tensors(arrays: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
 
 
 def _fill(dataset: Dataset, new: NewArray) -> Mapping[str, Any]:
-    for name in _TENSORS:
-        tensor: Tensor | None = getattr(dataset, name)
-        if tensor is not None:
-            array = tensor.numpy()
-            new(name, array.shape, array.dtype)[...] = array
+    x = dataset.x
+    texts = x.texts if isinstance(x, TextRows) else ()
+    parts = {name: getattr(dataset, name) for name in _TENSORS}
+    parts["x"] = x.table if isinstance(x, TextRows) else x
+    arrays = {name: tensor.numpy() for name, tensor in parts.items() if tensor is not None}
+    for number, one in enumerate(texts):
+        arrays |= {f"text_{number}": one.content, f"text_ends_{number}": one.ends}
+    for name, array in arrays.items():
+        new(name, array.shape, array.dtype)[...] = array
     return {
+        "text_columns": list(dataset.text_columns),
         "task": dataset.task,
         "classes": list(dataset.classes),
         "columns": [asdict(column) for column in dataset.columns],
@@ -109,7 +114,14 @@ def _fill(dataset: Dataset, new: NewArray) -> Mapping[str, Any]:
 
 def dataset_of(name: str, entry: CacheEntry) -> Dataset:
     """Return the data set that an entry holds, on its memory."""
-    facts = entry.facts
+    facts, arrays = entry.facts, dict(entry.arrays)
+    names = facts.get("text_columns", ())
+    texts = [
+        Texts(arrays.pop(f"text_{i}"), arrays.pop(f"text_ends_{i}")) for i in range(len(names))
+    ]
+    parts = tensors(arrays)
+    if texts:
+        parts["x"] = TextRows(parts["x"], tuple(texts))
     return Dataset(
         name=name,
         task=facts["task"],
@@ -120,5 +132,6 @@ def dataset_of(name: str, entry: CacheEntry) -> Dataset:
         known_fingerprint=facts["fingerprint"],
         known_first=facts.get("first_fingerprint", ""),
         depth=None if facts.get("depth") is None else Depth(**facts["depth"]),
-        **tensors(entry.arrays),
+        text_columns=tuple(names),
+        **parts,
     )

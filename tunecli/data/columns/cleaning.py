@@ -56,7 +56,7 @@ def leaks(
         way: how to leave a column out, in words.
     """
     predicts = _predicts_class if is_classes else _predicts_value
-    suspects = [c.column.name for c in columns if predicts(c, y)]
+    suspects = [c.column.name for c in columns if c.column.kind != "text" and predicts(c, y)]
     if not suspects:
         return []
     return [

@@ -21,7 +21,7 @@ from tunecli.study_file.settings.settings import DataSettings
 from tunecli.study_file.text.counts import count
 from tunecli.study_file.text.dump import flow
 
-Given = Literal["numeric", "categorical", ""]
+Given = Literal["numeric", "categorical", "text", ""]
 """The kind that the user names; empty if the cells decide."""
 Use = tuple[str, Sequence[str]]
 """The features that a column becomes, in words; and warnings."""

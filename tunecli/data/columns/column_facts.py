@@ -12,7 +12,7 @@ from torch import Tensor
 from tunecli.data.columns.cell_values import is_nested
 from tunecli.data.columns.column_cells import CategoryCells, Cells
 from tunecli.data.columns.column_kinds import KINDS
-from tunecli.data.rows.dataset import Dataset, positions_by_source
+from tunecli.data.rows.dataset import Column, Dataset, positions_by_source
 from tunecli.errors import DataError
 from tunecli.study_file.settings.settings import DataSettings
 
@@ -127,13 +127,14 @@ def with_uses(
         train: the fold's training rows.
         data: the settings; `scale` and `min_frequency` are read.
     """
-    assert isinstance(dataset.x, Tensor), "loaded rows have no columns"
-    x = dataset.x[train].numpy()
+    table = dataset.without_texts.x
+    assert isinstance(table, Tensor), "loaded rows have no columns"
+    x = table[train].numpy()
     positions = positions_by_source(dataset.columns)
 
     def with_use(one: ColumnFacts) -> ColumnFacts:
-        own = positions[one.name]
-        columns = [dataset.columns[i] for i in own]
+        own = positions.get(one.name, [])
+        columns = [dataset.columns[i] for i in own] or [Column(one.name, "text")]
         use, warnings = KINDS[columns[0].content].use(columns, x[:, own], data)
         return replace(one, use=use, warnings=(*one.warnings, *warnings))
 

@@ -7,8 +7,10 @@ import pandas as pd
 from tunecli.data.columns.cell_values import Where
 from tunecli.data.columns.column_cells import AS_IS, CategoryCells, Cells, Given, Reading
 from tunecli.data.columns.date_cells import DateCells
+from tunecli.data.columns.text_cells import TextCells
 
 KINDS: dict[str, type[Cells]] = {
+    "text": TextCells,
     "date": DateCells,
     "numeric": Cells,
     "categorical": CategoryCells,
@@ -22,7 +24,6 @@ def cells(series: pd.Series, given: Given, where: Where, reading: Reading = AS_I
     Raises:
         DataError: there are texts among numbers or dates, or numbers equal in float64.
     """
-    if given == "categorical":
-        return CategoryCells.read(series, given, where, reading)
-    kinds = (kind.read(series, given, where, reading) for kind in KINDS.values())
+    tried = [KINDS[given]] if given in ("text", "categorical") else KINDS.values()
+    kinds = (kind.read(series, given, where, reading) for kind in tried)
     return next(read for read in kinds if read is not None)

@@ -47,6 +47,7 @@ class FittedNumbers:
     are_whole: bool = False
     moments: Callable[[], Moments] | None = None
     cardinalities: ClassVar[tuple[int, ...]] = ()
+    tokens: ClassVar[None] = None
 
     @property
     def kind(self) -> Literal["integers", "numbers"]:

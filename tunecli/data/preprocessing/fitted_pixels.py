@@ -42,6 +42,7 @@ class FittedPixels:
     kind = "pixels"
     are_whole = False
     cardinalities: ClassVar[tuple[int, ...]] = ()
+    tokens: ClassVar[None] = None
 
     def __init__(self, table: Tensor) -> None:
         self._take(table)

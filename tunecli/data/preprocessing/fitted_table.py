@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -54,6 +54,7 @@ class FittedTable:
     cardinalities: tuple[int, ...]
     n_features: int
     kind = "table"
+    tokens: ClassVar[None] = None
 
     @classmethod
     def fit(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,22 +18,27 @@ from torch import Tensor
 
 from tunecli import __version__
 from tunecli.data.cache.entries import SMALL, NewArray, kept, key_of
+from tunecli.data.preprocessing.feature_form import FeatureForm
 from tunecli.data.preprocessing.fitted_numbers import FittedNumbers, fit_loaded_numbers
 from tunecli.data.preprocessing.fitted_pixels import FittedPixels, level_counts
 from tunecli.data.preprocessing.fitted_table import FittedTable
+from tunecli.data.preprocessing.fitted_text import FittedText
 from tunecli.data.preprocessing.scaling import FittedScale, as_columns, as_floats
-from tunecli.data.rows.dataset import Dataset
-from tunecli.data.rows.features import Features
+from tunecli.data.rows.dataset import Dataset, TokenForm
+from tunecli.data.rows.features import Features, as_features
 from tunecli.data.rows.streamed_rows import LoadedRows
+from tunecli.data.rows.texts import TextRows
+from tunecli.data.text.kept_tokens import fitted_tokenizer, kept_tokens
+from tunecli.data.text.token_features import TokenFeatures
 from tunecli.errors import DataError
-from tunecli.study_file.settings.settings import Component, DataSettings
+from tunecli.study_file.settings.settings import DataSettings
 
-Preprocessing = FittedTable | FittedPixels | FittedNumbers
+Preprocessing = FittedTable | FittedPixels | FittedNumbers | FittedText
 """Preprocessing that was fitted on some rows, for any rows of the same kind.
 
 Each kind has a word for `model.json`, `kind`; is called with rows as read, (n, …), to get rows as
 a model gets them; and returns all that was fitted as named `tensors`, which
-`restored_preprocessing` reads. `cardinalities` are as in `FoldData`.
+`restored_preprocessing` reads. `cardinalities` and `tokens` are as in `FoldData`.
 """
 
 
@@ -42,17 +47,19 @@ class Prepared:
     """Features of the rows that preprocessing was fitted on, and of the others.
 
     Attributes:
-        cat_cardinalities: see `FoldData`.
+        cat_cardinalities, tokens: see `FoldData`.
     """
 
     x_train: Tensor | Features
     x_valid: Tensor | Features
     cat_cardinalities: tuple[int, ...] = ()
+    tokens: TokenForm | None = None
 
     @property
     def n_bytes(self) -> int:
-        """Bytes of the tensors; pictures are not counted, since all folds share the data set's."""
-        return sum(x.nbytes for x in (self.x_train, self.x_valid) if isinstance(x, Tensor))
+        """Bytes of what only this has; pictures are not counted, since all folds share them."""
+        own = (self.x_train, self.x_valid)
+        return sum(x.nbytes for x in own if isinstance(x, Tensor | TokenFeatures))
 
 
 def prepared(
@@ -60,38 +67,32 @@ def prepared(
     train: Tensor,
     valid: Tensor,
     settings: DataSettings,
-    scale: Component | None,
-    embeds: bool = False,
+    form: FeatureForm,
     cache: Path | None = None,
-    *,
-    integers: bool = False,
 ) -> Prepared:
     """Fit preprocessing on `train`, and apply it to both sets.
 
     Args:
         train, valid: rows of the data set, (n,) int64 each.
         settings: the settings; `impute`, `min_frequency` and `split_seed` are read.
-        scale: the scale of a table's numbers, or of pictures' channels; None for no scaling.
-        embeds: whether the model takes categories as codes, not one-hot.
         cache: where the result is cached for other processes; None to keep it in memory.
-        integers: whether unscaled whole numbers of arrays stay int64.
     """
-    x = dataset.x
-    if not dataset.columns or keeps_integers(x, scale, integers):
-        fitted = fit_preprocessing(
-            dataset, train, settings, scale, embeds, cache, integers=integers
-        )
-        return Prepared(fitted.features(x, train), fitted.features(x, valid))
+    if isinstance(dataset.x, TextRows) and form.tokens is not None:
+        return _prepared_text(dataset, train, valid, settings, form, cache)
+    dataset = dataset.without_texts
+    if not dataset.columns or form.keeps_integers(dataset.x):
+        fitted = fit_preprocessing(dataset, train, settings, form, cache)
+        return Prepared(fitted.features(dataset.x, train), fitted.features(dataset.x, valid))
 
     def make(new: NewArray) -> Mapping[str, Any]:
-        table = fit_preprocessing(dataset, train, settings, scale, embeds)
+        table = fit_preprocessing(dataset, train, settings, form)
         assert isinstance(table, FittedTable)
         for name, rows in (("x_train", train), ("x_valid", valid)):
             out = new(name, (len(rows), table.n_features), np.float32)
-            table.encode(x, rows, torch.from_numpy(out))
+            table.encode(dataset.x, rows, torch.from_numpy(out))
         return {"cardinalities": table.cardinalities}
 
-    key = _table_key(dataset, (train, valid), settings, scale, embeds)
+    key = _table_key(dataset, (train, valid), settings, form)
     entry = kept(None if dataset.x_bytes <= SMALL else cache, key, make)
     return Prepared(
         torch.from_numpy(entry.arrays["x_train"]),
@@ -100,20 +101,47 @@ def prepared(
     )
 
 
-def _table_key(
+def _prepared_text(
     dataset: Dataset,
-    parts: tuple[Tensor, Tensor],
+    train: Tensor,
+    valid: Tensor,
     settings: DataSettings,
-    scale: Component | None,
-    embeds: bool,
+    form: FeatureForm,
+    cache: Path | None,
+) -> Prepared:
+    """Prepare rows of text: their tokens, and the features of the other columns."""
+    x, others = dataset.x, None
+    assert isinstance(x, TextRows)
+    assert form.tokens is not None
+    if dataset.columns:
+        others = prepared(dataset, train, valid, settings, replace(form, tokens=None), cache)
+    tokenizer = fitted_tokenizer(x, train, form.tokens, dataset.fingerprint, cache)
+    n_features = 0 if others is None else as_features(others.x_train).shape[0]
+    of_tokens = tokenizer.form(n_features)
+
+    def features(rows: Tensor, table: Tensor | Features | None) -> TokenFeatures:
+        assert table is None or isinstance(table, Tensor)
+        tokens = kept_tokens(x, rows, tokenizer, dataset.fingerprint, cache)
+        return TokenFeatures(tokens, of_tokens, table)
+
+    return Prepared(
+        features(train, others and others.x_train),
+        features(valid, others and others.x_valid),
+        others.cat_cardinalities if others is not None else (),
+        of_tokens,
+    )
+
+
+def _table_key(
+    dataset: Dataset, parts: tuple[Tensor, Tensor], settings: DataSettings, form: FeatureForm
 ) -> str:
     return key_of(
         "fold",
         dataset.fingerprint,
         [hashlib.sha256(rows.numpy().tobytes()).hexdigest() for rows in parts],
         settings.model_dump(include={"impute", "min_frequency", "split_seed"}),
-        scale.model_dump() if scale is not None else None,
-        embeds,
+        form.scale.model_dump() if form.scale is not None else None,
+        form.embeds,
         [(column.kind, column.is_first) for column in dataset.columns],
         [__version__, np.__version__, sklearn.__version__],
     )
@@ -123,15 +151,14 @@ def fit_preprocessing(
     dataset: Dataset,
     rows: Tensor,
     settings: DataSettings,
-    scale: Component | None,
-    embeds: bool,
+    form: FeatureForm,
     cache: Path | None = None,
-    *,
-    integers: bool = False,
 ) -> Preprocessing:
     """Fit to `rows` of a data set, (n,) int64; for other arguments see `prepared`."""
-    x = dataset.x
-    are_whole = keeps_integers(x, scale, integers)
+    x, scale = dataset.x, form.scale
+    if isinstance(x, TextRows):
+        return _fit_text(dataset, x, rows, settings, form, cache)
+    are_whole = form.keeps_integers(x)
     if isinstance(x, LoadedRows) and x.dtype != torch.uint8:
         fingerprint = dataset.fingerprint
         return fit_loaded_numbers(x, rows, scale, fingerprint, cache, are_whole=are_whole)
@@ -141,7 +168,7 @@ def fit_preprocessing(
         _refuse_overflow(dataset, x)
     if isinstance(x, Tensor) and dataset.columns:
         cells = as_floats(x[rows]).numpy()
-        return FittedTable.fit(dataset.columns, cells, settings, scale, embeds)
+        return FittedTable.fit(dataset.columns, cells, settings, scale, form.embeds)
     if isinstance(x, Tensor) and x.dtype != torch.uint8:
         columns = as_columns(as_floats(x[rows]))
         return FittedNumbers(FittedScale.fit(scale, columns, settings.split_seed))
@@ -151,12 +178,31 @@ def fit_preprocessing(
     return FittedPixels.fit(counts, scale, settings.split_seed)
 
 
+def _fit_text(
+    dataset: Dataset,
+    x: TextRows,
+    rows: Tensor,
+    settings: DataSettings,
+    form: FeatureForm,
+    cache: Path | None,
+) -> FittedText:
+    assert form.tokens is not None, "a model of text needs tokens"
+    tokenizer = fitted_tokenizer(x, rows, form.tokens, dataset.fingerprint, cache)
+    if not dataset.columns:
+        return FittedText(tokenizer)
+    table = fit_preprocessing(dataset.without_texts, rows, settings, form)
+    assert isinstance(table, FittedTable)
+    return FittedText(tokenizer, table)
+
+
 def restored_preprocessing(kind: str, tensors: Mapping[str, Tensor]) -> Preprocessing:
     """Restore preprocessing from its `kind` and what `tensors` returned.
 
     Raises:
         KeyError, ValueError: a tensor is missing or does not fit.
     """
+    if kind == "text":
+        return FittedText.restored(tensors)
     if kind == "table":
         return FittedTable.restored(tensors)
     if kind == "pixels":
@@ -166,11 +212,6 @@ def restored_preprocessing(kind: str, tensors: Mapping[str, Tensor]) -> Preproce
     if kind == "numbers":
         return FittedNumbers(FittedScale.restored(tensors))
     raise ValueError(f"unknown preprocessing {kind!r}")
-
-
-def keeps_integers(x: Tensor | LoadedRows, scale: Component | None, integers: bool) -> bool:
-    """Return whether rows stay whole numbers: a model wants them, and nothing scales them."""
-    return integers and scale is None and x.dtype == torch.int64
 
 
 def _refuse_overflow(dataset: Dataset, x: Tensor) -> None:

@@ -35,6 +35,8 @@ class ScaledFeatures:
     Bytes are gathered by numpy, three times as fast as by torch, and become float32 on the device.
     """
 
+    lengths = None
+
     def __init__(
         self, x: Tensor | LoadedRows, rows: Tensor, scale: RowScale, device: torch.device = CPU
     ) -> None:

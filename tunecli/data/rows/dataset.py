@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from torch import Tensor
 from tunecli.data.rows.decoding import Depth
 from tunecli.data.rows.features import Features, as_features
 from tunecli.data.rows.streamed_rows import LoadedRows
+from tunecli.data.rows.texts import TextRows
 from tunecli.study_file.settings.settings import Task
 
 ToldBy = Literal["text", "number", "float"]
@@ -76,14 +77,14 @@ class Column:
     """
 
     name: str
-    kind: Literal["numeric", "categorical"] = "numeric"
+    kind: Literal["numeric", "categorical", "text"] = "numeric"
     categories: tuple[str, ...] = ()
     told_by: ToldBy = "float"
     date: DatePart | None = None
     unit: str | None = None
 
     @property
-    def content(self) -> Literal["numeric", "categorical", "date"]:
+    def content(self) -> Literal["numeric", "categorical", "text", "date"]:
         """The kind of the table's column: see `KINDS`."""
         return self.kind if self.date is None else "date"
 
@@ -114,10 +115,11 @@ class Dataset:
         x: for tables (n_rows, n_columns), float64 or float32; NaN is a missing cell, and category
             columns hold codes. For pictures (n_rows, channels, height, width). int64 for whole
             numbers in the user's own arrays. Rows that are loaded batch by batch have the same
-            shape, but neither columns nor copies.
+            shape, but neither columns nor copies. Texts, and the columns beside them.
         y: (n_rows,) int64 class indices, or (n_rows,) float64 values.
         classes: names in the order of the indices; empty for regression.
-        columns: the columns of a table; empty for pictures.
+        columns: the columns of a table, without those of text; empty for pictures.
+        text_columns: the names of the columns of text.
         target: the target and how its kind was found, in words; empty if that is known.
         groups: (n_rows,) int64; rows of one group stay together. None without groups.
         times: (n_rows,) float64; validation and test rows are later than training rows. None
@@ -135,10 +137,11 @@ class Dataset:
 
     name: str
     task: Task
-    x: Tensor | LoadedRows
+    x: Tensor | LoadedRows | TextRows
     y: Tensor
     classes: Sequence[str] = ()
     columns: tuple[Column, ...] = ()
+    text_columns: tuple[str, ...] = ()
     target: str = ""
     groups: Tensor | None = None
     times: Tensor | None = None
@@ -167,7 +170,7 @@ class Dataset:
         """SHA-256 hash, in hexadecimal, of everything in the data that decides a score."""
         if self.known_fingerprint:
             return self.known_fingerprint
-        assert isinstance(self.x, Tensor), "loaded rows have a known fingerprint"
+        assert not isinstance(self.x, LoadedRows), "loaded rows have a known fingerprint"
         return self._hash(self.x, self.y)
 
     @cached_property
@@ -178,19 +181,23 @@ class Dataset:
         """
         if self.known_fingerprint:
             return self.known_first or self.known_fingerprint
+        if isinstance(self.x, TextRows):  # that version had none
+            return self.fingerprint
         assert isinstance(self.x, Tensor), "loaded rows have a known fingerprint"
         return self._hash(first_features(self.x), first_targets(self.y))
 
-    def _hash(self, x: Tensor, y: Tensor) -> str:
+    def _hash(self, x: Tensor | TextRows, y: Tensor) -> str:
         digest = hashlib.sha256()
-        parts = [x, y, self.groups, self.times, self.given_test, self.given_folds]
+        table = x.table if isinstance(x, TextRows) else x
+        parts = [table, y, self.groups, self.times, self.given_test, self.given_folds]
         for tensor in parts if self.weights is None else [*parts, self.weights]:
             if tensor is None:
                 digest.update(b"none;")
                 continue
-            array = np.ascontiguousarray(tensor.numpy())
-            digest.update(f"{array.shape} {array.dtype.str};".encode())
-            digest.update(array.data)
+            _add(np.ascontiguousarray(tensor.numpy()), digest)
+        for texts in x.texts if isinstance(x, TextRows) else ():
+            _add(texts.content, digest)
+            _add(texts.ends, digest)
         return digest.hexdigest()
 
     @cached_property
@@ -203,10 +210,15 @@ class Dataset:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Shape of one row: (n_features,) or (channels, height, width)."""
+        """Shape of one row: (n_columns,), those of text included, or (channels, height, width)."""
         return tuple(self.x.shape[1:])
 
-    def blocks(self, rows: Tensor, n_rows: int) -> Iterator[Tensor]:
+    @property
+    def without_texts(self) -> Dataset:
+        """The data set without its text columns."""
+        return replace(self, x=self.x.table) if isinstance(self.x, TextRows) else self
+
+    def blocks(self, rows: Tensor, n_rows: int) -> Iterator[Tensor | TextRows]:
         """Return the rows as read, in order, in blocks (n, *shape) of at most `n_rows`."""
         parts = torch.split(rows, n_rows)
         if isinstance(self.x, LoadedRows):
@@ -217,6 +229,12 @@ class Dataset:
     def weights_of(self, rows: Tensor) -> NDArray[np.float64] | None:
         """Return the weights of some rows, (n,); None if all rows of the data set weigh alike."""
         return None if self.weights is None else self.weights[rows].numpy()
+
+
+def _add(array: NDArray[Any], digest: Any) -> None:
+    """Add an array with its form to a hash."""
+    digest.update(f"{array.shape} {array.dtype.str};".encode())
+    digest.update(array.data)
 
 
 def first_features(x: Tensor) -> Tensor:
@@ -233,13 +251,16 @@ def first_targets(y: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class TokenForm:
-    """How a model gets the text of a row: token ids from 0, after the row's other features.
+    """The form of rows of tokens, as a model gets them.
+
+    A batch is one tensor: (batch, length) int64, the tokens of each row, or, if there are other
+    features, (batch, n_features + length) float32, first those features, then the tokens.
 
     Attributes:
-        vocab_size: number of ids.
-        pad: the id that fills up the shorter rows of a batch, at their ends.
-        n_features: number of features before the ids; 0 for text alone.
-        vocabulary: the token of each id; empty for a model that is loaded with its weights.
+        vocab_size: number of tokens, which are whole numbers from 0.
+        pad: the token that fills rows up to the longest one of a batch.
+        n_features: number of other features of a row.
+        vocabulary: the words of the tokens; empty for a model that is loaded with its weights.
         study_folder: the folder that paths in a model's arguments are relative to.
     """
 
@@ -248,6 +269,11 @@ class TokenForm:
     n_features: int = 0
     vocabulary: Sequence[str] = field(default=(), compare=False, repr=False)
     study_folder: Path = field(default=Path(), compare=False, repr=False)
+
+    @property
+    def are_alone(self) -> bool:
+        """Whether rows are tokens and nothing else."""
+        return not self.n_features
 
 
 @dataclass(frozen=True)
@@ -275,7 +301,7 @@ class FoldData:
         valid_weights: the weight of each validation row in a score, (n_valid,) float64 on the
             CPU, not negative; None if all are equal.
         targets_need_64_bits: see `Dataset`.
-        tokens: how rows hold text; None for rows without text.
+        tokens: the form of rows of tokens; None for other rows.
     """
 
     number: int
@@ -298,7 +324,7 @@ class FoldData:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Shape of one row: (n_features,) or (channels, height, width)."""
+        """Shape of one row, of tokens the longest: (n_features,) or (channels, height, width)."""
         return as_features(self.x_train).shape
 
     def to(self, device: torch.device) -> FoldData:

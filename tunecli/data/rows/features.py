@@ -25,8 +25,15 @@ class Features(Protocol):
         """Whether they are unchanged whole numbers, int64; else they are float32."""
 
     @property
+    def lengths(self) -> Tensor | None:
+        """Number of tokens of each row, (n,) int64; None if all rows have one shape."""
+
+    @property
     def shape(self) -> tuple[int, ...]:
-        """Shape of one row, as models get it: (n_features,) or (channels, height, width)."""
+        """Shape of one row, as models get it: (n_features,) or (channels, height, width).
+
+        For rows of tokens, that of the longest one.
+        """
 
     @property
     def row_bytes(self) -> int:
@@ -38,6 +45,8 @@ class Features(Protocol):
         self, rows: Tensor | None, sizes: Sequence[int], seed: int = 0
     ) -> Iterator[Tensor]:
         """Return the rows in batches of `sizes`, each (size, *shape) on the device.
+
+        Rows of tokens are padded to the longest one of their batch.
 
         Args:
             rows: (sum of sizes,) int64, which rows in which order; None for the first ones.
@@ -63,6 +72,8 @@ class TensorFeatures:
     They are gathered in blocks of a few megabytes: one gather per batch costs time with small
     models, and one gather per epoch costs memory with large data.
     """
+
+    lengths = None
 
     def __init__(self, x: Tensor) -> None:
         """Take the rows of `x`, (n_rows, *shape)."""

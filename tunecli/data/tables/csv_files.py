@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import csv
-import gzip
 import io
 import warnings
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any
 
 import pandas as pd
 
 from tunecli.data.tables.parquet_files import refuse_twins
-from tunecli.data.tables.table_bounds import UnreadableTableError, check_bytes, check_columns
+from tunecli.data.tables.table_bounds import UnreadableTableError, check_columns
+from tunecli.data.tables.text_files import BoundedText, opened_text
 from tunecli.study_file.settings.settings import DataSettings
 from tunecli.study_file.text.counts import count
 
@@ -35,7 +35,7 @@ def read(path: Path, data: DataSettings, texts: Collection[str]) -> pd.DataFrame
     Raises:
         UnreadableTableError: it is empty, not a table, too large, or two columns have one name.
     """
-    with _clear_errors(path), io.BufferedReader(_Bounded(path)) as file:
+    with _clear_errors(path), io.BufferedReader(BoundedText(path)) as file:
         return _named(_rows(path, file, texts, data))
 
 
@@ -45,7 +45,7 @@ def zero_padded(path: Path, names: Collection[str]) -> list[str]:
     Args:
         names: the columns to look at.
     """
-    with _opened(path) as file, _rows(path, file, names, n_rows=SAMPLE) as rows:
+    with opened_text(path) as file, _rows(path, file, names, n_rows=SAMPLE) as rows:
         first = next(rows)
     return [name for name in names if first[name].str.fullmatch(r"\s*0\d+\s*").any()]
 
@@ -56,7 +56,7 @@ def chunks(
     """Read all rows, `n_rows` at a time; see `read`."""
     with (
         _clear_errors(path),
-        _opened(path) as file,
+        opened_text(path) as file,
         _rows(path, file, texts, data, n_rows) as frames,
     ):
         yield from map(_named, frames)
@@ -76,7 +76,7 @@ def _rows(
         "keep_default_na": False,
         "skipinitialspace": True,
     }
-    with _opened(path) as again:
+    with opened_text(path) as again:
         header = pd.read_csv(again, header=None, nrows=1, dtype=str, **options).iloc[0]
     names = [str(cell).strip() for cell in header]
     refuse_twins(names)
@@ -119,7 +119,7 @@ def _separator(path: Path) -> str:
     Raises:
         UnreadableTableError: the first line has too many columns.
     """
-    with _opened(path) as file:
+    with opened_text(path) as file:
         lines = iter(lambda: file.readline(LONGEST_HEADER), b"")
         line = next((line for line in lines if line.strip()), b"")
     is_tsv = path.name.lower().endswith((".tsv", ".tsv.gz"))
@@ -127,42 +127,6 @@ def _separator(path: Path) -> str:
     separator = max(known, key=lambda candidate: line.count(candidate.encode()))
     check_columns(line.count(separator.encode()) + 1)
     return separator
-
-
-def _opened(path: Path) -> IO[bytes]:
-    """Open a file's text, unpacked."""
-    is_packed = path.suffix.lower() == ".gz"
-    return cast(IO[bytes], gzip.open(path)) if is_packed else path.open("rb")
-
-
-class _Bounded(io.RawIOBase):
-    """A file's text, whose reading fails once more was read than fits into memory."""
-
-    def __init__(self, path: Path) -> None:
-        check_bytes(path.stat().st_size)
-        self._file = _opened(path)
-        self._n_read = 0
-
-    def readable(self) -> bool:
-        """Return True."""
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        """Read into a buffer; see `io.RawIOBase`.
-
-        Raises:
-            UnreadableTableError: the file has more text than fits into memory.
-        """
-        block = self._file.read(len(buffer))
-        buffer[: len(block)] = block
-        self._n_read += len(block)
-        check_bytes(self._n_read)
-        return len(block)
-
-    def close(self) -> None:
-        """Close the file below, too."""
-        self._file.close()
-        super().close()
 
 
 def _ragged(path: Path, message: str) -> str:
@@ -183,7 +147,7 @@ def _ragged(path: Path, message: str) -> str:
 
 def _first_longer(path: Path) -> tuple[tuple[int, list[str]], tuple[int, int]] | None:
     """Return the header with its line, and the first longer line with its number of cells."""
-    with _opened(path) as file, io.TextIOWrapper(file, "utf-8-sig", newline="") as text:
+    with opened_text(path) as file, io.TextIOWrapper(file, "utf-8-sig", newline="") as text:
         rows = csv.reader(text, delimiter=_separator(path), skipinitialspace=True)
         header: tuple[int, list[str]] | None = None
         try:
@@ -195,18 +159,3 @@ def _first_longer(path: Path) -> tuple[tuple[int, list[str]], tuple[int, int]] |
         except csv.Error:
             pass
     return None
-
-
-def not_utf_8(path: Path) -> str:
-    """Name the first line that is not UTF-8, in words that can follow the file's name."""
-    with _opened(path) as file:
-        for number, line in enumerate(file, start=1):
-            try:
-                line.decode("utf-8")
-            except UnicodeDecodeError as error:
-                byte = line[error.start]
-                return (
-                    f"must be UTF-8, but byte 0x{byte:02x} in line {number} is not. "
-                    "Save it as UTF-8."
-                )
-    return "must be UTF-8. Save it as UTF-8."

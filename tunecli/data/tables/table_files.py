@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from tunecli.data.columns.cell_values import are_inexact, as_numbers, is_nested, is_text
 from tunecli.data.columns.column_cells import Given, Reading
-from tunecli.data.tables import csv_files, parquet_files
+from tunecli.data.tables import csv_files, jsonl_files, parquet_files
 from tunecli.data.tables.table_bounds import UnreadableTableError
+from tunecli.data.tables.text_files import not_utf_8
 from tunecli.errors import DataError
 from tunecli.study_file.settings.settings import DataSettings, ValidationSettings
 from tunecli.study_file.text.suggestions import listed
@@ -51,17 +52,15 @@ def read_table(path: Path, data: DataSettings, name: str, texts: Collection[str]
     Raises:
         DataError: it cannot be read, has no rows, or has two columns with one name.
     """
+    form = form_of(path)
     with _named_errors(path, name):
-        if is_parquet(path):
-            rows, index = parquet_files.read(path)
-        else:
-            rows, index = csv_files.read(path, data, texts), ()
+        rows, index = form.read(path, data, texts)
     if len(rows) == 0:
         raise DataError(f"{name} has a header but no rows.", "data.source")
-    rows, trimmed = tidied(rows, data.missing, every_column=is_parquet(path))
+    rows, trimmed = tidied(rows, data.missing, every_column=form.is_typed)
     whole = [name for name in rows.columns if pd.api.types.is_integer_dtype(rows[name].dtype)]
-    padded = csv_files.zero_padded(path, whole) if whole and not is_parquet(path) else ()
-    return Table(rows, is_parquet(path), trimmed, index, padded)
+    padded = csv_files.zero_padded(path, whole) if whole and not form.is_typed else ()
+    return Table(rows, form.is_typed, trimmed, index, padded)
 
 
 def table_chunks(
@@ -75,27 +74,59 @@ def table_chunks(
     Raises:
         DataError: see `read_table`; without a setting, since no study names the table.
     """
-    n_read = 0
+    n_read, form = 0, form_of(path)
     try:
         with _named_errors(path, name):
-            chunks = (
-                parquet_files.chunks(path, n_rows)
-                if is_parquet(path)
-                else csv_files.chunks(path, data, texts, n_rows)
-            )
-            for rows in chunks:
+            for rows in form.chunks(path, data, texts, n_rows):
                 n_read += len(rows)
                 if len(rows):
-                    yield tidied(rows, data.missing, every_column=is_parquet(path))[0]
+                    yield tidied(rows, data.missing, every_column=form.is_typed)[0]
     except DataError as error:
         raise DataError(error.message) from None
     if not n_read:
         raise DataError(f"{name} has a header but no rows.")
 
 
-def is_parquet(path: Path) -> bool:
-    """Return whether a file is Parquet, by its name."""
-    return path.suffix.lower() == ".parquet"
+@dataclass(frozen=True)
+class TableForm:
+    """A kind of table file.
+
+    Attributes:
+        is_typed: whether it marks which columns are text.
+        read: returns all rows, and the columns that were a data frame's index; see `read_table`.
+        chunks: returns all rows, a number of them at a time; see `table_chunks`.
+    """
+
+    is_typed: bool
+    read: Callable[[Path, DataSettings, Collection[str]], tuple[pd.DataFrame, Sequence[str]]]
+    chunks: Callable[[Path, DataSettings, Collection[str], int], Iterator[pd.DataFrame]]
+
+
+_JSON_LINES = TableForm(
+    is_typed=True,
+    read=lambda path, *_: (jsonl_files.jsonl_rows(path), ()),
+    chunks=lambda path, _, __, n_rows: jsonl_files.jsonl_chunks(path, n_rows),
+)
+_FORMS = {
+    ".parquet": TableForm(
+        is_typed=True,
+        read=lambda path, *_: parquet_files.read(path),
+        chunks=lambda path, _, __, n_rows: parquet_files.chunks(path, n_rows),
+    ),
+    ".jsonl": _JSON_LINES,
+    ".jsonl.gz": _JSON_LINES,
+}
+_CSV = TableForm(
+    is_typed=False,
+    read=lambda path, data, texts: (csv_files.read(path, data, texts), ()),
+    chunks=csv_files.chunks,
+)
+
+
+def form_of(path: Path) -> TableForm:
+    """Return the kind of a table file, by its name."""
+    name = path.name.lower()
+    return next((form for end, form in _FORMS.items() if name.endswith(end)), _CSV)
 
 
 @contextmanager
@@ -106,7 +137,7 @@ def _named_errors(path: Path, name: str) -> Iterator[None]:
     except UnreadableTableError as error:
         raise DataError(f"{name} {error}", "data.source") from None
     except UnicodeDecodeError:
-        raise DataError(f"{name} {csv_files.not_utf_8(path)}", "data.source") from None
+        raise DataError(f"{name} {not_utf_8(path)}", "data.source") from None
     except MemoryError:
         raise DataError(f"{name} does not fit into memory.", "data.source") from None
     except (OSError, EOFError) as error:
@@ -191,6 +222,8 @@ class Frame(Table):
         """Return the kind of a column that the user names."""
         if name in self.settings.categorical:
             return "categorical"
+        if name in self.settings.text:
+            return "text"
         return "numeric" if name in self.settings.numeric else ""
 
     def where(self, row: int) -> str:
@@ -230,7 +263,7 @@ def frame_of(settings: DataSettings, validation: ValidationSettings, folder: Pat
     Raises:
         DataError: a file cannot be used; with the place and a remedy.
     """
-    named = [settings.group, validation.column, *settings.categorical]
+    named = [settings.group, validation.column, *settings.categorical, *settings.text]
     named += [settings.target] if settings.task != "regression" else []
     texts = {name for name in named if name is not None}
     paths = paths_of(settings, validation)

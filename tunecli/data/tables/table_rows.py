@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,9 @@ import pandas as pd
 from tunecli.data.columns.cell_values import Floats, is_nested
 from tunecli.data.columns.column_cells import AS_IS, Reading
 from tunecli.data.columns.column_kinds import KINDS
+from tunecli.data.columns.text_cells import texts_of
 from tunecli.data.rows.dataset import Column, positions_by_source
+from tunecli.data.rows.texts import Texts
 from tunecli.data.tables.table_files import table_chunks
 from tunecli.errors import DataError, DataWarning
 from tunecli.study_file.settings.settings import DataSettings
@@ -29,7 +32,21 @@ def table_blocks(
     path: Path, columns: Sequence[Column], data: DataSettings, n_rows: int
 ) -> Iterator[Floats]:
     """Read a file's rows by `model_cells`, `n_rows` at a time; see `kept_table_blocks`."""
-    return (cells for cells, _ in kept_table_blocks(path, columns, data, n_rows))
+    return (block.cells for block in kept_table_blocks(path, columns, data, n_rows))
+
+
+class TableBlock(NamedTuple):
+    """Consecutive rows of a table.
+
+    Attributes:
+        cells: the cells of the model's columns; see `model_cells`.
+        texts: the model's columns of text.
+        kept: the kept columns.
+    """
+
+    cells: Floats
+    texts: tuple[Texts, ...]
+    kept: pd.DataFrame
 
 
 def kept_table_blocks(
@@ -38,26 +55,25 @@ def kept_table_blocks(
     data: DataSettings,
     n_rows: int,
     keep: Sequence[str] = (),
-) -> Iterator[tuple[Floats, pd.DataFrame]]:
+    texts: Sequence[str] = (),
+) -> Iterator[TableBlock]:
     """Read a file's rows, `n_rows` at a time; it may be larger than memory.
 
     Args:
         data: the settings with which the model's data was read.
         keep: columns that are returned as they are written. Numbers that the model uses are
             returned as numbers.
-
-    Yields:
-        the cells by `model_cells`, and the kept columns.
+        texts: the model's columns of text.
 
     Raises:
         DataError: a row cannot be used, or a column is missing; with the place and a remedy.
     """
-    texts = {column.name for column in columns if column.kind == "categorical"}
+    as_text = {column.name for column in columns if column.kind == "categorical"}
     unused = {*keep} - {column.source for column in columns}
-    rows = _NewRows(path.name, columns, Reading.of(data))
-    for frame in table_chunks(path, data, path.name, texts | unused, n_rows):
+    rows = _NewRows(path.name, columns, Reading.of(data), texts)
+    for frame in table_chunks(path, data, path.name, {*as_text, *unused, *texts}, n_rows):
         rows.refuse_absent(keep, map(str, frame.columns), "--keep: ")
-        yield rows.cells(frame), frame[[*keep]]
+        yield TableBlock(rows.cells(frame), rows.texts_in(frame), frame[[*keep]])
     rows.warn()
 
 
@@ -82,6 +98,15 @@ def model_cells(
     return cells
 
 
+def model_texts(frame: pd.DataFrame, texts: Sequence[str], name: str) -> tuple[Texts, ...]:
+    """Return a model's columns of text; a missing cell is an empty text.
+
+    Raises:
+        DataError: a column is missing.
+    """
+    return _NewRows(name, (), AS_IS, texts).texts_in(frame)
+
+
 @dataclass
 class _NewRows:
     """The rows of a table, block by block, with what was seen of them.
@@ -90,6 +115,7 @@ class _NewRows:
 
     Attributes:
         name: of the table, for messages.
+        texts: the columns of text.
         n_rows: rows read so far.
         n_cells: not missing, of each column of which none is known so far; 0 where one is.
         examples: the first cell of each of them.
@@ -98,6 +124,7 @@ class _NewRows:
     name: str
     columns: Sequence[Column]
     reading: Reading
+    texts: Sequence[str] = ()
     n_rows: int = 0
     n_cells: dict[str, int] = field(default_factory=dict)
     examples: dict[str, object] = field(default_factory=dict)
@@ -124,6 +151,12 @@ class _NewRows:
         self.n_rows += len(frame)
         return cells
 
+    def texts_in(self, frame: pd.DataFrame) -> tuple[Texts, ...]:
+        """Return the columns of text of a block."""
+        present = {str(given): given for given in frame.columns}
+        self._check_names(Counter(map(str, frame.columns)), self.texts)
+        return tuple(texts_of(frame[present[name]]) for name in self.texts)
+
     def refuse_absent(self, wanted: Collection[str], names: Iterable[str], why: str = "") -> None:
         """Refuse a table without the wanted columns.
 
@@ -142,7 +175,8 @@ class _NewRows:
 
     def _check_names(self, names: Counter[str], wanted: Collection[str]) -> None:
         self.refuse_absent(wanted, names)
-        twins = [column.name for column in self.columns if names[column.name] > 1]
+        used = [*(column.name for column in self.columns), *self.texts]
+        twins = [name for name in used if names[name] > 1]
         if twins:
             name = f"several columns named {twins[0]!r}"
             raise DataError(f"{self.name} has {name}. Give each its own name.")

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from tunecli.data.cache.cached_datasets import kept_dataset, tensors
 from tunecli.data.columns import cleaning, named_columns
@@ -19,9 +20,11 @@ from tunecli.data.columns.column_cells import Cells
 from tunecli.data.columns.column_facts import ColumnExample, ColumnFacts, facts_of_columns
 from tunecli.data.columns.column_kinds import cells
 from tunecli.data.columns.named_columns import Target, target
+from tunecli.data.columns.text_cells import TextCells
 from tunecli.data.columns.unread_cells import refusals, unread
 from tunecli.data.rows.array_forms import check_feature
 from tunecli.data.rows.dataset import Dataset
+from tunecli.data.rows.texts import TextRows
 from tunecli.data.rows.workspace import Workspace
 from tunecli.data.tables.split_proposals import SplitProposals, proposals_of
 from tunecli.data.tables.table_files import Frame, frame_of, paths_of
@@ -30,7 +33,9 @@ from tunecli.study_file.settings.settings import DataSettings, ValidationSetting
 from tunecli.study_file.text.counts import count
 from tunecli.study_file.text.suggestions import did_you_mean, listed
 
-_PREPARED_LATER = {"scale", "split_seed", "impute", "min_frequency"}
+_PREPARED_LATER = {"scale", "tokenizer", "max_length", "split_seed", "impute", "min_frequency"}
+_KINDS = ("data.categorical", "data.numeric", "data.text")
+"""The settings that name features."""
 
 
 def load_table(
@@ -66,20 +71,32 @@ def _read(frame: Frame) -> Dataset:
         raise _nothing_left(frame, notes)
     notes += cleaning.leaks(columns, read_target.values, is_classes, "leave it out with drop")
     splits, on_splits = _splits(frame)
-    parts = _parts(columns)
+    texts = [column for column in columns if isinstance(column, TextCells)]
+    parts = _parts([column for column in columns if not isinstance(column, TextCells)])
     copies, on_copies = cleaning.duplicate_rows([c.values for c in columns], read_target.values)
     splits |= {"copies": copies} if copies is not None else {}
     return Dataset(
         name=frame.settings.source,
         task=read_target.task,
-        x=torch.from_numpy(np.stack([part.values for part in parts], axis=1)),
+        x=_rows(parts, texts),
         y=torch.from_numpy(read_target.values),
         classes=read_target.classes,
         columns=tuple(part.column for part in parts),
+        text_columns=tuple(text.column.name for text in texts),
         target=read_target.words,
         notes=(*notes, *on_splits, *on_copies),
         **tensors(splits),
     )
+
+
+def _rows(parts: Sequence[Cells], texts: Sequence[TextCells]) -> Tensor | TextRows:
+    """Return the rows of a table, (n_rows, n_columns), and their texts if there are any."""
+    n_rows = len((*parts, *texts)[0].values)
+    table = np.empty((n_rows, len(parts)))
+    for position, part in enumerate(parts):
+        table[:, position] = part.values
+    x = torch.from_numpy(table)
+    return TextRows(x, tuple(text.texts for text in texts)) if texts else x
 
 
 def table_column_facts(
@@ -94,7 +111,7 @@ def table_column_facts(
     features, _ = _features(frame)
     uses = dict.fromkeys(frame.index, "left out: index")
     for setting, names in _named(frame):
-        if setting in ("data.categorical", "data.numeric"):
+        if setting in _KINDS:
             uses = {name: use for name, use in uses.items() if name not in names}
         else:
             use = "left out: in drop" if setting == "data.drop" else setting.removeprefix("data.")
@@ -216,6 +233,7 @@ def _named(frame: Frame) -> Iterable[tuple[str, Sequence[str]]]:
     yield "data.drop", settings.drop
     yield "data.categorical", settings.categorical
     yield "data.numeric", settings.numeric
+    yield "data.text", settings.text
 
 
 def _features(frame: Frame) -> tuple[list[Cells], list[str]]:
@@ -223,11 +241,12 @@ def _features(frame: Frame) -> tuple[list[Cells], list[str]]:
     others = _no_features(frame)
     left_out = [name for name in frame.index if name not in others and not frame.given(name)]
     names = [name for name in frame.rows.columns if name not in {*others, *left_out}]
-    _refuse_unread(frame, [name for name in names if frame.given(name) != "categorical"])
+    are_read = ("text", "categorical")
+    _refuse_unread(frame, [name for name in names if frame.given(name) not in are_read])
     notes, columns, identifiers = _on_reading(frame, names, left_out), [], []
     for name in names:
         column = cells(frame.rows[name], frame.given(name), frame.where, frame.reading)
-        if frame.given(name) != "categorical" and column.tell_rows_apart:
+        if not frame.given(name) and column.tell_rows_apart:
             identifiers.append(name)
             continue
         if column.column.kind == "numeric":
@@ -269,7 +288,7 @@ def _on_reading(frame: Frame, names: Sequence[str], left_out: Sequence[str]) -> 
     notes = []
     if frame.trimmed:
         notes.append(f"White space around cells is ignored in {listed(frame.trimmed)}.")
-    guessed = [name for name in names if frame.given(name) != "numeric"]
+    guessed = [name for name in names if frame.given(name) not in ("numeric", "text")]
     codes = [name for name in frame.zero_padded if name in guessed]
     if codes:
         notes.append(
@@ -286,8 +305,7 @@ def _on_reading(frame: Frame, names: Sequence[str], left_out: Sequence[str]) -> 
 
 def _no_features(frame: Frame) -> set[str]:
     """Return the columns that settings use for something other than features."""
-    kinds = ("data.categorical", "data.numeric")
-    return {name for setting, names in _named(frame) if setting not in kinds for name in names}
+    return {name for setting, names in _named(frame) if setting not in _KINDS for name in names}
 
 
 def _nothing_left(frame: Frame, notes: Sequence[str]) -> DataError:

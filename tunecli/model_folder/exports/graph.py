@@ -11,7 +11,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from tunecli.data.preprocessing.fitted_pixels import FittedPixels
+from tunecli.data.preprocessing.fitted_numbers import FittedNumbers
+from tunecli.data.preprocessing.fitted_table import FittedTable
+from tunecli.data.preprocessing.fitted_text import FittedText
 from tunecli.data.preprocessing.preparation import Preprocessing
 from tunecli.model_folder.format.model import Member, Model
 from tunecli.training.outcome.output_meaning import OutputMeaning
@@ -21,7 +23,10 @@ from tunecli.training.outcome.temperature import tempered
 def why_not_whole(model: Model) -> str:
     """Return the preprocessing that cannot be in a graph, in words; empty if all of it can."""
     fitted = [member.preprocessing for member in model.members]
-    has_ranks = any(one.scale.is_by_rank for one in fitted if not isinstance(one, FittedPixels))
+    if any(isinstance(one, FittedText) for one in fitted):
+        return "making tokens of text"
+    scaled = [one for one in fitted if isinstance(one, FittedTable | FittedNumbers)]
+    has_ranks = any(one.scale.is_by_rank for one in scaled)
     return "scaling by rank" if has_ranks else ""
 
 

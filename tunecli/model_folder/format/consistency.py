@@ -17,13 +17,16 @@ from torch.nn.modules import module as registration
 
 from tunecli.data.preprocessing.fitted_pixels import FittedPixels
 from tunecli.data.preprocessing.fitted_table import FittedTable
+from tunecli.data.preprocessing.fitted_text import FittedText
 from tunecli.data.preprocessing.preparation import Preprocessing
 from tunecli.data.preprocessing.scaling import FittedScale
 from tunecli.data.rows.dataset import positions_by_source
 from tunecli.model_folder.format.manifest import Manifest, MemberManifest, ThresholdManifest
+from tunecli.study_file.settings.setting_types import MOST_TOKENS
 
 _FREE_WEIGHTS = 2**22
 _FREE_TENSORS = 1000
+_MOST_INPUTS = MOST_TOKENS + 2**20
 """Numbers of weights and tensors that a network may have in any case, whatever is in its file."""
 
 
@@ -40,10 +43,10 @@ def check_facts(facts: Manifest) -> None:
         raise ValueError(f"a temperature for {facts.task}")
     if facts.decision is not None:
         _check_decision(facts.decision, facts.classes)
-    n_columns = len(facts.columns)
-    if n_columns and facts.row_shape != (n_columns,):
-        raise ValueError(f"rows of shape {facts.row_shape} for {n_columns} columns")
-    if len({column.name for column in facts.columns}) < n_columns:
+    names = [*(column.name for column in facts.columns), *facts.texts]
+    if names and facts.row_shape != (len(names),):
+        raise ValueError(f"rows of shape {facts.row_shape} for {len(names)} columns")
+    if len({*names}) < len(names):
         raise ValueError("two columns have the same name")
     for column in facts.columns:
         if (column.kind == "categorical") != bool(column.categories):
@@ -75,9 +78,11 @@ def _check_outputs(member: MemberManifest, n_classes: int) -> None:
 def _check_kind(member: MemberManifest, facts: Manifest) -> None:
     kind = {"uint8": "pixels", "int64": "integers"}.get(facts.row_dtype, "numbers")
     kind = "table" if facts.columns and kind != "integers" else kind
+    kind = "text" if facts.texts else kind
     if member.preprocessing != kind:
         raise ValueError(f"preprocessing {member.preprocessing!r} instead of {kind}")
-    if (not facts.columns or kind == "integers") and member.shape != facts.row_shape:
+    is_changed = kind in ("table", "text")
+    if not is_changed and member.shape != facts.row_shape:
         raise ValueError(f"rows of shape {facts.row_shape} for inputs of shape {member.shape}")
 
 
@@ -99,18 +104,32 @@ def check_preprocessing(fitted: Preprocessing, member: MemberManifest, facts: Ma
         ValueError: something does not fit; the message names it.
     """
     n_channels = facts.row_shape[0]
-    if isinstance(fitted, FittedTable):
-        _check_table(fitted, member, facts)
+    if isinstance(fitted, FittedText):
+        _check_text(fitted, member, facts)
+    elif isinstance(fitted, FittedTable):
+        _check_table(fitted, member.shape, facts)
     elif not isinstance(fitted, FittedPixels):
         _check_scale(fitted.scale, n_channels)
     elif len(fitted.table) != n_channels:
         raise ValueError(f"levels for {len(fitted.table)} channels instead of {n_channels}")
 
 
-def _check_table(fitted: FittedTable, member: MemberManifest, facts: Manifest) -> None:
-    if member.shape != (fitted.n_features,):
+def _check_text(fitted: FittedText, member: MemberManifest, facts: Manifest) -> None:
+    tokens, n_columns = fitted.tokens, len(facts.columns)
+    if (fitted.table is None) != (n_columns == 0):
+        raise ValueError(f"features of other columns than text for {n_columns} such columns")
+    if fitted.table is not None:
+        _check_table(fitted.table, (tokens.n_features,), facts)
+    if len(member.shape) != 1 or not tokens.n_features < member.shape[0] <= _MOST_INPUTS:
+        raise ValueError(f"tokens for a network with inputs of shape {member.shape}")
+    if not 1 <= fitted.tokenizer.max_length <= MOST_TOKENS:
+        raise ValueError(f"rows of at most {fitted.tokenizer.max_length} tokens")
+
+
+def _check_table(fitted: FittedTable, shape: tuple[int, ...], facts: Manifest) -> None:
+    if shape != (fitted.n_features,):
         raise ValueError(
-            f"{fitted.n_features} features for a network with inputs of shape {member.shape}"
+            f"{fitted.n_features} features for a network with inputs of shape {shape}"
         )
     n_columns = len(facts.columns)
     for name in ("numbers", "with_holes", "categories"):
@@ -164,14 +183,16 @@ def _check_scale(scale: FittedScale, n_columns: int) -> None:
 
 
 @torch.no_grad()
-def check_shapes(network: nn.Module, member: MemberManifest) -> None:
+def check_shapes(network: nn.Module, member: MemberManifest, is_whole: bool) -> None:
     """Pass a row through a network whose layers have taken the shapes of their weights.
+
+    Args:
+        is_whole: whether the network gets whole numbers.
 
     Raises:
         ValueError, RuntimeError: the layers do not fit together.
     """
     if math.prod(member.shape) <= _FREE_WEIGHTS:
-        is_whole = member.preprocessing == "integers"
         row = torch.zeros(1, *member.shape, dtype=torch.int64 if is_whole else None)
         outputs = network(row)
         if outputs.shape != (1, member.n_outputs):

@@ -133,6 +133,11 @@ def _member(
     return Member(member, fitted, _network(facts.config, member, fitted, weights))
 
 
+def _takes_whole_numbers(fitted: Preprocessing) -> bool:
+    """Return whether a network gets names: tokens alone, or unscaled integers."""
+    return fitted.kind == "integers" or (fitted.tokens is not None and fitted.tokens.are_alone)
+
+
 def _network(
     config: TrialConfig, member: MemberManifest, fitted: Preprocessing, weights: dict[str, Tensor]
 ) -> nn.Module:
@@ -141,7 +146,7 @@ def _network(
     start = names_initial_weights(model.name)
     own = {name: value for name, value in model.arguments.items() if name != start}
     component = model if is_code(model.name) else Component(name=model.name, arguments=own)
-    columns = Columns(fitted.cardinalities, n_bins=member.n_bins)
+    columns = Columns(fitted.cardinalities, n_bins=member.n_bins, tokens=fitted.tokens)
     if sum(member.n_bins) > sum(map(Tensor.numel, weights.values())):
         raise ValueError(f"{sum(member.n_bins):,} bins, but fewer weights")
     channels = config.compression.structured
@@ -157,5 +162,5 @@ def _network(
         take_shapes(network, weights)  # compression may have removed channels
     network.load_state_dict(weights)
     if channels:
-        check_shapes(network, member)
+        check_shapes(network, member, _takes_whole_numbers(fitted))
     return network

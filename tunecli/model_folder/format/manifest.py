@@ -67,7 +67,8 @@ class Manifest(_Facts):
         trial: the trial's number in the study.
         config: the configuration that it was trained with.
         classes: class names in the order of the probabilities; empty for regression.
-        columns: columns of the tables that it takes; empty for pictures.
+        columns: columns of the tables that it takes, without those of text; empty for pictures.
+        texts: columns of text that it takes; `row_shape` counts them, too.
         row_shape, row_dtype: shape and type of rows as they are read, before preprocessing.
         depth: how pictures of more than 8 bits became bytes; None if all had 8 bits. Models
             without this field were trained on the upper 8 of 16 bits.
@@ -88,6 +89,7 @@ class Manifest(_Facts):
     task: Task
     classes: tuple[str, ...]
     columns: tuple[Column, ...]
+    texts: tuple[str, ...] = ()
     row_shape: tuple[Positive, ...]
     depth: Depth | None = OF_16_BITS
     row_dtype: RowType

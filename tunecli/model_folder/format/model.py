@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from tunecli.data.new_rows import Block, RowKind, blocks_of, rows_of
 from tunecli.data.preprocessing.preparation import Preprocessing
+from tunecli.data.rows.texts import TextRows
 from tunecli.data.rows.workspace import HERE, Workspace
 from tunecli.errors import DataError
 from tunecli.model_folder.format.manifest import Manifest, MemberManifest
@@ -26,6 +27,8 @@ from tunecli.training.step.precision import Precision
 from tunecli.training.user_loop.user_network import UserNetwork
 
 BATCH_BYTES = 8 * 2**20
+BATCH_TOKENS = 2**14
+"""Largest number of tokens per batch of text, whose vectors take far more memory than they."""
 MOST_ROWS = 1024
 """Largest number of rows per batch. The number depends on the shape of a row alone, so that the
 same rows in the same order give the same bits, however many there are."""
@@ -99,14 +102,21 @@ class Model:
         """The kind of rows that it takes."""
         facts = self.facts
         return RowKind(
-            facts.columns, facts.row_shape, facts.row_dtype, facts.config.data, facts.depth
+            facts.columns,
+            facts.row_shape,
+            facts.row_dtype,
+            facts.config.data,
+            facts.depth,
+            facts.texts,
         )
 
     @property
     def batch_rows(self) -> int:
         """Number of rows per batch."""
-        row_bytes = 4 * max(int(np.prod(member.facts.shape)) for member in self.members)
-        return max(1, min(MOST_ROWS, BATCH_BYTES // row_bytes))
+        largest = max(int(np.prod(member.facts.shape)) for member in self.members)
+        if self.facts.texts:
+            return max(1, min(MOST_ROWS, BATCH_TOKENS // largest))
+        return max(1, min(MOST_ROWS, BATCH_BYTES // (4 * largest)))
 
     def predict(self, x: object) -> NDArray[Any]:
         """Return the name of a class per row; or a value per row, float64.
@@ -115,7 +125,8 @@ class Model:
 
         Args:
             x: a DataFrame; an array or a tensor, (n, n_features) or (n, channels, height, width);
-                or the path of a file or a folder, or a data set's name, as in a study file.
+                a list of texts, for a model that takes one column of text and nothing else; or the
+                path of a file or a folder, or a data set's name, as in a study file.
 
         Raises:
             DataError: `x` does not fit the model; the message names the reason.
@@ -149,19 +160,19 @@ class Model:
         return blocks_of(source, self.row_kind, self.workspace, self.batch_rows, keep)
 
     @torch.no_grad()
-    def of_rows(self, x: Tensor) -> Predictions:
+    def of_rows(self, x: Tensor | TextRows) -> Predictions:
         """Return predictions for rows as they are read, (n, *row_shape); see `outputs`."""
         with self._precision.in_force():
-            parts = [self._of_batch(part) for part in torch.split(x, self.batch_rows)]
+            parts = [self._of_batch(part) for part in x.split(self.batch_rows)]
         if not parts:
             return np.empty((0, len(self.classes)), np.float32) if self.classes else np.empty(0)
         return np.concatenate(parts)
 
-    def _of_batch(self, x: Tensor) -> Predictions:
+    def _of_batch(self, x: Tensor | TextRows) -> Predictions:
         predictions = [self._of_member(member, x) for member in self.members]
         return calibrated(_mean(predictions), self.facts.temperature)
 
-    def _of_member(self, member: Member, x: Tensor) -> Predictions:
+    def _of_member(self, member: Member, x: Tensor | TextRows) -> Predictions:
         prepared = member.preprocessing(x).to(self.device)
         with self._precision.forward():
             outputs = member.network(prepared)

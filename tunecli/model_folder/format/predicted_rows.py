@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from tunecli.data.rows.dataset import Column, positions_by_source
+from tunecli.data.rows.texts import TextRows
 from tunecli.study_file.text.counts import count
 from tunecli.study_file.text.suggestions import listed
 
@@ -37,13 +38,14 @@ class PredictedRows:
     missing: Counter[str] = field(default_factory=Counter)
     names: Sequence[str] = ()
 
-    def add(self, x: Tensor) -> None:
+    def add(self, x: Tensor | TextRows) -> None:
         """Count the cells of the next rows as they are read, (n, *row_shape)."""
         self.n_rows += len(x)
         if not self.columns:
             return
+        table = x.table if isinstance(x, TextRows) else x
         places = [own[0] for own in positions_by_source(self.columns).values()]
-        cells = x[:, places].double()
+        cells = table[:, places].double()
         sizes = [len(self.columns[place].categories) for place in places]
         is_unseen = (cells == torch.tensor(sizes)) & (torch.tensor(sizes) > 0)
         self.n_unseen += _count(is_unseen, self.unseen, [self.columns[i].source for i in places])

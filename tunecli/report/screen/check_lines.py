@@ -23,7 +23,11 @@ from tunecli.study_file.settings.ranges import (
     Parameter,
     Range,
 )
-from tunecli.study_file.settings.settings import Component, Constraint, SearchSettings
+from tunecli.study_file.settings.search_settings import SearchSettings
+from tunecli.study_file.settings.settings import (
+    Component,
+    Constraint,
+)
 from tunecli.study_file.settings.units import with_unit
 from tunecli.study_file.space.corner_cases import MOST_POINTS
 from tunecli.study_file.space.tree import trains_itself

@@ -19,6 +19,7 @@ from torch import Tensor
 from tunecli.data.cache.cached_datasets import kept_split
 from tunecli.data.columns.column_facts import ColumnFacts, with_uses
 from tunecli.data.fold_store import FoldStore, FoldStoreCache, NoData, completed_without_data
+from tunecli.data.preprocessing.feature_form import FeatureForm
 from tunecli.data.rows.dataset import Dataset
 from tunecli.data.rows.summary import DataSummary
 from tunecli.data.rows.workspace import Workspace
@@ -158,16 +159,17 @@ def _n_missing(dataset: Dataset) -> int:
     """Return the number of missing cells in a table; 0 for other data."""
     if not dataset.columns:
         return 0
-    assert isinstance(dataset.x, torch.Tensor), "loaded rows have no columns"
+    table = dataset.without_texts.x
+    assert isinstance(table, torch.Tensor), "loaded rows have no columns"
     are_first = torch.tensor([column.is_first for column in dataset.columns])
-    return int(dataset.x[:, are_first].isnan().sum())
+    return int(table[:, are_first].isnan().sum())
 
 
 def _n_features(config: TrialConfig, store: FoldStore) -> int:
     """Return the number of features of a table's row, one-hot; 0 for other data."""
     if not store.dataset.columns:
         return 0
-    fold = store.folds(config.data.scale, standardize_target=False)[0]
+    fold = store.folds(FeatureForm(config.data.scale), standardize_target=False)[0]
     return fold.shape[0]
 
 

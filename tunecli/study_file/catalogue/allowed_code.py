@@ -35,6 +35,8 @@ FILLED_IN: dict[str, tuple[str, ...]] = {
         "out_features",
         "cat_cardinalities",
         "n_cont_features",
+        "vocab_size",
+        "padding_idx",
         "shape",
         "n_outputs",
     )

@@ -32,6 +32,11 @@ _WRITTEN = {
         "nhead": "[1, inf)",
         "dim_feedforward": "[1, inf)",
     },
+    "tokenizer": {
+        "vocab_size": "[3, 10000000]",
+        "BPE.vocab_size": "[258, 10000000]",  # padding, unknown and every byte
+        "min_frequency": "[1, inf)",
+    },
     "loss": {
         "label_smoothing": "[0, 1]",
         "SmoothL1Loss.beta": "[0, inf)",

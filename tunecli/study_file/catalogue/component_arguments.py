@@ -37,6 +37,7 @@ _COMMON_UNSETTABLE |= {"device", "dtype", "inplace"}
 _UNSETTABLE: dict[Kind, set[str]] = {
     "model": {"shape", "n_outputs", "columns", "num_classes", "progress"},
     "augmentation": {"same_on_batch", "keepdim", "data_keys"},
+    "tokenizer": {"texts"},
     # No target is ignored, and predictions are the rate.
     "loss": {"ignore_index", "log_input"},
     "sampler": {

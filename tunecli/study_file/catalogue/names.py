@@ -30,6 +30,7 @@ Kind = Literal[
     "schedule",
     "activation",
     "scale",
+    "tokenizer",
     "sampler",
     "pruner",
     "metric",
@@ -90,6 +91,14 @@ SCALES = {
     "robust": ("RobustScaler", ()),
     "quantile": ("QuantileTransformer", ("n_quantiles", "output_distribution")),
 }
+TOKENIZERS = {
+    "characters": "single_characters",
+    "words": "whole_words",
+    "BPE": "byte_pairs",
+    "Unigram": "unigram",
+    "WordPiece": "word_pieces",
+}
+"""Functions of `data/text/tokenizers.py` that train each tokenizer."""
 _EVERYDAY = {
     "acc": "accuracy",
     "top1": "accuracy",
@@ -203,6 +212,7 @@ _LISTED: Mapping[Kind, str] = {
 _FIXED: Mapping[Kind, tuple[str, ...]] = {
     "loss": tuple(LOSS_TASKS),
     "scale": tuple(SCALES),
+    "tokenizer": tuple(TOKENIZERS),
     "sampler": _SAMPLERS,
     "pruner": _PRUNERS,
     "metric": tuple(METRICS),
@@ -289,6 +299,9 @@ def library_signature(kind: Kind, name: str) -> Signature:
         )
     if kind == "model" and name not in OWN_MODELS:
         return signatures.function_signature(_torchvision_models()[name], name)
+    if kind == "tokenizer":
+        file = Path(tunecli.__file__).parent / "data" / "text" / "tokenizers.py"
+        return replace(signatures.function_signature(file, TOKENIZERS[name]), name=name)
     class_name = SCALES[name][0] if kind == "scale" else name
     signature = signatures.class_signature(_file(kind, name), class_name)
     if kind == "augmentation" and not signature.arguments:  # kornia's base has the constructor

@@ -20,6 +20,12 @@ FOLDS = 5
 HOLDOUT = 0.2
 TEST = 0.2
 
+_OPEN: tuple[Slot, ...] = (
+    ("data", "tokenizer"),
+    ("data", "augment"),
+    ("data", "max_length"),
+    ("schedule",),
+)
 _LOSSES: dict[Task, str] = {"classification": "CrossEntropyLoss", "regression": "MSELoss"}
 
 
@@ -72,7 +78,6 @@ def slots() -> dict[Slot, Node]:
     }
     return {
         ("data", "scale"): Named("scale", "standard", at=("data", "scale")),
-        ("data", "augment"): Plain(None, ("data", "augment")),
-        ("schedule",): Plain(None, ("schedule",)),
+        **{slot: Plain(None, slot) for slot in _OPEN},
         **settings,
     }

@@ -21,6 +21,7 @@ _COMPONENTS: dict[str, Kind] = {
     "optimizer": "optimizer",
     "schedule": "schedule",
     "scale": "scale",
+    "tokenizer": "tokenizer",
     "sampler": "sampler",
     "pruner": "pruner",
     "rest": "optimizer",

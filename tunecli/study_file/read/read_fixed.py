@@ -14,7 +14,7 @@ from tunecli.study_file.read.sampler_rules import search_mistakes
 from tunecli.study_file.settings.code_names import is_code
 from tunecli.study_file.settings.settings import Component
 from tunecli.study_file.settings.switching_off import is_none
-from tunecli.study_file.space.tree import Named
+from tunecli.study_file.space.tree import DATA_SLOTS, Named
 from tunecli.study_file.space.walk import Resolved, resolve_slots
 from tunecli.study_file.text.document import Path, dotted
 from tunecli.study_file.text.dump import inline
@@ -45,7 +45,7 @@ class FixedReader:
             message = f"must be a mapping of settings, but got {inline(data)}."
             self.problems.add((name,), message)
             return {}
-        apart = {"scale", "augment"} if name == "data" else {"start_with", "sampler", "pruner"}
+        apart = {*DATA_SLOTS} if name == "data" else {"start_with", "sampler", "pruner"}
         if name == "data" and searches_source(data):
             apart.add("source")
         section = {}
@@ -60,9 +60,10 @@ class FixedReader:
         if not has_ranges(data):
             return data
         if is_range(data):
+            of_data = ", ".join(f"data.{name}" for name in DATA_SLOTS)
             where = (
-                "model, loss, optimizer, schedule, training, compression, data.scale, "
-                "data.augment, variant, and the arguments of a function that is data.source"
+                f"model, loss, optimizer, schedule, training, compression, {of_data}, variant, "
+                "and the arguments of a function that is data.source"
             )
             message = f"{dotted(at[:2])} cannot be a range. Ranges are allowed in {where}."
             self.problems.add(at, f"{message} Write a value.")

@@ -17,17 +17,18 @@ from tunecli.study_file.read.read_objectives import ObjectiveReader
 from tunecli.study_file.read.sampler_rules import lesson_mistakes, multi_objective_mistakes
 from tunecli.study_file.read.study_name import STUDY_NAME
 from tunecli.study_file.settings import source_kinds
+from tunecli.study_file.settings.search_settings import SearchSettings
 from tunecli.study_file.settings.setting_types import LARGEST_SEED, MOST_FOLDS
 from tunecli.study_file.settings.settings import (
     Component,
     Constraint,
     DataSettings,
     Objective,
-    SearchSettings,
     Task,
     ValidationSettings,
 )
 from tunecli.study_file.settings.switching_off import is_none
+from tunecli.study_file.space.tree import DATA_SLOTS
 from tunecli.study_file.text.document import Path
 from tunecli.study_file.text.dump import inline
 
@@ -45,8 +46,8 @@ class Sections:
     Attributes:
         name: the name of the study.
         seed: the seed of sampling and training; it does not affect the folds.
-        shared_data: the data settings; `scale`, `augment` and `arguments` with ranges are in the
-            tree.
+        shared_data: the data settings; those in `DATA_SLOTS`, and `arguments` with ranges, are in
+            the tree.
         validation: open until the study is completed unless the file sets it.
         objectives: all objectives, in order; empty until the study is completed unless the file
             sets them.
@@ -150,7 +151,7 @@ class SectionReader:
         section = self._parts.section(
             "data", {"source": given} if isinstance(given, str) else given
         )
-        for slot in ("scale", "augment"):
+        for slot in DATA_SLOTS:
             section.pop(slot, None)
         source = section.get("source")
         if searches_source(given):

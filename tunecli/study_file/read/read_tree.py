@@ -18,10 +18,12 @@ from tunecli.study_file.settings.settings import DataSettings
 from tunecli.study_file.settings.switching_off import is_none, switched_off
 from tunecli.study_file.space.tree import (
     COMPONENT_SLOTS,
+    DATA_SLOTS,
     LIST_SLOTS,
     OPTIONAL_SLOTS,
     SETTINGS,
     SOURCE,
+    VALUE_SLOTS,
     Broken,
     Node,
     Plain,
@@ -41,7 +43,7 @@ REQUIRED = {
 """Slots without a default, with an example of each."""
 
 _IN_VARIANTS = ("data", "model", "loss", "optimizer", "schedule", "train", *SETTINGS)
-_OF_DATA = "data.scale and data.augment"
+_OF_DATA = listed([f"data.{name}" for name in DATA_SLOTS])
 _EPOCHS: Slot = ("training", "epochs")
 _STEPS: Slot = ("training", "steps")
 
@@ -78,6 +80,11 @@ def _read_slots(data: dict[str, Any], at: Path, prefix: str, grammar: Grammar) -
             role = Role(kind, (*at, *slot), prefix + ".".join(slot), slot in OPTIONAL_SLOTS)
             read = grammar.components if slot in LIST_SLOTS else grammar.component
             slots[slot] = read(section[slot[-1]], role)
+    for slot in VALUE_SLOTS:
+        section = data.get(slot[0])
+        if isinstance(section, dict) and slot[1] in section:
+            value = without_none(section[slot[1]])
+            slots[slot] = grammar.value(value, (*at, *slot), prefix + ".".join(slot))
     for section in SETTINGS:
         slots |= _read_settings(section, data.get(section), (*at, section), prefix, grammar)
     return slots
@@ -146,7 +153,7 @@ def _read_branch(label: str, data: Any, at: Path, grammar: Grammar) -> dict[Slot
 
 def _check_replaceable(key: str, data: Any, at: Path, grammar: Grammar) -> None:
     if key not in _IN_VARIANTS:
-        parts = listed([*_IN_VARIANTS[1:], "data.scale", "data.augment"])
+        parts = listed([*_IN_VARIANTS[1:], *(f"data.{name}" for name in DATA_SLOTS)])
         fixed = ("study", "seed", "validation", "objective", "metrics", "search", "variant")
         reason = f"all trials share {key}." if key in fixed else unknown_key(key, [*_IN_VARIANTS])
         grammar.problems.add(at, f"a variant can replace only {parts}: {reason}", of_key=True)
@@ -156,9 +163,9 @@ def _check_replaceable(key: str, data: Any, at: Path, grammar: Grammar) -> None:
             grammar.problems.add(at, message)
             return
         for name in data:
-            if name in ("scale", "augment"):
+            if name in DATA_SLOTS:
                 continue
-            reason = unknown_key(name, ["scale", "augment"])
+            reason = unknown_key(name, DATA_SLOTS)
             if name in DataSettings.model_fields:
                 reason = f"all trials share {name}."
             message = f"a variant can replace only {_OF_DATA}: {reason}"

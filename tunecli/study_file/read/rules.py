@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 from tunecli.study_file.catalogue.bounds import BOUNDS, out_of_bounds
 from tunecli.study_file.catalogue.component_arguments import signature
@@ -91,6 +92,19 @@ def _pictures_only(config: TrialConfig) -> Iterator[Conflict]:
     for path in (path for path, is_set in wrong.items() if is_set):
         message = f"applies only to pictures, but {config.data.source!r} is a table. Remove it."
         yield Conflict(path, message)
+
+
+def _text_only(config: TrialConfig) -> Iterator[Conflict]:
+    """Yield settings of tokens of a source that has no text."""
+    data = config.data
+    has_text = bool(data.text or data.prompt or data.completion)
+    if has_text or kind_of(data.source) == "pictures":
+        return
+    way = "Name a column of text (text: COLUMN), or remove it."
+    way = way if kind_of(data.source) == "table" else "Remove it."
+    for name in ("tokenizer", "max_length"):
+        if getattr(data, name) is not None:
+            yield Conflict(("data", name), f"applies only to text, but the data has none. {way}")
 
 
 def _muon(config: TrialConfig) -> Iterator[Conflict]:
@@ -239,10 +253,11 @@ def _batch_norm(config: TrialConfig) -> Iterator[Conflict]:
 def _argument_values(config: TrialConfig) -> Iterator[Conflict]:
     """Yield arguments that a constructor would refuse, or that would fail in training."""
     for section in BOUNDS:
-        component: Component | None = getattr(config, section)
+        place = ("data", section) if section == "tokenizer" else (section,)
+        component: Component | None = reduce(getattr, place, config)
         if component is None:
             continue
-        for path, part in _with_nested((section,), component):
+        for path, part in _with_nested(place, component):
             if is_code(part.name):
                 continue  # its arguments may mean anything
             for below, message in out_of_bounds(section, part):
@@ -276,6 +291,7 @@ _RULES: tuple[Rule, ...] = (
     _evaluation_count,
     _lbfgs,
     _pictures_only,
+    _text_only,
     _muon,
     _heads,
     _nesterov,

@@ -11,7 +11,10 @@ from collections.abc import Iterator
 from tunecli.study_file.catalogue.component_arguments import ArgumentProblem
 from tunecli.study_file.catalogue.value_types import Interval, is_number
 from tunecli.study_file.read.study_name import STUDY_NAME
-from tunecli.study_file.settings.settings import Component, SearchSettings
+from tunecli.study_file.settings.search_settings import SearchSettings
+from tunecli.study_file.settings.settings import (
+    Component,
+)
 from tunecli.study_file.text.dump import inline
 
 BOUNDS: dict[str, Interval] = {

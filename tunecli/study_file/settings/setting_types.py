@@ -23,6 +23,9 @@ LARGEST = 3e38
 MOST_FOLDS = 10_000
 """Largest number of folds of a trial, including repeats."""
 
+MOST_TOKENS = 1_000_000
+"""Largest number of tokens of a row."""
+
 LARGEST_SEED = 2**32 - 1
 """The largest seed that numpy and scikit-learn accept."""
 

@@ -16,6 +16,7 @@ from tunecli.study_file.settings.setting_types import (
     LARGEST,
     LARGEST_SEED,
     MOST_FOLDS,
+    MOST_TOKENS,
     Amount,
     AnyTraining,
     ClassLabel,
@@ -31,7 +32,7 @@ from tunecli.study_file.settings.setting_types import (
     Words,
 )
 
-Task = Literal["classification", "regression"]
+Task = Literal["classification", "regression", "language_modeling"]
 Direction = Literal["minimize", "maximize"]
 
 _TABLE = OnlyFor(("table",))
@@ -77,8 +78,8 @@ class DataSettings(Settings):
     """
 
     source: str
-    """a bundled dataset, a table (.csv, .tsv, .csv.gz, .parquet), arrays (.npz, .npy, .pt), a
-    folder of class folders, a torchvision dataset, or a function of your own.
+    """a bundled dataset, a table (.csv, .tsv, .csv.gz, .parquet, .jsonl), arrays (.npz, .npy,
+    .pt), a folder of class folders, a torchvision dataset, or a function of your own.
     """
     arguments: Annotated[dict[str, Any], OnlyFor(("code",))] = {}
     """arguments of the source function; they can also be written below its name."""
@@ -99,7 +100,7 @@ class DataSettings(Settings):
     target: Annotated[str | None, OnlyFor(("table", "arrays"))] = None
     """the column to predict, required for a table; for a .npy file, the file of the targets."""
     task: Annotated[Task | None, _FROM_TARGETS] = None
-    """classification or regression. Default: decided by the target."""
+    """classification, regression or language_modeling. Default: decided by the target."""
     positive: ClassLabel | None = None
     """which of two classes binary metrics score. Default: the rarer one; on a tie, the second."""
     drop: Annotated[Words, _TABLE] = []
@@ -108,6 +109,22 @@ class DataSettings(Settings):
     """columns to treat as categories, whatever their cells look like."""
     numeric: Annotated[Words, _TABLE] = []
     """columns to treat as numbers, whatever their cells look like."""
+    text: Annotated[Words, _TABLE] = []
+    """columns of text, which a model reads as tokens; several columns are read one after another,
+    each on a new line.
+    """
+    tokenizer: Component | None = None
+    """how text becomes tokens: characters, words, BPE, Unigram or WordPiece, fitted on each
+    training split. Default: words. A pretrained model has its own.
+    """
+    max_length: Annotated[int, Field(ge=1, le=MOST_TOKENS)] | None = None
+    """largest number of tokens of a row; what follows them is cut off. Default: 256."""
+    block_size: Annotated[int, Field(ge=1, le=MOST_TOKENS)] | None = None
+    """number of tokens that a language model reads at once."""
+    prompt: Annotated[str | None, _TABLE] = None
+    """a column of text that a language model reads, but is not trained to predict."""
+    completion: Annotated[str | None, _TABLE] = None
+    """a column of text that a language model is trained to predict after the prompt."""
     missing: Annotated[Words, _TABLE] = []
     """cells that count as missing, in addition to empty ones, such as `?`."""
     decimal: Annotated[Literal[".", ","], _TABLE] = "."
@@ -336,40 +353,6 @@ class Constraint(Settings):
     min: float | None = None
     """Limits in the metric's own unit (seconds, bytes); one of them may be None."""
     max: float | None = None
-
-
-_BUDGET, _SEARCH = OnEdit("budget"), OnEdit("search")
-
-
-class SearchSettings(Settings):
-    """Search of the space. Budgets can be changed between calls."""
-
-    trials: Annotated[Positive, _BUDGET] = 50
-    """total number of trials of the study; a resumed study continues up to it."""
-    timeout: Annotated[Duration | None, _BUDGET] = None
-    """time limit per call of `search`, such as 90m or 2h; no trial is started after it; at most
-    ten years.
-    """
-    sampler: Annotated[Component, _SEARCH] = Component(name="TPESampler")
-    """a class of optuna.samplers."""
-    pruner: Annotated[Component | None, _SEARCH] = Component(name="MedianPruner")
-    """a class of optuna.pruners."""
-    parallel: Annotated[Positive, _SEARCH] = 8
-    """largest number of trials at once; trial n is suggested from trials 0 … n - parallel."""
-    order: Annotated[Literal["exact", "free"], _SEARCH] = "exact"
-    """exact (equal results for any number of jobs) or free (uses every result so far)."""
-    attempts: Annotated[Positive, _BUDGET] = 3
-    """number of times to run a trial whose worker dies."""
-    baselines: Annotated[bool, _BUDGET] = True
-    """whether to score untuned scikit-learn models on the same folds, once."""
-    keep_models: Annotated[int, Field(ge=0), Off(0), _BUDGET] = 1
-    """number of best trials whose fold models stay in the study's folder, for `tunecli refit
-    --as-searched`.
-    """
-    learn_from: Words = []
-    """studies whose trials TPE or GP learns from before the first trial, if they fit this space
-    and have the same data, validation and objective.
-    """
 
 
 class TrialConfig(Settings):

@@ -27,7 +27,7 @@ BUNDLED: dict[str, Task] = {
 
 The task decides the loss, the metric and the direction before any data is read.
 """
-TABLES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet")
+TABLES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet", ".jsonl", ".jsonl.gz")
 SPREADSHEETS = (".xlsx", ".xls", ".xlsm", ".ods")
 ARRAYS = (".npz", ".npy", ".pt")
 TORCHVISION = tuple(SETS)

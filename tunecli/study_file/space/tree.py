@@ -39,6 +39,7 @@ SOURCE: Slot = ("data", "source")
 COMPONENT_SLOTS: dict[Slot, Kind] = {
     SOURCE: "data",
     ("data", "scale"): "scale",
+    ("data", "tokenizer"): "tokenizer",
     ("model",): "model",
     ("loss",): "loss",
     ("optimizer",): "optimizer",
@@ -47,8 +48,16 @@ COMPONENT_SLOTS: dict[Slot, Kind] = {
 }
 LIST_SLOTS: dict[Slot, Kind] = {("data", "augment"): "augmentation"}
 """Slots of lists of components, in their order."""
-OPTIONAL_SLOTS = frozenset({("data", "scale"), ("schedule",), ("train",)})
+VALUE_SLOTS: tuple[Slot, ...] = (("data", "max_length"),)
+"""Slots of values in a section whose other settings all trials share."""
+OPTIONAL_SLOTS = frozenset({("data", "scale"), ("data", "tokenizer"), ("schedule",), ("train",)})
 """Slots whose component is optional."""
+DATA_SLOTS = tuple(
+    slot[1]
+    for slot in (*COMPONENT_SLOTS, *LIST_SLOTS, *VALUE_SLOTS)
+    if slot[0] == "data" and slot != SOURCE
+)
+"""The settings of `data` that are slots."""
 
 SETTINGS: dict[str, type[Settings]] = {
     "training": TrainingSettings,
@@ -59,6 +68,7 @@ SETTINGS: dict[str, type[Settings]] = {
 SLOTS: tuple[Slot, ...] = (
     *COMPONENT_SLOTS,
     *LIST_SLOTS,
+    *VALUE_SLOTS,
     *((section, name) for section, fields in SETTINGS.items() for name in fields.model_fields),
 )
 """All slots, in the order in which a sampler is asked."""

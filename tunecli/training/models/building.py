@@ -175,7 +175,9 @@ def _build_own(
     component: Component, shape: tuple[int, ...], n_outputs: int, columns: Columns
 ) -> nn.Module:
     """Build the user's own model, and freeze a part of it if the study file asks for it."""
-    model = user_parts.build_user_model(component, shape, n_outputs, columns.cat_cardinalities)
+    model = user_parts.build_user_model(
+        component, shape, n_outputs, columns.cat_cardinalities, columns.tokens
+    )
     frozen = user_parts.for_tunecli(component).get("freeze")
     if frozen:
         freeze(model, component.name, frozen)

@@ -32,7 +32,7 @@ class Columns:
             piecewise-linear embeddings are computed from these alone.
         n_bins: number of bins of each number, for a model whose stored weights include the bins,
             so that it can be built without training rows.
-        tokens: how rows hold text; None for rows without text.
+        tokens: the form of rows of tokens; None for other rows.
     """
 
     cat_cardinalities: tuple[int, ...] = ()

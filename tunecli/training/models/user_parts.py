@@ -30,6 +30,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer, lr_scheduler
 from torch.optim.lr_scheduler import LRScheduler
 
+from tunecli.data.rows.dataset import TokenForm
 from tunecli.data.user_code.import_user_code import blaming, load_object
 from tunecli.errors import UserCodeError
 from tunecli.study_file.catalogue.allowed_code import FILLED_IN, FOR_TUNECLI
@@ -43,6 +44,7 @@ def build_user_model(
     shape: tuple[int, ...],
     n_outputs: int,
     cat_cardinalities: tuple[int, ...] = (),
+    tokens: TokenForm | None = None,
 ) -> nn.Module:
     """Build the user's model; arguments named after the data are filled in.
 
@@ -50,15 +52,17 @@ def build_user_model(
         UserCodeError: the code raises, or does not return a module.
     """
     make = load_object(component.name)
-    filled = _of_the_data(shape, n_outputs, cat_cardinalities)
-    wanted = {name: filled[name] for name in FILLED_IN["model"] if name in _parameters(make)}
+    features = shape if tokens is None else (tokens.n_features,)
+    filled = _of_the_data(features, n_outputs, cat_cardinalities) | _of_tokens(tokens)
+    names = [name for name in FILLED_IN["model"] if name in filled]
+    wanted = {name: filled[name] for name in names if name in _parameters(make)}
     handled = for_tunecli(component)
     given = {name: value for name, value in component.arguments.items() if name not in handled}
     with blaming(component.name):
         model = make(**{**wanted, **given})
     if not isinstance(model, nn.Module):
         raise _wrong(component, "a model must be a torch.nn.Module", model)
-    if user_embeds_categories(component) and _takes_two(model):
+    if tokens is None and user_embeds_categories(component) and _takes_two(model):
         return TwoParts(model, len(cat_cardinalities))
     return model
 
@@ -174,6 +178,13 @@ def _of_the_data(
     if len(shape) == 3:
         filled["image_size"] = shape[1] if shape[1] == shape[2] else tuple(shape[1:])
     return filled
+
+
+def _of_tokens(tokens: TokenForm | None) -> dict[str, Any]:
+    """Return the arguments that are named after tokens; none for other rows."""
+    if tokens is None:
+        return {}
+    return {"vocab_size": tokens.vocab_size, "padding_idx": tokens.pad}
 
 
 def _takes_two(model: nn.Module) -> bool:

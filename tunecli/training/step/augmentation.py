@@ -101,7 +101,9 @@ class BatchChange:
 
 
 def _refuse_whole(setting: str, x: Features) -> None:
-    """Refuse unscaled integers: they cannot be mixed, or changed by a fraction."""
+    """Refuse tokens and unscaled integers: they cannot be mixed, or changed by a fraction."""
+    if x.lengths is not None:
+        raise TunecliError(f"{setting}: rows of text cannot be mixed or changed. Remove it.")
     if x.are_whole:
         raise TunecliError(
             f"{setting}: the model gets unscaled integers, which cannot be mixed or changed. "

@@ -21,6 +21,9 @@ from tunecli.study_file.text.counts import count
 from tunecli.training.outcome.trial_failures import is_out_of_memory, release_memory
 from tunecli.training.state.random_state import RandomState
 
+CHUNK = 50
+"""Batches among whose rows those of like length are looked for."""
+
 
 class Batch(NamedTuple):
     """Rows that are trained on together.
@@ -78,8 +81,8 @@ class Batches:
 
         Args:
             batch_size: rows per batch, or `full` for all rows.
-            shuffle: whether each epoch has a new order, drawn from torch's generator; no effect if
-                one batch holds all rows.
+            shuffle: whether each epoch has a new order, drawn from torch's generator, in which
+                rows of tokens in a batch have like lengths; no effect if one batch holds all rows.
             seed: seed of random draws while rows are loaded, which differ in each epoch.
             weights: weights of the rows, (n_rows,); None for equal weights.
         """
@@ -102,7 +105,10 @@ class Batches:
         self.position = 0
         self.n_epochs += 1
         if self._shuffle:
-            self._order = torch.randperm(len(self._y)).to(self._y.device)
+            order = torch.randperm(len(self._y))
+            if self._x.lengths is not None:
+                order = grouped_by_length(order, self._x.lengths, self.sizes)
+            self._order = order.to(self._y.device)
 
     def rest_of_epoch(self) -> Iterator[Batch]:
         """Yield the batches from `position` on, and advance `position`."""
@@ -131,6 +137,34 @@ class Batches:
         self.n_epochs = state["n_epochs"]
         order = state["order"]
         self._order = None if order is None else order.to(self._y.device)
+
+
+def grouped_by_length(order: Tensor, lengths: Tensor, sizes: Sequence[int]) -> Tensor:
+    """Return an order of rows in which those of a batch have like lengths and little padding.
+
+    Within each `CHUNK` of batches the rows are sorted by length and cut into batches, which follow
+    each other in a new order, drawn from torch's generator.
+
+    Args:
+        order: the rows, (n_rows,) int64; a row stays in its chunk.
+        lengths: number of tokens of each row, (n_rows,) int64.
+        sizes: number of rows of each batch.
+    """
+    batches: list[Tensor] = []
+    start = 0
+    for chunk in _chunks(sizes):
+        rows = order[start : start + sum(chunk)]
+        start += len(rows)
+        ranks = torch.randperm(len(chunk))
+        # A batch has its size wherever it stands among the sorted rows.
+        of_rank = torch.empty_like(ranks).scatter_(0, ranks, torch.tensor(chunk))
+        cut = torch.split(rows[lengths[rows].argsort(stable=True)], of_rank.tolist())
+        batches += [cut[rank] for rank in ranks.tolist()]
+    return torch.cat(batches)
+
+
+def _chunks(sizes: Sequence[int]) -> Iterator[Sequence[int]]:
+    return (sizes[start : start + CHUNK] for start in range(0, len(sizes), CHUNK))
 
 
 def _parts(values: Tensor, rows: Tensor | None, sizes: Sequence[int]) -> tuple[Tensor, ...]:

@@ -112,8 +112,8 @@ def test_files_of_other_kinds_and_missing_ones_are_refused(tmp_path: Path) -> No
         _found(Path("v.bin"))
     with pytest.raises(DataError, match=r"missing\.txt cannot be read: No such file"):
         _found(tmp_path / "missing.txt")
+    (tmp_path / "folder.txt").mkdir()
     with pytest.raises(DataError, match=r"folder\.txt cannot be read: Is a directory"):
-        (tmp_path / "folder.txt").mkdir()
         _found(tmp_path / "folder.txt")
 
 

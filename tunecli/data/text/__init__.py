@@ -1,0 +1,1 @@
+"""Train tokenizers, and turn texts into tokens that all processes share."""

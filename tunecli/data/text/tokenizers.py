@@ -1,0 +1,231 @@
+"""Train the tokenizers of a study file by the library `tokenizers`, always with the same result.
+
+Token 0 is padding and token 1 what the vocabulary lacks. Neither is a special token of the
+library: a text that contains the characters `[PAD]` is a text like any other.
+
+`tunecli/study_file/catalogue` reads the arguments of the functions here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
+from typing import Any
+
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+
+from tunecli.errors import DataError
+from tunecli.study_file.catalogue.names import TOKENIZERS
+from tunecli.study_file.settings.settings import Component
+
+PAD, UNKNOWN = "[PAD]", "[UNK]"
+_FIRST = [PAD, UNKNOWN]
+_CONTINUES = "##"
+"""What WordPiece writes before a piece that does not begin a word."""
+_SMALL_STEP = 1e-4
+"""Unigram's scores are equal in all processes up to 1e-12, and are rounded to this."""
+
+_NEVER = -1e9
+"""The score of a piece that is not looked for in texts."""
+
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # each worker has its own cores
+
+Corpus = Sequence[str] | Iterable[str]
+
+
+def trained(component: Component, texts: Sequence[str]) -> Tokenizer:
+    """Train the tokenizer that a study file names.
+
+    Args:
+        texts: the texts of a training part.
+
+    Raises:
+        DataError: an argument does not fit the texts; with the place in the study file.
+    """
+    train: Callable[..., Tokenizer] = globals()[TOKENIZERS[component.name]]
+    return train(texts, **component.arguments)
+
+
+def single_characters(
+    texts: Corpus, vocab_size: int | None = None, min_frequency: int = 1, lowercase: bool = False
+) -> Tokenizer:
+    """Make each character a token, the most frequent ones first.
+
+    Args:
+        vocab_size: largest number of tokens; None for all characters.
+        min_frequency: a character that is rarer than this is unknown.
+        lowercase: whether capital letters become small ones.
+    """
+    normalizer = _lower_case(lowercase)
+    counts = Counter(chain.from_iterable(map(normalizer.normalize_str, texts)))
+    made = Tokenizer(_of_characters(_vocabulary(counts, vocab_size, min_frequency)))
+    made.normalizer = normalizer
+    made.decoder = decoders.Fuse()
+    return made
+
+
+def whole_words(
+    texts: Corpus, vocab_size: int | None = 30_000, min_frequency: int = 1, lowercase: bool = True
+) -> Tokenizer:
+    """Make each word, each punctuation mark and each Chinese character a token.
+
+    Args:
+        vocab_size: largest number of tokens; None for all words.
+        min_frequency: a word that is rarer than this is unknown.
+        lowercase: whether capital letters become small ones.
+    """
+    splitting = _split_into_words(lowercase)
+    counts = _counted_words(splitting, texts)
+    vocabulary = _vocabulary(counts, vocab_size, min_frequency)
+    splitting.model = models.WordLevel(vocabulary, unk_token=UNKNOWN)
+    return splitting
+
+
+def byte_pairs(
+    texts: Corpus, vocab_size: int = 8_000, min_frequency: int = 2, lowercase: bool = False
+) -> Tokenizer:
+    """Merge frequent pairs of bytes, as GPT-2 does; no text has an unknown token.
+
+    Args:
+        vocab_size: largest number of tokens, the 256 bytes included.
+        min_frequency: a pair that is rarer than this is not merged.
+        lowercase: whether capital letters become small ones.
+    """
+    made = Tokenizer(models.BPE())
+    made.normalizer = _lower_case(lowercase)
+    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    made.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size,
+        min_frequency=min_frequency,
+        special_tokens=_FIRST,
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    made.train_from_iterator(texts, trainer)
+    return _without_special(made)
+
+
+def unigram(texts: Corpus, vocab_size: int = 8_000, lowercase: bool = False) -> Tokenizer:
+    """Choose the pieces that make the texts most probable, as SentencePiece does.
+
+    Args:
+        vocab_size: largest number of tokens; at least as many as there are characters.
+        lowercase: whether capital letters become small ones.
+
+    Raises:
+        DataError: the texts have more characters than `vocab_size`.
+    """
+    made = Tokenizer(models.Unigram())
+    made.normalizer = _lower_case(lowercase)
+    made.pre_tokenizer = pre_tokenizers.Metaspace()
+    made.decoder = decoders.Metaspace()
+    trainer = trainers.UnigramTrainer(
+        vocab_size=vocab_size, special_tokens=_FIRST, unk_token=UNKNOWN, show_progress=False
+    )
+    try:
+        made.train_from_iterator(texts, trainer)
+    except Exception as error:
+        raise DataError(_why_no_pieces(texts, vocab_size, error), "data.tokenizer") from None
+    content = json.loads(made.to_str())
+    content["model"]["vocab"] = _same_in_all_processes(content["model"]["vocab"])
+    return _without_special(Tokenizer.from_str(json.dumps(content)))
+
+
+def word_pieces(
+    texts: Corpus, vocab_size: int = 8_000, min_frequency: int = 2, lowercase: bool = True
+) -> Tokenizer:
+    """Merge the pieces of words, as BERT does; a word with an unknown character is unknown.
+
+    Args:
+        vocab_size: largest number of tokens.
+        min_frequency: a pair that is rarer than this is not merged.
+        lowercase: whether capital letters become small ones.
+    """
+    made = _split_into_words(lowercase)
+    counts = _counted_words(made, texts)
+    made.model = models.WordPiece(unk_token=UNKNOWN)
+    made.decoder = decoders.WordPiece(prefix=_CONTINUES)
+    # The trainer numbers continuing characters in a random order unless they are given.
+    continuing = sorted({_CONTINUES + character for word in counts for character in word[1:]})
+    trainer = trainers.WordPieceTrainer(
+        vocab_size=vocab_size,
+        min_frequency=min_frequency,
+        special_tokens=[*_FIRST, *continuing],
+        initial_alphabet=sorted({word[0] for word in counts}),
+        show_progress=False,
+    )
+    made.train_from_iterator(texts, trainer)
+    return _without_special(made)
+
+
+def _lower_case(lowercase: bool) -> Any:
+    return normalizers.Sequence([normalizers.Lowercase()] if lowercase else [])
+
+
+def _split_into_words(lowercase: bool) -> Tokenizer:
+    """Return a tokenizer without a model that splits as BERT does, but keeps accents."""
+    made = Tokenizer(models.WordLevel({PAD: 0, UNKNOWN: 1}, unk_token=UNKNOWN))
+    made.normalizer = normalizers.BertNormalizer(strip_accents=False, lowercase=lowercase)
+    made.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    return made
+
+
+def _counted_words(splitting: Tokenizer, texts: Corpus) -> Counter[str]:
+    normalize, split = splitting.normalizer.normalize_str, splitting.pre_tokenizer
+    parts = (split.pre_tokenize_str(normalize(text)) for text in texts)
+    return Counter(word for part in parts for word, _ in part)
+
+
+def _vocabulary(
+    counts: Counter[str], vocab_size: int | None, min_frequency: int
+) -> dict[str, int]:
+    """Return the numbers of the most frequent strings; equally frequent ones by the alphabet."""
+    frequent = (string for string, n in counts.items() if n >= min_frequency)
+    ranked = sorted(frequent, key=lambda string: (-counts[string], string))
+    kept = ranked if vocab_size is None else ranked[: vocab_size - len(_FIRST)]
+    return {string: number for number, string in enumerate([*_FIRST, *kept])}
+
+
+def _of_characters(vocabulary: dict[str, int]) -> Any:
+    """Return a model of single characters: byte pairs of which none is merged."""
+    return models.BPE(vocabulary, [], unk_token=UNKNOWN, cache_capacity=0)
+
+
+def _without_special(made: Tokenizer) -> Tokenizer:
+    """Return the tokenizer without special tokens, which it would find in texts."""
+    content = json.loads(made.to_str())
+    return Tokenizer.from_str(json.dumps({**content, "added_tokens": []}))
+
+
+def _same_in_all_processes(pieces: list[list[Any]]) -> list[list[Any]]:
+    """Return Unigram's pieces with scores and in an order that are the same in all processes.
+
+    The trainer adds numbers in a random order, and gives the characters that no piece has scores
+    in steps from the smallest one, in a random order.
+    """
+    first, others = [[piece, _NEVER] for piece in _FIRST], pieces[len(_FIRST) :]
+    smallest = min((score for _, score in others), default=0.0)
+    steps = 2 * _SMALL_STEP * sum(len(piece) == 1 for piece, _ in others)
+
+    def score_of(piece: str, score: float) -> float:
+        is_given = len(piece) == 1 and score <= smallest + steps
+        return round(smallest if is_given else score, 4)
+
+    scored = [[piece, score_of(piece, score)] for piece, score in others]
+    return [*first, *sorted(scored, key=lambda one: (-one[1], one[0]))]
+
+
+def _why_no_pieces(texts: Corpus, vocab_size: int, error: Exception) -> str:
+    n_characters = len(set(chain.from_iterable(texts)))
+    if n_characters + len(_FIRST) > vocab_size:
+        return (
+            f"Unigram needs a token per character, and the texts have {n_characters:,} different "
+            f"ones, but vocab_size is {vocab_size:,}. Raise it to {n_characters + len(_FIRST):,} "
+            "or more, or write tokenizer: BPE."
+        )
+    reason = " ".join(str(error).split())[:200]
+    return f"Unigram found no pieces in the texts ({reason}). Write tokenizer: words."
