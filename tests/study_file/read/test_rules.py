@@ -210,6 +210,31 @@ def test_pairs_of_numbers_are_tried_at_both_ends_of_each() -> None:
     assert "base_lr must be below the highest rate, 0.001" in message
 
 
+TABLE = {"data": "{source: t.csv, target: y}"}
+TEXT = {"data": "{source: t.csv, target: y, text: a}"}
+
+
+@pytest.mark.parametrize(
+    ("sections", "path", "part"),
+    [
+        (TEXT | {"model": "MLP"}, "model", "MLP takes no text, but data.text names some. Use `Te"),
+        (TEXT | {"model": "CNN"}, "model", "CNN takes no text"),
+        (TEXT | {"model": "{choice: [TextCNN, MLP]}"}, "model.choice[1]", "MLP takes no text"),
+        (TABLE | {"model": "GRU"}, "model", "GRU takes text, but data.text names no column."),
+        (TABLE | {"model": "{LSTM: {embed: 8}}"}, "model.LSTM", "Write data: {text: COLUMN}"),
+    ],
+)
+def test_models_fit_the_rows_of_a_table(sections: dict[str, str], path: str, part: str) -> None:
+    [(at, message)] = mistakes(sections)
+    assert at == path
+    assert part in message
+
+
+@pytest.mark.parametrize("sections", [TEXT | {"model": "TextCNN"}, TABLE | {"model": "MLP"}])
+def test_models_that_fit_the_rows_are_taken(sections: dict[str, str]) -> None:
+    study(sections)
+
+
 HEADS = "d_model must be a multiple of nhead, but got "
 
 
@@ -227,7 +252,7 @@ HEADS = "d_model must be a multiple of nhead, but got "
     ],
 )
 def test_heads_divide_the_vector_of_a_token(arguments: str, got: str) -> None:
-    sections = {"model": f"{{TransformerEncoder: {arguments}}}"}
+    sections = TEXT | {"model": f"{{TransformerEncoder: {arguments}}}"}
     if not got:
         study(sections)
         return

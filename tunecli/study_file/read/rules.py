@@ -22,6 +22,7 @@ from tunecli.study_file.settings.setting_types import NotWithLBFGS, mark
 from tunecli.study_file.settings.settings import Component, Task, TrainingSettings, TrialConfig
 from tunecli.study_file.settings.source_kinds import kind_of
 from tunecli.study_file.text.document import Path
+from tunecli.study_file.text.suggestions import listed
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ Rule = Callable[[TrialConfig], Iterator[Conflict]]
 _OPTIMIZER: Path = ("optimizer",)
 _BATCH_SIZE: Path = ("training", "batch_size")
 _MOST_EVALUATIONS = 10_000
+_NO_TEXT = ("Linear", "MLP", "ResNet", "CNN")
 _NO_MATRICES = ("Linear", "CNN", "TextCNN", "EmbeddingBag")
 
 
@@ -105,6 +107,23 @@ def _text_only(config: TrialConfig) -> Iterator[Conflict]:
     for name in ("tokenizer", "max_length"):
         if getattr(data, name) is not None:
             yield Conflict(("data", name), f"applies only to text, but the data has none. {way}")
+
+
+def _text_models(config: TrialConfig) -> Iterator[Conflict]:
+    """Refuse a model of text for a table without text, and another model for one with text."""
+    name, path, texts = config.model.name, ("model",), (("data", "text"),)
+    if kind_of(config.data.source) != "table" or is_code(name) or config.train is not None:
+        return
+    if name in TEXT_MODELS and not config.data.text:
+        message = (
+            f"{name} takes text, but data.text names no column. Write data: {{text: COLUMN}}, or "
+            "use MLP or Linear."
+        )
+        yield Conflict(path, message, texts)
+    if name in _NO_TEXT and config.data.text:
+        models = listed(TEXT_MODELS, last="or")
+        message = f"{name} takes no text, but data.text names some. Use {models}."
+        yield Conflict(path, message, texts)
 
 
 def _muon(config: TrialConfig) -> Iterator[Conflict]:
@@ -292,6 +311,7 @@ _RULES: tuple[Rule, ...] = (
     _lbfgs,
     _pictures_only,
     _text_only,
+    _text_models,
     _muon,
     _heads,
     _nesterov,

@@ -12,7 +12,10 @@ from tunecli.study_file.text.counts import count
 from tunecli.training.models.text.word_vectors import known_vectors
 
 SPREAD = 0.05
-"""Random vectors start uniformly between -SPREAD and SPREAD, as in Keras. Smaller ones than those of\nKim (2014), 0.25: on questions of TREC, the accuracy over folds is higher by 0.014."""
+"""Random vectors start uniformly between -SPREAD and SPREAD, as in Keras.
+
+With the 0.25 of Kim (2014), TextCNN's accuracy over folds of the TREC questions is 0.014 lower.
+"""
 
 
 class TokenEmbedding(nn.Module):
