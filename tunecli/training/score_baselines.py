@@ -316,9 +316,9 @@ def _predictions(
     return _of_all_classes(estimator, x_valid, len(store.dataset.classes))
 
 
-def _of_all_classes(estimator: Any, x: NDArray[np.float64], n: int) -> NDArray[np.floating]:
+def _of_all_classes(estimator: Any, x: Any, n: int) -> NDArray[np.floating]:
     """Return probabilities (n_rows, n), 0 for classes that the training part lacks."""
-    probabilities = np.zeros((len(x), n))
+    probabilities = np.zeros((x.shape[0], n))
     probabilities[:, estimator.classes_] = estimator.predict_proba(x)
     return probabilities
 
