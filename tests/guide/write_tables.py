@@ -25,6 +25,7 @@ from tunecli.study_file.catalogue.names import (
     OWN_MODELS,
     SCALES,
     TEXT_MODELS,
+    TOKENIZERS,
     Kind,
     names,
 )
@@ -216,6 +217,16 @@ def other_words(name: str, argument: Argument) -> str:
     return f" ({others})" if others else ""
 
 
+def tokenizers_table() -> str:
+    """Return the arguments of each tokenizer, with their defaults."""
+    rows = []
+    for name in TOKENIZERS:
+        arguments = signature("tokenizer", name).arguments
+        words = ", ".join(f"`{one.name}: {flow(one.default)}`" for one in arguments)
+        rows.append((f"`{name}`", words))
+    return table(("tokenizer", "arguments with their defaults"), rows)
+
+
 def samplers_table() -> str:
     """Return which samplers continue in the same way, and how."""
     by_way: dict[str, list[str]] = {}
@@ -233,6 +244,7 @@ def own_names_table() -> str:
         ("data: arrays", quoted(ARRAYS)),
         ("data: torchvision datasets", quoted(TORCHVISION)),
         ("scale", quoted((*SCALES, "none"))),
+        ("tokenizer", quoted(TOKENIZERS)),
         ("model: tunecli's own", quoted(OWN_MODELS)),
         ("loss", quoted(LOSS_TASKS)),
         ("metrics", quoted(i.name for i in METRICS.values() if i.task)),
@@ -281,6 +293,7 @@ TABLES_OF_GUIDE: dict[str, Callable[[], str]] = {
     "models of text": text_models_table,
     "samplers": samplers_table,
     "names": own_names_table,
+    "tokenizers": tokenizers_table,
     "conventions": conventions_table,
     "names of libraries": library_names_table,
 }

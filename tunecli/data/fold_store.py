@@ -130,7 +130,7 @@ class FoldStore:
             n_classes=len(self.dataset.classes),
             positive=self.positive,
             cat_cardinalities=features.cat_cardinalities,
-            tokens=self._in_study(features.tokens),
+            tokens=self._with_folder(features.tokens),
             train_rows=train_rows,
             train_weights=_training_weights(self.dataset, train_rows),
             valid_weights=self.dataset.weights_of(valid_rows),
@@ -143,10 +143,8 @@ class FoldStore:
             fold, y_train=scale.standardized(y_train), y_mean=scale.mean, y_std=scale.std
         )
 
-    def _in_study(self, tokens: TokenForm | None) -> TokenForm | None:
-        """Return the form of tokens with the folder of the study, for paths in a model."""
-        folder = self.workspace.folder
-        return None if tokens is None else replace(tokens, study_folder=folder)
+    def _with_folder(self, tokens: TokenForm | None) -> TokenForm | None:
+        return tokens and replace(tokens, study_folder=self.workspace.folder)
 
     def _features(self, form: FeatureForm) -> PreparedFolds:
         """Return the features of each fold, from the store if they are in it."""

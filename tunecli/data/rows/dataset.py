@@ -260,7 +260,7 @@ class TokenForm:
         vocab_size: number of tokens, which are whole numbers from 0.
         pad: the token that fills rows up to the longest one of a batch.
         n_features: number of other features of a row.
-        vocabulary: the words of the tokens; empty for a model that is loaded with its weights.
+        vocabulary: the text of each token.
         study_folder: the folder that paths in a model's arguments are relative to.
     """
 

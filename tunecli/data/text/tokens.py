@@ -102,18 +102,21 @@ class FittedTokenizer:
         return made
 
     @functools.cached_property
+    def vocabulary(self) -> Sequence[str]:
+        """The text of each token; empty for numbers that no token has."""
+        known = self.library.get_vocab(with_added_tokens=True)
+        vocabulary = [""] * (1 + max(known.values()))
+        for text, token in known.items():
+            vocabulary[token] = text
+        return vocabulary
+
+    @property
     def vocab_size(self) -> int:
         """Number of tokens: one more than the largest one."""
-        return 1 + max(self.library.get_vocab(with_added_tokens=True).values())
+        return len(self.vocabulary)
 
-    @functools.cached_property
-    def vocabulary(self) -> tuple[str, ...]:
-        """The word of each token; an empty text for a number that no token has."""
-        words = {number: word for word, number in self.library.get_vocab().items()}
-        return tuple(words.get(number, "") for number in range(self.vocab_size))
-
-    def form(self, n_features: int) -> TokenForm:
-        """Return the form of rows of these tokens after a number of other features."""
+    def form(self, n_features: int = 0) -> TokenForm:
+        """Return the form of rows with so many other features."""
         return TokenForm(self.vocab_size, self.pad, n_features, self.vocabulary)
 
     @functools.cached_property
