@@ -19,13 +19,24 @@ from typer.main import get_command
 from tunecli.cli import app
 from tunecli.report.findings.space.useful_bounds import CONVENTIONS
 from tunecli.search.suggest.samplers import KINDS
-from tunecli.study_file.catalogue.names import LOSS_TASKS, OWN_MODELS, SCALES, Kind, names
+from tunecli.study_file.catalogue.component_arguments import argument_type, signature
+from tunecli.study_file.catalogue.names import (
+    LOSS_TASKS,
+    OWN_MODELS,
+    SCALES,
+    TEXT_MODELS,
+    TOKENIZERS,
+    Kind,
+    names,
+)
+from tunecli.study_file.catalogue.signatures import Argument
 from tunecli.study_file.catalogue.value_types import Interval
 from tunecli.study_file.settings import settings
 from tunecli.study_file.settings.metric_names import METRICS, MetricArgument, MetricNumber
 from tunecli.study_file.settings.objective_settings import ObjectiveSettings
 from tunecli.study_file.settings.search_settings import SearchSettings
 from tunecli.study_file.settings.source_kinds import ARRAYS, BUNDLED, TABLES, TORCHVISION
+from tunecli.study_file.text.dump import flow
 
 GUIDE = Path(__file__).parents[2] / "tunecli" / "guide"
 LIBRARIES = ("torch", "torchvision", "kornia")
@@ -190,6 +201,36 @@ def losses_table() -> str:
     )
 
 
+def text_models_table() -> str:
+    """Return the arguments of the models of text with their defaults; shared ones come last."""
+    own = {name: signature("model", name).arguments for name in TEXT_MODELS}
+    shared = [a for a in own[TEXT_MODELS[0]] if all(a in arguments for arguments in own.values())]
+    rows = [(f"`{n}`", with_defaults(n, (a for a in own[n] if a not in shared))) for n in own]
+    rows.append(("all", with_defaults(TEXT_MODELS[0], shared)))
+    return table(("model", "arguments, their defaults (and other words)"), rows)
+
+
+def with_defaults(name: str, arguments: Iterable[Argument]) -> str:
+    return ", ".join(f"`{a.name}: {flow(a.default)}`{other_words(name, a)}" for a in arguments)
+
+
+def other_words(name: str, argument: Argument) -> str:
+    """Return the words that an argument may have instead of its default, in brackets."""
+    words = argument_type("model", name, argument).schema.get("enum", ())
+    others = quoted(word for word in words if word != argument.default)
+    return f" ({others})" if others else ""
+
+
+def tokenizers_table() -> str:
+    """Return the arguments of each tokenizer, with their defaults."""
+    rows = []
+    for name in TOKENIZERS:
+        arguments = signature("tokenizer", name).arguments
+        words = ", ".join(f"`{one.name}: {flow(one.default)}`" for one in arguments)
+        rows.append((f"`{name}`", words))
+    return table(("tokenizer", "arguments with their defaults"), rows)
+
+
 def samplers_table() -> str:
     """Return which samplers continue in the same way, and how."""
     by_way: dict[str, list[str]] = {}
@@ -207,6 +248,7 @@ def own_names_table() -> str:
         ("data: arrays", quoted(ARRAYS)),
         ("data: torchvision datasets", quoted(TORCHVISION)),
         ("scale", quoted((*SCALES, "none"))),
+        ("tokenizer", quoted(TOKENIZERS)),
         ("model: tunecli's own", quoted(OWN_MODELS)),
         ("loss", quoted(LOSS_TASKS)),
         ("metrics", quoted(i.name for i in METRICS.values() if i.tasks)),
@@ -252,8 +294,10 @@ TABLES_OF_GUIDE: dict[str, Callable[[], str]] = {
     "options": options_table,
     "metrics": metrics_table,
     "losses": losses_table,
+    "models of text": text_models_table,
     "samplers": samplers_table,
     "names": own_names_table,
+    "tokenizers": tokenizers_table,
     "conventions": conventions_table,
     "names of libraries": library_names_table,
 }

@@ -124,7 +124,9 @@ def _lines(exported: Exported) -> list[str]:
     if exported.n_rows:
         rows = f"on {count(exported.n_rows, 'row')}"
         lines.append(f"differs from the model by at most {exported.difference:.1g} {rows}")
-    if exported.left_out:
+    if exported.tokenizer is not None:
+        lines.append(f"the file takes the tokens of texts, which {exported.tokenizer} makes")
+    elif exported.left_out:
         many = exported.n_networks > 1
         each = f" of its {exported.n_networks} networks, concatenated" if many else ""
         lines.append(

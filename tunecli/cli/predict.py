@@ -52,7 +52,7 @@ def predict(
         Option(
             "--temperature",
             min=0,
-            help="Draw each token after dividing scores by this. Default: 0, the most probable one.",
+            help="Draw each token after dividing scores by this. Default: 0, the likeliest one.",
             show_default=False,
         ),
     ] = None,
