@@ -52,7 +52,7 @@ def predict(
         Option(
             "--temperature",
             min=0,
-            help="Draw each token; scores are divided by this. Default: 0, the most probable token.",
+            help="Draw tokens, with scores divided by this. Default: 0, the most probable token.",
             show_default=False,
         ),
     ] = None,

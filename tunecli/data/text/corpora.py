@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from tunecli.data.rows.texts import TextRows, Texts
 
 from tunecli.data.cache.cached_datasets import kept_dataset
 from tunecli.data.rows.dataset import Dataset
+from tunecli.data.rows.texts import TextRows, Texts
 from tunecli.data.rows.workspace import Workspace
 from tunecli.data.text.text_parts import text_parts
 from tunecli.errors import DataError

@@ -61,7 +61,7 @@ LOSS_TASKS = MappingProxyType(_LOSS_TASKS)
 LANGUAGE_MODELS = ("TransformerDecoder",)
 """Models of tunecli's own that score the next token."""
 OWN_MODELS = ("Linear", "MLP", "ResNet", "CNN", *LANGUAGE_MODELS)
-_OWN_MODULES = {"CNN": "convolutional.py", "TransformerDecoder": "text/transformer_decoder.py"}
+_OWN_MODULES = {"CNN": "convolutional.py", "TransformerDecoder": "transformer_decoder.py"}
 _SAMPLERS = (
     "RandomSampler",
     "TPESampler",
