@@ -33,6 +33,7 @@ ORDER = [
     "data/arrays",
     "data",
     "training/state",
+    "training/models/pretrained",
     "training/models",
     "training/outcome",
     "training/step",

@@ -53,7 +53,9 @@ def test_a_schedule_that_needs_scores_gets_a_tenth_of_the_rows() -> None:
 def test_the_test_rows_have_no_part_in_the_training() -> None:
     found = case("table")
     config = found.trial.config
-    fit = final_fit(found.store, feature_form(config), False, cut_validation=True)
+    fit = final_fit(
+        found.store, feature_form(config, found.store.workspace.folder), False, cut_validation=True
+    )
     test = set(found.store.split.test_rows.tolist())
     assert not test & set(fit.fold.valid_rows.tolist())
 
@@ -63,7 +65,7 @@ def test_unmeasured_training_gives_the_bits_of_a_measured_one() -> None:
     config = found.trial.config
     fit = final_fit(
         found.store,
-        feature_form(config),
+        feature_form(config, found.store.workspace.folder),
         standardizes_target(config.loss),
         cut_validation=False,
     )

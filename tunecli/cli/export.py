@@ -18,12 +18,17 @@ if TYPE_CHECKING:
 def export(
     model: ModelArgument,
     to: Annotated[
-        Literal["onnx", "pt2", "safetensors"],
-        Option(help="ONNX, pt2 (torch.export), or the weights alone as safetensors."),
+        Literal["onnx", "pt2", "safetensors", "transformers"],
+        Option(
+            help="ONNX, pt2 (torch.export), the weights alone as safetensors, or a folder of "
+            "transformers or peft."
+        ),
     ],
     output: Annotated[
         Path | None,
-        Option("--output", "-o", help="File to write. Default: next to the model folder."),
+        Option(
+            "--output", "-o", help="File or folder to write. Default: next to the model folder."
+        ),
     ] = None,
     data: Annotated[
         str | None,
@@ -45,7 +50,7 @@ def export(
     code: CodeOption = None,
     runs: RunsOption = Path("runs"),
 ) -> None:
-    """Export a model to one file for other programs, if the file agrees with the model.
+    """Export a model for other programs, if what is written agrees with the model.
 
     Example: tunecli export digits --to onnx -o digits.onnx
     """
@@ -63,8 +68,14 @@ def export(
     workspace = searched if data is None else replace(searched, folder=here)
     exporting.refuse_user_code(path, to)
     used = load_with(path, workspace, "cpu")
-    target = output or _beside(path, to)
+    target = output or _beside(path, to, "folder" if to == "transformers" else "file")
     source = data or used.facts.config.data.source
+    if to == "transformers":
+        from tunecli.model_folder.exports.transformers_folder import export_transformers
+
+        difference = export_transformers(used, target, source, searched.folder)
+        print_result(f"{target}: differs from the model by at most {difference:.1g}")
+        return
     if not int8:
         print_result("\n".join(_lines(exporting.export_model(used, to, target, source))))
         return
@@ -78,8 +89,8 @@ def export(
     print_result("\n".join([*_lines(exported), *words(changed)]))
 
 
-def _beside(model: Path, ending: str) -> Path:
-    """Return the default file to write; no link is followed to it.
+def _beside(model: Path, ending: str, kind: Literal["file", "folder"]) -> Path:
+    """Return the default file or folder to write; no link is followed to it.
 
     Raises:
         OutputError: its name leads somewhere else.
@@ -89,7 +100,7 @@ def _beside(model: Path, ending: str) -> Path:
     folder = model if model.name else model.resolve()
     target = folder.with_name(f"{folder.name}.{ending}")
     try:
-        refuse_foreign(target, "file")
+        refuse_foreign(target, kind)
     except NotOwnError as error:
         raise OutputError(target, error) from None
     return target

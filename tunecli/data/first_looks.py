@@ -16,7 +16,7 @@ from tunecli.data.rows.dataset import Dataset
 from tunecli.data.rows.positive_class import positive_class
 from tunecli.data.rows.workspace import Workspace
 from tunecli.data.sources import load_dataset
-from tunecli.data.tables.tables import columns_at_a_glance, split_proposals
+from tunecli.data.tables.tables import columns_at_a_glance, sentence_columns, split_proposals
 from tunecli.errors import DataError
 from tunecli.study_file.settings import source_kinds
 from tunecli.study_file.settings.setting_types import SourceKind
@@ -142,12 +142,17 @@ def _look_at_table(asked: Asked) -> FirstLook:
     if asked.target is None:
         columns = columns_at_a_glance(asked.settings, asked.workspace)
         raise NoTargetError(asked.source, columns)
-    look = _look(asked)
+    if text := sentence_columns(asked.settings, asked.workspace):
+        named = {**asked.reading, "text": [*asked.reading.get("text", ()), *text]}
+        look = replace(_look(replace(asked, reading=named)), reading=asked.reading)
+    else:
+        look = _look(asked)
     proposed = split_proposals(asked.settings, asked.workspace)
     is_in_time = "time" not in asked.reading
     is_in_groups = "group" not in asked.reading
     return replace(
         look,
+        text=text,
         in_order_of=proposed.time if is_in_time else "",
         in_order_within_groups=proposed.is_within_groups and is_in_time,
         group=proposed.group if is_in_groups else "",

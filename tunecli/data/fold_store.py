@@ -14,7 +14,7 @@ from tunecli.data.preprocessing.feature_form import FeatureForm
 from tunecli.data.preprocessing.preparation import Prepared, prepared
 from tunecli.data.preprocessing.prepared_blocks import PreparedBlocks
 from tunecli.data.preprocessing.scaling import TargetScale
-from tunecli.data.rows.dataset import Dataset, FoldData
+from tunecli.data.rows.dataset import Dataset, FoldData, TokenForm
 from tunecli.data.rows.positive_class import positive_class
 from tunecli.data.rows.summary import DataSummary
 from tunecli.data.rows.workspace import HERE, Workspace
@@ -133,7 +133,7 @@ class FoldStore:
             n_classes=len(self.dataset.classes),
             positive=self.positive,
             cat_cardinalities=features.cat_cardinalities,
-            tokens=features.tokens,
+            tokens=self._with_folder(features.tokens),
             train_rows=train_rows,
             train_weights=_training_weights(self.dataset, train_rows),
             valid_weights=self.dataset.weights_of(valid_rows),
@@ -145,6 +145,9 @@ class FoldStore:
         return replace(
             fold, y_train=scale.standardized(y_train), y_mean=scale.mean, y_std=scale.std
         )
+
+    def _with_folder(self, tokens: TokenForm | None) -> TokenForm | None:
+        return tokens and replace(tokens, study_folder=self.workspace.folder)
 
     def _features(self, form: FeatureForm) -> PreparedFolds:
         """Return the features of each fold, from the store if they are in it."""
@@ -187,6 +190,8 @@ def _n_bytes(folds: PreparedFolds) -> int:
 
 class NoData:
     """A stand-in for `FoldStore`: as many folds as the study asks for, all of them empty."""
+
+    workspace = HERE
 
     def __init__(self, validation: ValidationSettings) -> None:
         self._n_folds = (validation.folds or 1) * validation.repeats

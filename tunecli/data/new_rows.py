@@ -16,7 +16,8 @@ from torch import Tensor
 
 from tunecli.data.arrays.arrays import features_in
 from tunecli.data.columns.column_cells import Reading
-from tunecli.data.pictures.class_folders import SUFFIXES, as_text, walked
+from tunecli.data.pictures.class_folders import SUFFIXES, TEXT_FILES, as_text, walked
+from tunecli.data.pictures.text_folders import texts_to_predict
 from tunecli.data.rows.array_forms import feature_array, tensor_array
 from tunecli.data.rows.dataset import Column
 from tunecli.data.rows.decoding import Depth, UnreadableError, decode_picture
@@ -161,6 +162,8 @@ def blocks_of(
     """
     source_kind = kind_of(source)
     path = workspace.folder / source
+    if kind.texts and (path.is_dir() or TEXT_FILES.has(source)):
+        return _texts(path, source, kind, kind.block_rows(batch), keep)
     if keep and (source_kind != "table" or path.is_dir()):
         raise DataError(
             f"--keep carries columns of a table file along, but {source} is not one. Leave out "
@@ -188,8 +191,12 @@ def blocks_of(
     raise DataError(unknown_source(source, workspace.folder))
 
 
-def _split(x: Tensor, n_rows: int) -> Iterator[Block]:
-    return (Block(part) for part in torch.split(x, n_rows))
+def _split(x: Tensor | TextRows, n_rows: int) -> Iterator[Block]:
+    return (Block(part) for part in x.split(n_rows))
+
+
+def _all_rows(x: Tensor | TextRows, kind: RowKind) -> Tensor | TextRows:
+    return x if isinstance(x, TextRows) else kind.tensor(x.numpy())
 
 
 def _of_array(array: NDArray[Any], kind: RowKind, name: str) -> Tensor:
@@ -260,7 +267,7 @@ def _named_set(source: str, kind: RowKind, workspace: Workspace, n_rows: int) ->
     if isinstance(dataset.x, LoadedRows):
         yield from map(Block, dataset.blocks(torch.arange(len(dataset.y)), n_rows))
     else:
-        yield from _split(kind.tensor(dataset.x.numpy()), n_rows)
+        yield from _split(_all_rows(dataset.x, kind), n_rows)
 
 
 def _pictures(path: Path, kind: RowKind, n_rows: int) -> Iterator[Block]:
@@ -278,6 +285,22 @@ def _pictures(path: Path, kind: RowKind, n_rows: int) -> Iterator[Block]:
             warnings.simplefilter("ignore")  # Pillow's, of odd headers of pictures that are fine
             x = np.stack([_pixels(file, files[file], kind) for file in some])
         yield Block(kind.tensor(x), tuple(files[file] for file in some))
+
+
+def _texts(
+    path: Path, source: str, kind: RowKind, n_rows: int, keep: Sequence[str]
+) -> Iterator[Block]:
+    """Read texts of files; for a model of texts of tables, each line of a file is one."""
+    if keep:
+        raise DataError(f"--keep carries columns of a table along, but {source} is not one.")
+    if not path.exists():
+        raise DataError(f"file {source!r} does not exist (looked for at {path.absolute()}).")
+    if len(kind.names) > 1:
+        needed = listed(kind.names, most=10)
+        raise DataError(f"the model takes the columns {needed}. Predict a table with these.")
+    are_lines = kind_of(kind.data.source) == "table"
+    for x, files in texts_to_predict(path, are_lines, n_rows):
+        yield Block(x, files)
 
 
 def _picture_files(folder: Path) -> dict[Path, str]:

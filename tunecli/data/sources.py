@@ -13,7 +13,9 @@ from torch import Tensor
 from tunecli.data.arrays.arrays import load_arrays
 from tunecli.data.arrays.user_data import load_user_data
 from tunecli.data.columns import cleaning
+from tunecli.data.pictures.class_folders import holds_texts
 from tunecli.data.pictures.pictures import load_pictures
+from tunecli.data.pictures.text_folders import load_text_folders
 from tunecli.data.pictures.torchvision_sets import load_torchvision
 from tunecli.data.rows.dataset import Column, Dataset
 from tunecli.data.rows.workspace import HERE, Workspace
@@ -55,6 +57,14 @@ def _load_bundled(settings: DataSettings, _: ValidationSettings, __: Workspace) 
     )
 
 
+def _load_class_folders(
+    settings: DataSettings, validation: ValidationSettings, workspace: Workspace
+) -> Dataset:
+    folder = workspace.folder / settings.source
+    load = load_text_folders if folder.is_dir() and holds_texts(folder) else load_pictures
+    return load(settings, validation, workspace)
+
+
 def _tensor(values: Any, dtype: type[np.generic]) -> Tensor:
     """Copy values to a new tensor: scikit-learn's arrays may be views or read-only."""
     return torch.from_numpy(np.array(values, dtype=dtype, order="C"))
@@ -65,7 +75,7 @@ _LOADERS: dict[SourceKind, Loader] = {
     "table": load_table,
     "arrays": load_arrays,
     "corpus": load_corpus,
-    "pictures": load_pictures,
+    "pictures": _load_class_folders,
     "torchvision": load_torchvision,
     "code": load_user_data,
 }

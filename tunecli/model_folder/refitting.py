@@ -33,6 +33,7 @@ from tunecli.study_file.settings.settings import TrialConfig
 from tunecli.training.compression.packing import Packed, unpack
 from tunecli.training.fold import FoldTraining, new_model
 from tunecli.training.fold_data import feature_form, folds_of
+from tunecli.training.models.auto_models import stored_architecture
 from tunecli.training.models.embeddings import bin_counts
 from tunecli.training.outcome.adjustment import Adjustment
 from tunecli.training.outcome.score_guard import NoScoreError
@@ -135,7 +136,12 @@ def refuse_unusable_code(config: TrialConfig) -> None:
 def _refits(trial: RefitTrial, store: FoldStore, n_seeds: int) -> Iterator[Refitted]:
     config = trial.config
     standardizes = standardizes_target(config.loss)
-    fit = final_fit(store, feature_form(config), standardizes, trial.held_out_for is not None)
+    fit = final_fit(
+        store,
+        feature_form(config, store.workspace.folder),
+        standardizes,
+        trial.held_out_for is not None,
+    )
     refit = _refit if config.train is None else _refit_by_user
     for number in range(n_seeds):
         seeded = config.model_copy(update={"seed": config.seed + number})
@@ -273,7 +279,7 @@ def _fold_member(
         store.dataset,
         train_rows,
         store.settings,
-        feature_form(config),
+        feature_form(config, store.workspace.folder),
         store.workspace.cache,
     )
     try:
@@ -305,6 +311,7 @@ def _member(
         preprocessing=preprocessing.kind,
         n_bins=bin_counts(network),
         norms=packed.norms if packed is not None else (),
+        architecture=stored_architecture(network),
     )
     return Member(facts, preprocessing, network, packed)
 

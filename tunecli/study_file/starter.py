@@ -42,6 +42,7 @@ class FirstLook:
         source: its name in the study file.
         shape: shape of one row: (n_columns,) or (channels, height, width).
         commonest: share of the most frequent class; 0 for regression.
+        text: the columns of text that a model reads as tokens.
         common, positive: of two classes the more frequent one and the other; of equally frequent
             ones, `positive` is the second. Empty otherwise.
         root, download: settings of a torchvision data set.
@@ -74,6 +75,7 @@ class FirstLook:
     reading: Mapping[str, Any] = field(default_factory=dict)
     common: str = ""
     positive: str = ""
+    text: tuple[str, ...] = ()
 
     @property
     def is_pictures(self) -> bool:

@@ -88,7 +88,7 @@ class StudyFile(Sections):
             StudyFileError: the file has mistakes; lists all of them.
         """
         document, problems = _document(text, file, overrides)
-        grammar = Grammar(problems, code)
+        grammar = Grammar(problems, code, folder)
         data: dict[str, Any] = document.data
         sections = SectionReader(data, file, grammar, folder).read()
         tree = read_tree(data, grammar)

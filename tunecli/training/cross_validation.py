@@ -25,6 +25,7 @@ from tunecli.training.fold import FoldTraining
 from tunecli.training.outcome.evaluation import Evaluation, Outcome, TrialResult
 from tunecli.training.outcome.failure_reasons import ERROR
 from tunecli.training.outcome.score_guard import NoScoreError, finite_evaluation, mean
+from tunecli.training.state.checkpoints import CheckpointError
 from tunecli.training.state.memory import PeakMemory, device_memory, must_wait_elsewhere
 from tunecli.training.step.batches import batch_sizes
 from tunecli.training.step.losses import Predictions
@@ -224,7 +225,8 @@ class CrossValidation:
     @property
     def checkpoint_bytes(self) -> int:
         """Approximate size of `state_dict`: weights, best weights, two moments of each."""
-        return sum(4 * 4 * fold.n_weights for fold in self.folds)
+        shared = sum(fold.shared_bytes for fold in self.loops)
+        return sum(4 * 4 * fold.n_weights for fold in self.folds) - 4 * shared
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state to resume from bit for bit; see `FoldTraining.state_dict`."""
@@ -238,7 +240,14 @@ class CrossValidation:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Resume from a `state_dict` of a trial with the same configuration and folds."""
+        """Resume from a `state_dict` of a trial with the same configuration and folds.
+
+        Raises:
+            CheckpointError: it was made with other pretrained weights; nothing is loaded.
+        """
+        for loop, saved in zip(self.loops, state["folds"], strict=False):
+            if (changed := loop.changed_weight(saved)) is not None:
+                raise CheckpointError(f"its pretrained weights have changed ({changed} differs)")
         for training, saved in zip(self.folds, state["folds"], strict=True):
             training.load_state_dict(saved)
         self.curve = [tuple(Evaluation(**saved) for saved in row) for row in state["curve"]]

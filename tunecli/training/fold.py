@@ -24,6 +24,15 @@ from tunecli.study_file.settings.settings import TrialConfig
 from tunecli.training.models.building import build_model
 from tunecli.training.models.embeddings import Columns
 from tunecli.training.models.fine_tuning import rate_factors, set_training
+from tunecli.training.models.frozen_weights import (
+    changed_weight,
+    is_shared,
+    load_own,
+    load_saved,
+    own_state,
+    saved_state,
+    shared_bytes,
+)
 from tunecli.training.outcome.evaluation import Evaluation
 from tunecli.training.outcome.metrics import measure
 from tunecli.training.outcome.output_meaning import OutputMeaning
@@ -103,7 +112,7 @@ class FoldTraining:
             config.schedule, self._optimizers, self.timetable, config.objective.direction
         )
         modules = [self.model] if self._average is None else [self.model, self._average]
-        self._movable = Movable(modules, self._optimizers)
+        self._movable = Movable(modules, self._optimizers, is_shared)
         self._step = GradientStep(
             config, fold, self.model, self._loss, self._optimizers, self._precision
         )
@@ -144,9 +153,17 @@ class FoldTraining:
 
     @property
     def n_bytes(self) -> int:
-        """Bytes held between two turns, including a copy of the best weights."""
-        weights = self._evaluated_model.state_dict().values()
+        """Bytes held between two turns, including a copy of the best weights.
+
+        Frozen weights that all folds share are not counted; see `shared_bytes`.
+        """
+        weights = own_state(self._evaluated_model).values()
         return self._movable.n_bytes + sum(int(weight.nbytes) for weight in weights)
+
+    @property
+    def shared_bytes(self) -> int:
+        """Bytes of frozen weights that all folds share."""
+        return shared_bytes(self.model)
 
     def leave_device(self) -> None:
         """Move to host memory until the next turn."""
@@ -244,7 +261,7 @@ class FoldTraining:
 
     def keep(self) -> None:
         """Keep the weights and the outputs of the last evaluation as the best."""
-        weights = self._evaluated_model.state_dict()
+        weights = own_state(self._evaluated_model)
         if self._best_weights is None:
             self._best_weights = {name: weight.clone() for name, weight in weights.items()}
         for name, weight in weights.items():  # in place: a large model has no room for a third
@@ -252,21 +269,25 @@ class FoldTraining:
         self.best_outputs = self._predictions
 
     def best_model(self) -> nn.Module:
-        """Return a copy of the model with the best weights (averaged ones with `ema`)."""
+        """Return a copy of the model with the best weights (averaged ones with `ema`).
+
+        It shares the frozen weights of the model.
+        """
         model = copy.deepcopy(self._evaluated_model)
         if self._best_weights is not None:
-            model.load_state_dict(self._best_weights)
+            load_own(model, self._best_weights)
         return model.eval()
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state to resume from bit for bit.
 
-        It holds only tensors and plain values, for `torch.load(weights_only=True)`. As with a
-        module's state, the tensors change with the training, so save or copy them at once.
+        It holds only tensors and plain values, for `torch.load(weights_only=True)`, and digests of
+        frozen weights that all folds share. As with a module's state, the tensors change with the
+        training, so save or copy them at once.
         """
         return {
-            "model": self.model.state_dict(),
-            "average": None if self._average is None else self._average.state_dict(),
+            "model": saved_state(self.model),
+            "average": None if self._average is None else saved_state(self._average),
             "optimizers": [optimizer.state_dict() for optimizer in self._optimizers],
             "rates": self._rates.state_dict(),
             "scaler": self._precision.state_dict(),
@@ -280,11 +301,15 @@ class FoldTraining:
             "best_outputs": _as_tensor(self.best_outputs),
         }
 
+    def changed_weight(self, state: dict[str, Any]) -> str | None:
+        """Return a frozen weight that is not the one of a `state_dict`; None if all are."""
+        return changed_weight(self.model, state["model"])
+
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Resume from a `state_dict` with the same configuration and fold."""
-        self.model.load_state_dict(state["model"])
+        """Resume from a `state_dict` with the same configuration, fold and frozen weights."""
+        load_saved(self.model, state["model"])
         if self._average is not None:
-            self._average.load_state_dict(state["average"])
+            load_saved(self._average, state["average"])
         for optimizer, saved in zip(self._optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
         self._rates.load_state_dict(state["rates"])
@@ -295,8 +320,13 @@ class FoldTraining:
         self._step.micro_batches.size = state["micro_batch"]
         self._train_loss = state["train_loss"]
         self._predictions = _as_array(state["predictions"])
-        self._best_weights = state["best_weights"]
+        self._best_weights = self._own(state["best_weights"])
         self.best_outputs = _as_array(state["best_outputs"])
+
+    def _own(self, weights: dict[str, Tensor] | None) -> dict[str, Tensor] | None:
+        """Return weights without shared ones, which an earlier version stored too."""
+        names = own_state(self._evaluated_model)
+        return weights and {name: weights[name] for name in names}
 
 
 def _in_32_bits(fold: FoldData) -> FoldData:

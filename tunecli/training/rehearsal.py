@@ -64,11 +64,12 @@ class Rehearsal:
     Attributes:
         n_weights: number of the model's parameters.
         n_bytes: memory of the trial's folds: for each fold, weights and buffers, the best weights,
-            averaged weights (ema) and the optimizer's state; and, for the one fold that computes,
-            gradients and what a batch saves for its backward pass (for recomputed blocks, their
-            inputs). Data is not counted.
+            averaged weights (ema) and the optimizer's state; once, the frozen weights that all
+            folds share; and, for the one fold that computes, gradients and what a batch saves for
+            its backward pass (for recomputed blocks, their inputs). Data is not counted.
         fold_bytes: the part of `n_bytes` that each fold holds while it waits for its turn; a
             checkpoint holds as much per fold.
+        shared_bytes: the part of `n_bytes` that all folds share: frozen pretrained weights.
         n_folds: number of the trial's folds.
         seconds: time of the whole trial with evaluations, all folds one after another, if nothing
             stops it early.
@@ -80,6 +81,7 @@ class Rehearsal:
     n_weights: int = 0
     n_bytes: int = 0
     fold_bytes: int = 0
+    shared_bytes: int = 0
     n_folds: int = 0
     seconds: float = 0.0
     beyond: str = ""
@@ -252,10 +254,12 @@ def _measured(
     parts_of_valid = len(fold.y_valid) / len(training.fold.y_valid)
     evaluating = per_evaluation * parts_of_valid * len(timetable.evaluations)
     gradients = [p.nbytes for p in training.model.parameters() if p.requires_grad]
+    of_folds = training.n_bytes * len(folds) + training.shared_bytes
     return Rehearsal(
         n_weights=training.n_weights,
-        n_bytes=training.n_bytes * len(folds) + sum(gradients) + sum(saved.values()),
+        n_bytes=of_folds + sum(gradients) + sum(saved.values()),
         fold_bytes=training.n_bytes,
+        shared_bytes=training.shared_bytes,
         n_folds=len(folds),
         seconds=(per_batch * n_batches + evaluating) * len(folds),
     )

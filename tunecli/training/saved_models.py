@@ -9,13 +9,13 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 from typing import IO
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from tunecli.errors import DataError
 from tunecli.files.own import make_folder
@@ -23,6 +23,7 @@ from tunecli.files.small import read_small
 from tunecli.numerics import NUMERICS
 from tunecli.study_file.settings.settings import TrialConfig
 from tunecli.training.compression.packing import Packed, unpack
+from tunecli.training.models.frozen_weights import Saved, load_saved
 from tunecli.training.state.checkpoints import write_whole
 from tunecli.training.state.trial_files import MODELS_INDEX, model_file
 
@@ -30,8 +31,8 @@ FORMAT = 1
 _OF_TORCH = b"PK\x03\x04"
 """First bytes of files by `torch.save`, which are zips; packed models are safetensors files."""
 
-Kept = Mapping[str, Tensor] | Packed
-"""The weights of a network, or a compressed network."""
+Kept = Saved | Packed
+"""The weights of a network, with the digests of shared ones; or a compressed network."""
 
 
 def keep_models(folder: Path, config: TrialConfig, models: Iterable[Kept]) -> None:
@@ -80,12 +81,12 @@ def load_network(saved: Kept, model: nn.Module) -> nn.Module:
     """Load saved weights into a network built from its configuration; in evaluation mode.
 
     Raises:
-        DataError: the weights belong to another network.
+        DataError: the weights belong to another network, or its pretrained weights have changed.
     """
     if isinstance(saved, Packed):
         return unpack(saved, model)
     try:
-        model.load_state_dict(dict(saved))
+        load_saved(model, saved)
     except RuntimeError as error:
         raise DataError(f"the saved weights belong to another model ({error}).") from None
     return model.eval()
@@ -104,5 +105,5 @@ def _read(path: Path, digest: str) -> Kept:
         raise ValueError(f"the checksum of {path.name} is wrong")
     if not content.startswith(_OF_TORCH):
         return Packed.from_bytes(content)
-    weights: dict[str, Tensor] = torch.load(io.BytesIO(content), weights_only=True)["weights"]
+    weights: Saved = torch.load(io.BytesIO(content), weights_only=True)["weights"]
     return weights

@@ -36,6 +36,7 @@ from tunecli.training.compression.recipe import (
 )
 from tunecli.training.cross_validation import CrossValidation
 from tunecli.training.fold import FoldTraining, new_model
+from tunecli.training.models.frozen_weights import saved_state
 from tunecli.training.outcome.evaluation import Evaluation, TrialResult
 from tunecli.training.outcome.objectives import broken_limits
 from tunecli.training.outcome.score_guard import NoScoreError, finite_evaluation, mean
@@ -177,7 +178,7 @@ class ConcludedTrial:
             yield from (fold.packed for fold in self._compressed)
             return
         for fold in self._training.loops:
-            yield fold.best_model().state_dict()
+            yield saved_state(fold.best_model())
 
 
 def conclude(training: CrossValidation, quiet: LatencyLock = NOBODY_MEASURES) -> ConcludedTrial:

@@ -129,8 +129,9 @@ def test_every_number_of_optimizers_and_schedules_has_a_bound() -> None:
 def test_every_bound_is_of_an_argument() -> None:
     known: dict[str, set[str]] = {section: set() for section in BOUNDS}
     for section in BOUNDS:
-        for name in names(section):  # type: ignore[arg-type]
-            for argument in signature(section, name).arguments:  # type: ignore[arg-type]
+        kinds: list[Any] = ["model", "adapter"] if section == "model" else [section]
+        for kind, name in [(one, name) for one in kinds for name in names(one)]:
+            for argument in signature(kind, name).arguments:
                 plain = argument.name
                 full = f"{name}.{plain}"
                 known[section] |= {plain, full, *(f"{full}[{i}]" for i in range(2))}

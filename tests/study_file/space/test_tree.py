@@ -198,10 +198,10 @@ def test_nothing_is_told_twice_of_an_argument(text: str) -> None:
         ("{choice: {a: {seed: 1}}}", r"can replace only .*: all trials share seed"),
         ("{choice: {a: {search: {}}}}", r"can replace only .*: all trials share search"),
         ("{choice: {a: {trianing: {}}}}", "Did you mean `training`"),
-        ("{choice: {a: {data: {source: iris}}}}", "data.augment: all trials share source"),
+        ("{choice: {a: {data: {source: iris}}}}", "`data.max_length`: all trials share source"),
         (
             "{choice: {a: {data: iris}}}",
-            "replace only data.scale and data.augment, but got 'iris'",
+            "replace only `data.scale`, .* and `data.max_length`, but got 'iris'",
         ),
         ("{choice: [a, b]}", r"must be written as variant: \{choice"),
         ("{a: {model: MLP}}", r"must be written as variant: \{choice"),

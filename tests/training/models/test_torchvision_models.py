@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import torch
 from picture_cases import pictures
+from pretrained_cases import offline, put_weights
 from torch import nn
-from torchvision import models
 from training_cases import component, trial
 
 from tunecli.errors import TunecliError
@@ -25,29 +25,12 @@ def _named(name: str, channels: int = 3, side: int = 64, **arguments: Any) -> nn
 
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder for weights, and nowhere to fetch them from."""
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    for name in ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
-        monkeypatch.setenv(name, "http://127.0.0.1:9")
-    monkeypatch.setenv("no_proxy", "")
-    folder = tmp_path / "hub" / "checkpoints"
-    folder.mkdir(parents=True)
-    return folder
-
-
-def _put(hub: Path, name: str, **arguments: Any) -> dict[str, torch.Tensor]:
-    """Weights of ImageNet's size, as if they had been learned."""
-    torch.manual_seed(5)
-    source = models.get_model(name, weights=None, **arguments)
-    file = models.get_model_weights(name).DEFAULT.url.rpartition("/")[2]
-    torch.save(source.state_dict(), hub / file)
-    state: dict[str, torch.Tensor] = source.state_dict()
-    return state
+    return offline(tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize("name", ["squeezenet1_1", "mobilenet_v3_small", "shufflenet_v2_x0_5"])
 def test_all_but_the_outputs_are_those_of_the_file(hub: Path, name: str) -> None:
-    saved = _put(hub, name)
+    saved = put_weights(hub, name)
     model = _named(name, weights="DEFAULT")
     [outputs] = head_layers(model)
     for key, value in model.state_dict().items():
@@ -59,7 +42,7 @@ def test_all_but_the_outputs_are_those_of_the_file(hub: Path, name: str) -> None
 
 
 def test_grey_pictures_give_the_same_in_any_number_of_channels(hub: Path) -> None:
-    _put(hub, "squeezenet1_1")
+    put_weights(hub, "squeezenet1_1")
     grey = torch.randn(2, 1, 64, 64)
     outputs = []
     for channels in (1, 3, 4):
@@ -80,7 +63,7 @@ def test_a_weight_for_the_same_channels_stays() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("channels", [1, 3])
 def test_auxiliary_heads_and_input_transforms_follow(hub: Path, channels: int) -> None:
-    saved = _put(hub, "googlenet", init_weights=False)
+    saved = put_weights(hub, "googlenet", init_weights=False)
     model = _named("googlenet", channels, weights="DEFAULT")
     assert model.transform_input == (channels == 3)  # it is written for three channels
     assert torch.equal(model.state_dict()["inception5b.branch1.conv.weight"],
@@ -90,7 +73,7 @@ def test_auxiliary_heads_and_input_transforms_follow(hub: Path, channels: int) -
 
 @pytest.mark.slow
 def test_a_vision_transformer_spreads_its_positions_over_other_sizes(hub: Path) -> None:
-    saved = _put(hub, "vit_b_32")
+    saved = put_weights(hub, "vit_b_32")
     model = _named("vit_b_32", side=96, weights="DEFAULT")
     positions = model.state_dict()["encoder.pos_embedding"]
     assert positions.shape == (1, 1 + 3 * 3, 768)
@@ -128,6 +111,6 @@ def test_unknown_weights_are_told_with_the_known_ones(hub: Path) -> None:
 
 
 def test_arguments_that_change_layers_do_not_go_with_weights(hub: Path) -> None:
-    _put(hub, "mobilenet_v2")
+    put_weights(hub, "mobilenet_v2")
     with pytest.raises(ValueError, match=r"does not fit mobilenet_v2 with these arguments"):
         _named("mobilenet_v2", weights="DEFAULT", width_mult=0.5)

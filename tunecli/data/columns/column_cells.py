@@ -28,6 +28,8 @@ Use = tuple[str, Sequence[str]]
 
 FEWEST_ROWS = 10
 """With fewer rows, distinct cells or ordered dates may be chance."""
+FEWEST_WORDS = 3
+"""Fewest words, on average, of texts that count as sentences."""
 FEWEST_ROWS_OF_IDS = 50
 """Fewest rows in which texts that differ in most rows count as identifiers."""
 _DIGITS = 10
@@ -175,6 +177,15 @@ class Cells:
         there = int(np.isfinite(self.values).sum())
         return there >= FEWEST_ROWS_OF_IDS and len(self.column.categories) > there / 2
 
+    @property
+    def are_sentences(self) -> bool:
+        """Whether most rows have a unique text of several words."""
+        there = int(np.isfinite(self.values).sum())
+        n_words = sum(len(text.split()) for text in self.column.categories)
+        n_texts = len(self.column.categories)
+        is_long = n_words >= FEWEST_WORDS * n_texts
+        return there >= FEWEST_ROWS and n_texts > there / 2 and is_long
+
 
 @dataclass(frozen=True)
 class CategoryCells(Cells):
@@ -208,7 +219,12 @@ class CategoryCells(Cells):
     def warnings(self, there: Floats, distinct: Floats) -> Iterator[str]:
         """Warn about texts that differ in every row, in a table too small to leave them out."""
         name = self.column.name
-        if len(distinct) == len(there) >= FEWEST_ROWS:
+        if self.are_sentences:
+            yield (
+                f"Column {name!r} contains sentences, but is read as categories. To read it as "
+                f"text, write text: {flow(name)}."
+            )
+        elif len(distinct) == len(there) >= FEWEST_ROWS:
             yield (
                 f"Column {name!r} has a different category in every row, so nothing can be "
                 f"learned from it. If it is an id or a comment, write drop: [{flow(name)}]."

@@ -109,7 +109,9 @@ def _why_left_out(cells: Cells, features: Sequence[Cells]) -> str:
         return "constant"
     own = cells.values.tobytes()
     twins = (other.column.name for other in features if other.values.tobytes() == own)
-    return f"identical to {twin}" if (twin := next(twins, "")) else "unique texts"
+    if twin := next(twins, ""):
+        return f"identical to {twin}"
+    return "sentences" if cells.are_sentences else "unique texts"
 
 
 def _of_lists(series: pd.Series, use: str) -> ColumnFacts:

@@ -1,1 +1,1 @@
-"""Folders of pictures, and torchvision's sets, as data sets."""
+"""Folders of pictures or texts, and torchvision's sets, as data sets."""

@@ -1,4 +1,4 @@
-"""List the pictures of a folder of class folders, each with its class and part.
+"""List the pictures or texts of a folder of class folders, each with its class and part.
 
 Either the folder contains the class folders, or it contains `train/` and maybe `val/` and `test/`,
 which do. Only names and sizes are read here.
@@ -33,6 +33,27 @@ SUFFIXES = (
 
 
 @dataclass(frozen=True)
+class FileKind:
+    """A kind of file whose class is its folder.
+
+    Attributes:
+        noun: what a file is, for people.
+        suffixes: how the names of such files end, in lower case.
+    """
+
+    noun: str
+    suffixes: tuple[str, ...]
+
+    def has(self, name: str) -> bool:
+        """Return whether a file is of this kind, by its name."""
+        return name.lower().endswith(self.suffixes)
+
+
+PICTURES = FileKind("picture", SUFFIXES)
+TEXT_FILES = FileKind("text", (".txt",))
+
+
+@dataclass(frozen=True)
 class PartFolder:
     """The folder of a part, which contains class folders; and its name in messages."""
 
@@ -42,7 +63,7 @@ class PartFolder:
 
 @dataclass(frozen=True)
 class PictureFile:
-    """A file that may be a picture.
+    """A file that may be a picture, or is a text.
 
     Attributes:
         name: its path relative to the folder of its part, with `/`.
@@ -60,10 +81,10 @@ class PictureFile:
 
 @dataclass(frozen=True)
 class ClassFolders:
-    """The pictures of a source, in the order of parts, classes and names.
+    """The pictures or texts of a source, in the order of parts, classes and names.
 
     Attributes:
-        classes: the classes of the training pictures, sorted.
+        classes: the classes of the training files, sorted.
         notes: sentences on what was left out.
     """
 
@@ -92,43 +113,51 @@ def own_parts(folder: Path) -> dict[Part, Path]:
     return folders
 
 
-def class_folders(parts: Mapping[Part, PartFolder]) -> ClassFolders:
-    """List the pictures of all parts.
+def class_folders(parts: Mapping[Part, PartFolder], kind: FileKind = PICTURES) -> ClassFolders:
+    """List the files of a kind of all parts.
 
     Raises:
-        DataError: a part has no pictures, there is only one class, or a validation or test part
-            has a class without training pictures.
+        DataError: a part has no such files, there is only one class, or a validation or test part
+            has a class without training files.
     """
     files: list[PictureFile] = []
     others: Counter[str] = Counter()
     for part in ("train", "valid", "test"):
         if part in parts:
-            files += _listed(parts[part], part, others)
+            files += _listed(parts[part], part, kind, others)
     classes = sorted({file.class_name for file in files if file.part == "train"})
-    _check_classes(files, classes, parts)
+    _check_classes(files, classes, parts, kind)
     notes = []
     if others:
         kinds = listed([kind for kind, _ in others.most_common(5)])
         n = sum(others.values())
-        without = "without the suffix of a picture"
+        without = f"without the suffix of a {kind.noun}"
         left_out = count(n, f"file {without} is", f"files {without} are")
         notes.append(f"{left_out} left out ({kinds}).")
     return ClassFolders(tuple(files), tuple(classes), tuple(notes))
 
 
-def _listed(given: PartFolder, part: Part, others: Counter[str]) -> list[PictureFile]:
-    """List the pictures of one part; `others` counts the suffixes of all other files."""
+def holds_texts(folder: Path) -> bool:
+    """Return whether a folder of class folders contains texts, and no picture."""
+    found = False
+    for path, _ in walked(folder):
+        if PICTURES.has(path.name):
+            return False
+        found = found or TEXT_FILES.has(path.name)
+    return found
+
+
+def _listed(
+    given: PartFolder, part: Part, kind: FileKind, others: Counter[str]
+) -> list[PictureFile]:
+    """List the files of one part; `others` counts the suffixes of all other files."""
     folder, named = given.path, given.named
     classes = _subfolders(folder)
     if not classes:
-        pictures = [n for n in _names(folder) if n.lower().endswith(SUFFIXES)]
-        content = (
-            f"{count(len(pictures), 'picture')}, but no folders" if pictures else "nothing to read"
-        )
-        message = (
-            f"{named} contains {content}. It must contain one folder per class, with its pictures."
-        )
-        raise DataError(message, "data.source")
+        n = len([name for name in _names(folder) if kind.has(name)])
+        content = f"{count(n, kind.noun)}, but no folders" if n else "nothing to read"
+        way = f"It must contain one folder per class, with its {kind.noun}s."
+        raise DataError(f"{named} contains {content}. {way}", "data.source")
     files: list[PictureFile] = []
     for name in classes:
         if as_text(name) != name:
@@ -136,17 +165,16 @@ def _listed(given: PartFolder, part: Part, others: Counter[str]) -> list[Picture
             raise DataError(f"{message} Rename it.", "data.source")
         before = len(files)
         for path, below in walked(folder / name, name, (folder.resolve(),)):
-            if not below.lower().endswith(SUFFIXES):
+            if not kind.has(below):
                 others[path.suffix.lower() or "without a suffix"] += 1
                 continue
             in_messages = as_text(named + below)
             files.append(PictureFile(path, below, in_messages, name, part, _identity(path)))
         if len(files) == before and part == "train":
-            message = f"the class folder {named}{name}/ contains no pictures. Remove or fill it."
-            raise DataError(
-                f"{message} Picture files end in {listed(SUFFIXES[:6], last='or')}, …",
-                "data.source",
-            )
+            message = f"the class folder {named}{name}/ contains no {kind.noun}s"
+            ends = listed(kind.suffixes[:6], last="or") + (", …" if kind.suffixes[6:] else ".")
+            way = f"Remove or fill it. {kind.noun.capitalize()} files end in {ends}"
+            raise DataError(f"{message}. {way}", "data.source")
     return files
 
 
@@ -171,7 +199,7 @@ def walked(
     """
     real = folder.resolve()
     if any(other.is_relative_to(real) for other in above):
-        message = f"{str(folder)!r} is a link to a folder that contains it, so its pictures would"
+        message = f"{str(folder)!r} is a link to a folder that contains it, so its files would"
         raise DataError(f"{message} be read endlessly. Remove the link.", "data.source")
     for entry in _names(folder):
         path, below = folder / entry, f"{name}/{entry}" if name else entry
@@ -191,12 +219,15 @@ def _identity(path: Path) -> tuple[int, int, int]:
 
 
 def _check_classes(
-    files: Sequence[PictureFile], classes: Sequence[str], parts: Mapping[Part, PartFolder]
+    files: Sequence[PictureFile],
+    classes: Sequence[str],
+    parts: Mapping[Part, PartFolder],
+    kind: FileKind,
 ) -> None:
     train = parts["train"].named
     if len(classes) < 2:
         message = f"{train} contains only one class, {classes[0]!r}, but needs at least two"
-        way = "Put the pictures of each class into a separate folder."
+        way = f"Put the {kind.noun}s of each class into a separate folder."
         raise DataError(f"{message}. {way}", "data.source")
     for file in files:
         if file.class_name not in classes:

@@ -16,7 +16,13 @@ from typing import Any, TypeVar
 
 from tunecli.data.cache.entries import SMALL, NewArray, content_sha256, kept, key_of
 from tunecli.data.pictures import class_folders, picture_sets
-from tunecli.data.pictures.class_folders import ClassFolders, PartFolder, PictureFile
+from tunecli.data.pictures.class_folders import (
+    PICTURES,
+    ClassFolders,
+    FileKind,
+    PartFolder,
+    PictureFile,
+)
 from tunecli.data.pictures.picture_sets import KnownPicture, PictureForm
 from tunecli.data.rows import decoding
 from tunecli.data.rows.dataset import Dataset
@@ -62,7 +68,7 @@ def median_side(settings: DataSettings, workspace: Workspace) -> int:
     """Return the median of heights and widths of a folder's pictures in pixels; 0 without any."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        listing = _list_pictures(settings, ValidationSettings(), workspace.folder)
+        listing = list_files(settings, ValidationSettings(), workspace.folder)
         known = [
             head for file in listing.files if (head := decoding.header(file.path)) is not None
         ]
@@ -70,7 +76,7 @@ def median_side(settings: DataSettings, workspace: Workspace) -> int:
 
 
 def _load(settings: DataSettings, validation: ValidationSettings, workspace: Workspace) -> Dataset:
-    listing = _list_pictures(settings, validation, workspace.folder)
+    listing = list_files(settings, validation, workspace.folder)
     survey = _surveyed(listing.files, workspace.cache)
     channels = settings.channels or (1 if survey.is_grey else 3)
     size = _size(settings, listing, channels, survey.depth)
@@ -94,10 +100,13 @@ def _load(settings: DataSettings, validation: ValidationSettings, workspace: Wor
     return picture_sets.dataset_from(settings.source, kept(cache, key, make))
 
 
-def _list_pictures(
-    settings: DataSettings, validation: ValidationSettings, folder: Path
+def list_files(
+    settings: DataSettings,
+    validation: ValidationSettings,
+    folder: Path,
+    kind: FileKind = PICTURES,
 ) -> ClassFolders:
-    """List the pictures of the source, and of other folders that the study file names."""
+    """List the files of the source, and of other folders that the study file names."""
     source = folder / settings.source
     if not source.is_dir():
         message = f"folder {settings.source!r} does not exist (looked for at {source.absolute()})."
@@ -121,7 +130,7 @@ def _list_pictures(
         elif asked is not None and part in parts:
             left_out = f"{parts.pop(part).named} is left out"
             notes.append(f"{left_out}, because {setting} asks for {asked:g} of the rows.")
-    listing = class_folders.class_folders(parts)
+    listing = class_folders.class_folders(parts, kind)
     return ClassFolders(listing.files, listing.classes, (*listing.notes, *notes))
 
 

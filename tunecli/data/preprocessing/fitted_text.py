@@ -40,8 +40,7 @@ class FittedText:
     @property
     def tokens(self) -> TokenForm:
         """The form of the rows that a model gets."""
-        n_features = 0 if self.table is None else self.table.n_features
-        return TokenForm(self.tokenizer.vocab_size, self.tokenizer.pad, n_features)
+        return self.tokenizer.form(0 if self.table is None else self.table.n_features)
 
     def __call__(self, x: TextRows) -> Tensor:
         """Turn rows as read into a batch, padded to its longest row; see `TokenForm`."""

@@ -122,7 +122,7 @@ def _prepared_text(
         others = prepared(dataset, train, valid, settings, replace(form, tokens=None), cache)
     tokenizer = fitted_tokenizer(x, train, form.tokens, dataset.fingerprint, cache)
     n_features = 0 if others is None else as_features(others.x_train).shape[0]
-    of_tokens = TokenForm(tokenizer.vocab_size, tokenizer.pad, n_features)
+    of_tokens = tokenizer.form(n_features)
 
     def features(rows: Tensor, table: Tensor | Features | None) -> TokenFeatures:
         assert table is None or isinstance(table, Tensor)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -261,11 +262,15 @@ class TokenForm:
         vocab_size: number of tokens, which are whole numbers from 0.
         pad: the token that fills rows up to the longest one of a batch.
         n_features: number of other features of a row.
+        vocabulary: the text of each token.
+        study_folder: the folder that paths in a model's arguments are relative to.
     """
 
     vocab_size: int
     pad: int
     n_features: int = 0
+    vocabulary: Sequence[str] = field(default=(), compare=False, repr=False)
+    study_folder: Path = field(default=Path(), compare=False, repr=False)
 
     @property
     def are_alone(self) -> bool:

@@ -356,7 +356,7 @@ def copy_notes(dataset: Dataset, split: Split) -> list[str]:
     n_copies = len(copies) - len(np.unique(copies))
     if not n_copies:
         return []
-    what = "row" if dataset.columns else "picture"
+    what = "row" if dataset.columns or dataset.text_columns else "picture"
     rows = count(n_copies, f"{what} is a copy", f"{what}s are copies")
     copied = f"{rows} of other {what}s, target included"
     seen = [valid[np.isin(copies[valid], copies[train])] for train, valid in split.folds]

@@ -63,7 +63,12 @@ def _row(text: str, number: int) -> Row:
             f'must have a JSON mapping per line, such as {{"text": "…"}}, but line {number} '
             f"has {text[:50]!r}. Correct it."
         )
-    return row
+    return {_whole(name): _whole(cell) for name, cell in row.items()} if "\\u" in text else row
+
+
+def _whole(value: Any) -> Any:
+    """Return a text without halves of surrogate pairs, which UTF-8 lacks; others unchanged."""
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
 
 
 def _mapping(pairs: Sequence[tuple[str, Any]], number: int) -> dict[str, Any]:

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from tunecli.data.cache.cached_datasets import kept_dataset, tensors
 from tunecli.data.columns import cleaning, named_columns
-from tunecli.data.columns.cell_values import is_nested
-from tunecli.data.columns.column_cells import Cells
+from tunecli.data.columns.cell_values import is_nested, is_text
+from tunecli.data.columns.column_cells import CategoryCells, Cells
 from tunecli.data.columns.column_facts import ColumnExample, ColumnFacts, facts_of_columns
 from tunecli.data.columns.column_kinds import cells
 from tunecli.data.columns.named_columns import Target, target
@@ -32,6 +32,7 @@ from tunecli.data.tables.table_files import Frame, frame_of, paths_of
 from tunecli.errors import DataError, DataMistakesError
 from tunecli.study_file.settings.settings import DataSettings, ValidationSettings
 from tunecli.study_file.text.counts import count
+from tunecli.study_file.text.dump import flow
 from tunecli.study_file.text.suggestions import did_you_mean, listed
 
 _PREPARED_LATER = {"scale", "tokenizer", "max_length", "split_seed", "impute", "min_frequency"}
@@ -138,6 +139,19 @@ def split_proposals(settings: DataSettings, workspace: Workspace) -> SplitPropos
     """
     frame = frame_of(settings, ValidationSettings(), workspace.folder)
     return proposals_of(_features(frame)[0])
+
+
+def sentence_columns(settings: DataSettings, workspace: Workspace) -> tuple[str, ...]:
+    """Read a table again to see which of its columns, unless settings name them, have sentences.
+
+    Raises:
+        DataError: see `load_table`.
+    """
+    frame = frame_of(settings, ValidationSettings(), workspace.folder)
+    others = _no_features(frame)
+    names = [name for name in frame.rows.columns if name not in others and not frame.given(name)]
+    texts = [name for name in names if is_text(frame.rows[name])]
+    return tuple(name for name in texts if CategoryCells.as_texts(frame.rows[name]).are_sentences)
 
 
 def columns_at_a_glance(settings: DataSettings, workspace: Workspace) -> list[ColumnExample]:
@@ -249,16 +263,24 @@ def _features(frame: Frame) -> tuple[list[Cells], list[str]]:
     names = [name for name in frame.rows.columns if name not in {*others, *left_out}]
     are_read = ("text", "categorical")
     _refuse_unread(frame, [name for name in names if frame.given(name) not in are_read])
-    notes, columns, identifiers = _on_reading(frame, names, left_out), [], []
+    notes, columns = _on_reading(frame, names, left_out), []
+    identifiers: list[str] = []
+    sentences: list[str] = []
     for name in names:
         column = cells(frame.rows[name], frame.given(name), frame.where, frame.reading)
         if not frame.given(name) and column.tell_rows_apart:
-            identifiers.append(name)
+            (sentences if column.are_sentences else identifiers).append(name)
             continue
         if column.column.kind == "numeric":
             check_feature(name, column.values, frame.where)
         columns.append(column)
         notes += [column.note] if column.note else []
+    if sentences:
+        noun = "Column" if len(sentences) == 1 else "Columns"
+        notes.append(
+            f"{noun} of sentences, left out: {listed(sentences)}. To read them as text, write "
+            f"text: {flow(sentences[0] if len(sentences) == 1 else sentences)}."
+        )
     if identifiers:
         notes.append(
             f"Columns left out because nearly every row has a different text: "

@@ -25,8 +25,8 @@ def pretrained_tokenizer(folder: Path) -> str:
     pickles = sorted(path.name for path in folder.iterdir() if path.suffix.lower() in _PICKLES)
     if pickles:
         raise DataError(
-            f"{folder} contains {pickles[0]!r}, a pickle, which could run code. Remove it, or save "
-            "the tokenizer again with save_pretrained."
+            f"{folder} contains {pickles[0]!r}, a pickle, which could run code. Remove it, or "
+            "save the tokenizer again with save_pretrained."
         )
     try:
         text = read_small(folder / TOKENIZER, LARGEST).decode("utf-8")

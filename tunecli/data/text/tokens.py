@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Encoding, Tokenizer
 
+from tunecli.data.rows.dataset import TokenForm
 from tunecli.data.text.tokenizers import PAD, UNKNOWN
 from tunecli.study_file.settings.settings import Component
 
@@ -30,8 +31,8 @@ class TokenSetting:
     Attributes:
         tokenizer: the tokenizer that is trained on each training part.
         max_length: largest number of tokens of a row.
-        pretrained: the name or folder of a pretrained model, whose tokenizer is used instead;
-            empty without one.
+        pretrained: the folder of a pretrained model, whose tokenizer is used instead; empty
+            without one.
     """
 
     tokenizer: Component
@@ -101,9 +102,22 @@ class FittedTokenizer:
         return made
 
     @functools.cached_property
+    def vocabulary(self) -> Sequence[str]:
+        """The text of each token; empty for numbers that no token has."""
+        known = self.library.get_vocab(with_added_tokens=True)
+        vocabulary = [""] * (1 + max(known.values()))
+        for text, token in known.items():
+            vocabulary[token] = text
+        return vocabulary
+
+    @property
     def vocab_size(self) -> int:
         """Number of tokens: one more than the largest one."""
-        return 1 + max(self.library.get_vocab(with_added_tokens=True).values())
+        return len(self.vocabulary)
+
+    def form(self, n_features: int = 0) -> TokenForm:
+        """Return the form of rows with so many other features."""
+        return TokenForm(self.vocab_size, self.pad, n_features, self.vocabulary)
 
     @functools.cached_property
     def pad(self) -> int:

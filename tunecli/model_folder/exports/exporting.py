@@ -57,7 +57,7 @@ class Exported:
     n_networks: int = 1
 
 
-def refuse_user_code(folder: Path, to: Format) -> None:
+def refuse_user_code(folder: Path, to: str) -> None:
     """Refuse a model that user code trained: it has no network that torch could export.
 
     Raises:
@@ -97,7 +97,7 @@ def export_model(model: Model, to: Format, path: Path, source: str) -> Exported:
 
 def _graph(model: Model, to: Format, part: Path, path: Path, source: str) -> Exported:
     left_out = why_not_whole(model)
-    rows = _some_rows(model, source)
+    rows = some_rows(model, source)
     expected = model.of_rows(rows)
     rows = given_to_graph(model, rows)
     graph = Graph(model.members, not left_out, model.facts.temperature)
@@ -115,7 +115,12 @@ def _graph(model: Model, to: Format, part: Path, path: Path, source: str) -> Exp
     return Exported(path, left_out, len(rows), difference, len(model.members))
 
 
-def _some_rows(model: Model, source: str) -> Tensor:
+def some_rows(model: Model, source: str) -> Tensor:
+    """Return at most `ROWS` rows of a source as they are read.
+
+    Raises:
+        DataError: the source cannot be read, or has no rows.
+    """
     try:
         block = next(block for block in model.blocks(source) if len(block.x))
     except DataError as error:
@@ -126,7 +131,7 @@ def _some_rows(model: Model, source: str) -> Tensor:
         raise DataError(
             f"{source} has no rows to compare on. Choose other rows with --data."
         ) from None
-    return block.x[:ROWS]
+    return block.x.split(ROWS)[0]
 
 
 def _unit(model: Model, expected: Predictions) -> float:

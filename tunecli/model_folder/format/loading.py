@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -145,13 +146,19 @@ def _network(
     model = config.model
     own = {name: value for name, value in model.arguments.items() if name != "weights"}
     component = model if is_code(model.name) else Component(name=model.name, arguments=own)
-    columns = Columns(fitted.cardinalities, n_bins=member.n_bins, tokens=fitted.tokens)
+    columns = Columns(
+        fitted.cardinalities,
+        n_bins=member.n_bins,
+        tokens=fitted.tokens,
+        architecture=member.architecture,
+    )
     if sum(member.n_bins) > sum(map(Tensor.numel, weights.values())):
         raise ValueError(f"{sum(member.n_bins):,} bins, but fewer weights")
     channels = config.compression.structured
     growth = min(1 / (1 - channels.amount) ** 2, _MOST_GROWTH) if channels else 1.0
     if not is_code(model.name):
         check_arguments(own, weights, growth)
+        check_arguments(json.loads(member.architecture or "{}"), weights, growth)
     with torch.random.fork_rng(devices=[]), no_larger_than(weights, growth):
         network = build_model(component, member.shape, member.n_outputs, columns)
     if not config.compression.is_none:

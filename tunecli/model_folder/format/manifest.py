@@ -38,6 +38,7 @@ class MemberManifest(_Facts):
         preprocessing: kind of preprocessing, in a word; its tensors are in a separate file.
         n_bins: bins per number that is embedded piecewise linearly; else empty.
         norms: layers that compression has folded into those before them.
+        architecture: configuration of a network of transformers as JSON; else empty.
     """
 
     shape: tuple[Positive, ...]
@@ -46,6 +47,7 @@ class MemberManifest(_Facts):
     preprocessing: Annotated[str, AfterValidator(lambda kind: _FIRST_KINDS.get(kind, kind))]
     n_bins: tuple[Positive, ...] = ()
     norms: tuple[str, ...] = ()
+    architecture: str = ""
 
 
 class ThresholdManifest(_Facts):

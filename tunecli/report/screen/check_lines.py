@@ -164,10 +164,13 @@ def idle_pruner(pruner: Component, first_verdict: int, n_evaluations: int) -> st
 def _memory(rehearsal: StudyRehearsal) -> str:
     largest, process = rehearsal.largest, wording.memory_text(rehearsal.n_process_bytes)
     trial, fold = wording.memory_text(largest.n_bytes), wording.memory_text(largest.fold_bytes)
-    folds = f" ({fold} for each of its {largest.n_folds} folds)" if largest.n_folds > 1 else ""
+    parts = [f"{fold} for each of its {largest.n_folds} folds"] if largest.n_folds > 1 else []
+    if largest.shared_bytes:
+        parts.append(f"{wording.memory_text(largest.shared_bytes)} of frozen weights, held once")
+    of_parts = f" ({'; '.join(parts)})" if parts else ""
     checkpoint = wording.memory_text(largest.fold_bytes * largest.n_folds)
     return (
-        f"{trial} for the largest trial{folds}, plus about {process} per worker process; "
+        f"{trial} for the largest trial{of_parts}, plus about {process} per worker process; "
         f"{checkpoint} on disk per checkpoint"
     )
 

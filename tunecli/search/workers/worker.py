@@ -230,12 +230,13 @@ class Trainer:
         """Resume from the checkpoint, if there is a usable one."""
         try:
             state = checkpoints.load()
+            if state is not None:
+                training.load_state_dict(state)
         except CheckpointError as error:
             way = "so the trial is trained from its start"
             self._warn(job, f"its checkpoint cannot be used because {error}, {way}")
             return
         if state is not None:
-            training.load_state_dict(state)
             self._say(messages.Resumed(job.number, training.seconds))
 
     def _save(

@@ -47,6 +47,7 @@ FOR_TUNECLI: dict[str, tuple[Argument, ...]] = {
     "model": (
         Argument("freeze", "int | Literal['features'] | None", required=False),
         Argument("backbone_lr", "float | None", required=False),
+        Argument("layer_decay", "float | None", required=False),
     )
 }
 """Arguments, by kind, that tunecli reads itself unless the user's class has them."""

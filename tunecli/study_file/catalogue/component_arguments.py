@@ -7,12 +7,20 @@ file is read only when it is needed.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from functools import cache
 
 from tunecli.study_file.catalogue import names
+from tunecli.study_file.catalogue.adapters import ADAPTERS
 from tunecli.study_file.catalogue.allowed_code import FOR_TUNECLI
+from tunecli.study_file.catalogue.architectures import (
+    AUTO_MODELS,
+    NOT_INSTALLED,
+    open_arguments,
+    transformers_is_installed,
+    unknown_architecture,
+)
 from tunecli.study_file.catalogue.names import SCALES, Kind
 from tunecli.study_file.catalogue.signatures import Argument, Signature, Unreadable
 from tunecli.study_file.catalogue.value_types import (
@@ -36,6 +44,7 @@ _COMMON_UNSETTABLE |= {"reduction", "size_average", "reduce", "last_epoch", "opt
 _COMMON_UNSETTABLE |= {"device", "dtype", "inplace"}
 _UNSETTABLE: dict[Kind, set[str]] = {
     "model": {"shape", "n_outputs", "columns", "num_classes", "progress"},
+    "adapter": {"task_type", "peft_type", "inference_mode", "base_model_name_or_path", "revision"},
     "augmentation": {"same_on_batch", "keepdim", "data_keys"},
     "tokenizer": {"texts"},
     # No target is ignored, and predictions are the rate.
@@ -65,6 +74,20 @@ WITHDRAWN: dict[str, dict[str, str]] = {
 }
 """Arguments, by sampler, that the library still accepts but has deprecated, and what to do."""
 
+_QUANTIZED = (
+    "a base of 4 or 8 bits is not supported: it trains on CUDA alone, and its model could not be "
+    "stored with the weights that it was trained with. Leave it out; training: {precision: bf16} "
+    "and checkpoint_activations: true save memory."
+)
+_REMOTE_CODE = "no code of a model's folder is ever run. Leave it out."
+WITHDRAWN |= {
+    name: {
+        **dict.fromkeys(("load_in_4bit", "load_in_8bit", "quantization_config"), _QUANTIZED),
+        "trust_remote_code": _REMOTE_CODE,
+    }
+    for name in AUTO_MODELS
+}
+
 _FILLED_IN: dict[tuple[Kind, str], set[str]] = {
     ("augmentation", "RandomCrop"): {"size"},
     ("augmentation", "RandomResizedCrop"): {"size"},
@@ -77,6 +100,11 @@ _FILLED_IN: dict[tuple[Kind, str], set[str]] = {
 """Arguments that tunecli derives from the data or other settings unless the file gives them."""
 
 _WEIGHT = Argument("weight", "Literal['balanced'] | list[float] | None", required=False)
+_VIRTUAL_TOKENS = Argument("num_virtual_tokens", "int")
+_INIT_LORA = Argument(
+    "init_lora_weights", "bool | Literal['gaussian', 'orthogonal']", required=False, default=True
+)
+"""Without the ways that change the weights of the base, or need data."""
 _OUTPUT_DISTRIBUTION = Argument(
     "output_distribution", "Literal['normal', 'uniform']", required=False, default="normal"
 )
@@ -86,6 +114,10 @@ _REPLACED: dict[tuple[Kind, str], tuple[Argument, ...]] = {
     ("loss", "BCEWithLogitsLoss"): (_WEIGHT,),
     ("optimizer", "Muon"): (Argument("rest", "Component", required=False, default="AdamW"),),
     ("scale", "quantile"): (_OUTPUT_DISTRIBUTION,),
+    ("adapter", "LoraConfig"): (_INIT_LORA,),
+    ("adapter", "PromptTuningConfig"): (_VIRTUAL_TOKENS,),
+    ("adapter", "PrefixTuningConfig"): (_VIRTUAL_TOKENS,),
+    ("adapter", "PromptEncoderConfig"): (_VIRTUAL_TOKENS,),
 }
 """Arguments that tunecli has instead of the library's, or in addition."""
 
@@ -101,19 +133,21 @@ _WORDS: dict[tuple[str, str], tuple[object, ...]] = {
     ("LBFGS", "line_search_fn"): ("strong_wolfe", None),
     ("Muon", "adjust_lr_fn"): ("original", "match_rms_adamw", None),
     ("QMCSampler", "qmc_type"): ("sobol", "halton"),
+    ("PromptTuningConfig", "prompt_tuning_init"): ("RANDOM", "SAMPLE_VOCAB"),
+    ("PromptEncoderConfig", "encoder_reparameterization_type"): ("MLP", "LSTM"),
 }
 
-_NESTED: dict[tuple[str, str], Kind] = {
-    ("Muon", "rest"): "optimizer",
-    ("PatientPruner", "wrapped_pruner"): "pruner",
+_NESTED: dict[tuple[Kind, str, str], Kind] = {
+    ("optimizer", "Muon", "rest"): "optimizer",
+    ("pruner", "PatientPruner", "wrapped_pruner"): "pruner",
+    **{("model", name, "adapter"): "adapter" for name in AUTO_MODELS},
 }
 _NOT_NESTED = {"Muon": ("Muon", "LBFGS"), "PatientPruner": ("PatientPruner",)}
 
 
 def nested_kind(kind: Kind, name: str, argument: str) -> Kind | None:
     """Return the kind of component that an argument holds: Muon's `rest` is an optimizer."""
-    nested = _NESTED.get((name, argument))
-    return nested if nested is not None and kind == nested else None
+    return _NESTED.get((kind, name, argument))
 
 
 @cache
@@ -132,6 +166,8 @@ def signature(kind: Kind, name: str) -> Signature:
         return Signature(short_name(name), (), open=True)
     if kind == "scale" and not SCALES[name][1]:  # the default scale: avoids parsing a long file
         return Signature(name, ())
+    if kind == "adapter" and not transformers_is_installed():
+        return Signature(name, (), open=True)
     full = names.library_signature(kind, name)
     replaced = _replaced(kind, name)
     left_open = _FILLED_IN.get((kind, name), ())
@@ -143,6 +179,20 @@ def signature(kind: Kind, name: str) -> Signature:
         if argument.name not in {r.name for r in replaced} and not _why_not(kind, name, argument)
     ]
     return Signature(name, (*settable, *replaced), full.open)
+
+
+def signature_with(kind: Kind, name: str, given: Mapping[str, object]) -> Signature:
+    """Return `signature` with the arguments that others among those given add.
+
+    `config: gpt2` adds the arguments of that architecture. Until it is known, all are accepted.
+    """
+    known = signature(kind, name)
+    if name not in AUTO_MODELS:
+        return known
+    further = open_arguments(name, given) if transformers_is_installed() else None
+    added = () if further is None else further.arguments
+    new = tuple(argument for argument in added if known.argument(argument.name) is None)
+    return Signature(name, (*known.arguments, *new), open=further is None)
 
 
 def _replaced(kind: Kind, name: str) -> tuple[Argument, ...]:
@@ -176,13 +226,13 @@ def argument_problems(
             `Component`, or its name as a string.
         broken: arguments that are given, but have no value because their range is wrong.
     """
-    known = signature(kind, component.name)
-    problems: list[ArgumentProblem] = []
+    known = signature_with(kind, component.name, component.arguments)
+    problems = _of_transformers(component, broken) if component.name in AUTO_MODELS else []
     for name, value in component.arguments.items():
         argument = known.argument(name)
         if argument is not None:
             problems += _value_problems(kind, component.name, argument, value)
-        elif unknown := unknown_argument(kind, component.name, name):
+        elif unknown := unknown_argument(kind, component.name, name, component.arguments):
             problems.append(((name,), unknown))
     for argument in known.missing({*component.arguments, *broken}):
         nested = nested_kind(kind, known.name, argument.name)
@@ -190,6 +240,23 @@ def argument_problems(
         expected = names.with_article(nested) if nested else expected
         problems.append(((), f"{component.name} needs {argument.name}: {expected}."))
     return problems
+
+
+def _of_transformers(component: Component, broken: Collection[str]) -> list[ArgumentProblem]:
+    """Return what is wrong with the source of a model of transformers."""
+    if not transformers_is_installed():
+        return [((), f"{component.name} {NOT_INSTALLED}")]
+    given = {name for name, value in component.arguments.items() if value is not None}
+    sources = {"pretrained", "config"} & (given | {*broken})
+    if len(sources) != 1:
+        got = "both" if sources else "neither"
+        rule = (
+            "needs either pretrained (a folder, or a name of the hub) or config (an architecture)"
+        )
+        return [((), f"{component.name} {rule}, but got {got}.")]
+    config = component.arguments.get("config")
+    unknown = unknown_architecture(component.name, config) if config is not None else None
+    return [(("config",), unknown)] if unknown else []
 
 
 def _value_problems(
@@ -226,29 +293,41 @@ def _nested_problems(
     if known is None:
         return [((argument.name,), names.unknown_name(kind, component.name))]
     problems = argument_problems(kind, component.model_copy(update={"name": known}))
-    inner = [((argument.name, component.name, *path), message) for path, message in problems]
-    if known in _NOT_NESTED[outer]:
+    inner = [
+        ((argument.name, component.name, *path) if path else (argument.name,), message)
+        for path, message in problems
+    ]
+    if known in _NOT_NESTED.get(outer, ()):
         inner.append(((argument.name,), f"{argument.name} of {outer} cannot be {known}."))
     return inner
 
 
-def unknown_argument(kind: Kind, component: str, name: str) -> str | None:
-    """Return the message for an argument that a component does not take; None if it takes it."""
-    known = signature(kind, component)
+def unknown_argument(
+    kind: Kind, component: str, name: str, given: Mapping[str, object]
+) -> str | None:
+    """Return the message for an argument that a component does not take; None if it takes it.
+
+    Args:
+        given: all arguments as they are written.
+    """
+    known = signature_with(kind, component, given)
     if is_code(component) or known.argument(name) is not None:
         return None
     library = names.library_signature(kind, known.name)
     argument = library.argument(name)
-    if library.open and name in _set(kind):
+    if library.open and (name in _set(kind) or name in WITHDRAWN.get(component, ())):
         argument = argument or Argument(name)
     if argument and (why := _why_not(kind, known.name, argument)):
         return f"{name} of {known.name} cannot be set in a study file: {why}"
     return known.unknown(name)
 
 
-def closest_argument(kind: Kind, component: str, name: str) -> str | None:
+def closest_argument(
+    kind: Kind, component: str, name: str, given: Mapping[str, object]
+) -> str | None:
     """Return the argument that an unknown one probably means; None if none is similar."""
-    return closest(name, [argument.name for argument in signature(kind, component).arguments])
+    known = signature_with(kind, component, given)
+    return closest(name, [argument.name for argument in known.arguments])
 
 
 def _why_not(kind: Kind, name: str, argument: Argument) -> str | None:
@@ -257,6 +336,8 @@ def _why_not(kind: Kind, name: str, argument: Argument) -> str | None:
         return WITHDRAWN[name][argument.name]
     if argument.name in _set(kind) or (kind == "scale" and argument.name not in SCALES[name][1]):
         return "tunecli sets it."
+    if kind == "adapter" and argument.name not in ADAPTERS[name][1]:
+        return "tunecli does not support it. Leave it out."
     if nested_kind(kind, name, argument.name) or argument_type(kind, name, argument).settable:
         return None
     holds = "a tensor" if "Tensor" in argument.annotation else "a Python object"

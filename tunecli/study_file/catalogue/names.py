@@ -17,6 +17,8 @@ from typing import Literal
 
 import tunecli
 from tunecli.study_file.catalogue import signatures
+from tunecli.study_file.catalogue.adapters import ADAPTERS, adapter_signature
+from tunecli.study_file.catalogue.architectures import AUTO_MODELS
 from tunecli.study_file.catalogue.signatures import Argument, Signature
 from tunecli.study_file.settings.code_names import is_code
 from tunecli.study_file.settings.metric_names import METRICS, argument_default, must_be_given
@@ -37,6 +39,7 @@ Kind = Literal[
     "train",
     "augmentation",
     "data",
+    "adapter",
 ]
 CODE_KINDS = frozenset(
     {"model", "loss", "optimizer", "schedule", "metric", "train", "augmentation", "data"}
@@ -58,10 +61,16 @@ _LOSS_TASKS: dict[str, tuple[Task, ...]] = {
 LOSS_TASKS = MappingProxyType(_LOSS_TASKS)
 """The supported losses, and the tasks of each."""
 
-LANGUAGE_MODELS = ("TransformerDecoder",)
-"""Models of tunecli's own that score the next token."""
-OWN_MODELS = ("Linear", "MLP", "ResNet", "CNN", *LANGUAGE_MODELS)
-_OWN_MODULES = {"CNN": "convolutional.py", "TransformerDecoder": "transformer_decoder.py"}
+
+OWN_LANGUAGE_MODELS = ("TransformerDecoder",)
+LANGUAGE_MODELS = (*OWN_LANGUAGE_MODELS, "AutoModelForCausalLM")
+"""Models that score the next token."""
+_OWN_MODULES = {
+    "CNN": "convolutional.py",
+    "TransformerDecoder": "transformer_decoder.py",
+    **dict.fromkeys(AUTO_MODELS, "auto_models.py"),
+}
+OWN_MODELS = ("Linear", "MLP", "ResNet", "CNN", *OWN_LANGUAGE_MODELS, *AUTO_MODELS)
 _SAMPLERS = (
     "RandomSampler",
     "TPESampler",
@@ -174,6 +183,13 @@ _NOT_OFFERED: dict[Kind, dict[str, str]] = {
         ),
         "Threshold": "it requires arguments. Write `ReLU` or `Hardtanh`.",
     },
+    "adapter": {
+        "AdaLoraConfig": "it moves ranks between layers by a schedule of the whole training, "
+        "which a trial that pauses or stops early does not follow exactly. Write `LoraConfig`, "
+        "and search its `r`.",
+        "PeftConfig": _ABSTRACT,
+        "PromptLearningConfig": _ABSTRACT,
+    },
     "pruner": {
         "WilcoxonPruner": "it expects steps to be independent instances, but here they are "
         "evaluations of one curve. Write `Median` or `Hyperband`.",
@@ -216,6 +232,7 @@ _FIXED: Mapping[Kind, tuple[str, ...]] = {
     "sampler": _SAMPLERS,
     "pruner": _PRUNERS,
     "metric": tuple(METRICS),
+    "adapter": tuple(ADAPTERS),
 }
 
 
@@ -299,6 +316,8 @@ def library_signature(kind: Kind, name: str) -> Signature:
         )
     if kind == "model" and name not in OWN_MODELS:
         return signatures.function_signature(_torchvision_models()[name], name)
+    if kind == "adapter":
+        return adapter_signature(name)
     if kind == "tokenizer":
         file = Path(tunecli.__file__).parent / "data" / "text" / "tokenizers.py"
         return replace(signatures.function_signature(file, TOKENIZERS[name]), name=name)

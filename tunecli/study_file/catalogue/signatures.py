@@ -158,6 +158,48 @@ def class_signature(file: Path, name: str) -> Signature:
 
 
 @cache
+def dataclass_signature(files: tuple[Path, ...], name: str) -> Signature:
+    """Return the fields of a dataclass as arguments, those of its bases in `files` first."""
+    arguments: dict[str, Argument] = {}
+    for node, file in reversed(_lineage(files, name)):
+        for member in node.body:
+            if isinstance(member, ast.AnnAssign) and _is_field(member):
+                argument = _field(member, _constants(file))
+                arguments[argument.name] = argument
+    return Signature(name, tuple(arguments.values()))
+
+
+def _lineage(files: tuple[Path, ...], name: str) -> list[tuple[ast.ClassDef, Path]]:
+    """Return a class and those of its bases that are in `files`, with the file of each."""
+    found: list[tuple[ast.ClassDef, Path]] = []
+    waiting = [name]
+    while waiting:
+        wanted = waiting.pop(0)
+        file = next((file for file in files if wanted in definitions(file)), None)
+        node = definitions(file)[wanted] if file is not None else None
+        if file is not None and isinstance(node, ast.ClassDef):
+            found.append((node, file))
+            waiting += [ast.unparse(base) for base in node.bases]
+    return found
+
+
+def _is_field(member: ast.AnnAssign) -> bool:
+    return isinstance(member.target, ast.Name) and "ClassVar" not in ast.unparse(member.annotation)
+
+
+def _field(member: ast.AnnAssign, constants: Constants) -> Argument:
+    """Return a field whose default is a value, or the `default` of a call of `field`."""
+    name, default = ast.unparse(member.target), member.value
+    if isinstance(default, ast.Call) and ast.unparse(default.func).endswith("field"):
+        given = {keyword.arg: keyword.value for keyword in default.keywords}
+        default = given.get("default", given.get("default_factory"))
+    if default is None:
+        return Argument(name, ast.unparse(member.annotation))
+    value = _value(default, constants)
+    return Argument(name, ast.unparse(member.annotation), required=False, default=value)
+
+
+@cache
 def function_signature(file: Path, name: str) -> Signature:
     """Return the signature of a top-level function of a module."""
     node = definitions(file).get(name)

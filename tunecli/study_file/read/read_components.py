@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path as FilePath
 from typing import Any
 
 from tunecli.study_file.catalogue import component_arguments, names
@@ -89,11 +90,18 @@ class Grammar:
 
     Attributes:
         code: the user's code that the study file may name; None to accept all code.
+        folder: the folder that paths are relative to; None to assume that files exist.
     """
 
-    def __init__(self, problems: Problems, code: AllowedCode | None = None) -> None:
+    def __init__(
+        self,
+        problems: Problems,
+        code: AllowedCode | None = None,
+        folder: FilePath | None = None,
+    ) -> None:
         self.problems = problems
         self.code = code
+        self.folder = folder
 
     def broken(self, at: Path, message: str, *, of_key: bool = False) -> Broken:
         """Report a mistake, and return a node that marks it."""
@@ -273,9 +281,8 @@ class Grammar:
             data = {key: data[key] for key in data if key not in of_range}
         arguments: dict[str, Node] = {}
         for key, value in data.items():
-            unknown = component_arguments.unknown_argument(kind, component, key)
-            meant = component_arguments.closest_argument(kind, component, key) if unknown else key
-            meant = key if meant is None or meant in data else meant
+            unknown = component_arguments.unknown_argument(kind, component, key, data)
+            meant = self._meant(kind, component, key, data) if unknown else key
             nested = component_arguments.nested_kind(kind, component, meant)
             below, inner = (*at, key), f"{name}.{key}"
             arguments[meant] = (
@@ -286,6 +293,12 @@ class Grammar:
             if unknown is not None:
                 self.problems.add(below, unknown, of_key=True)
         return Named(kind, component, arguments, at)
+
+    @staticmethod
+    def _meant(kind: Kind, component: str, key: str, data: dict[str, Any]) -> str:
+        """Return the argument that an unknown key probably means, unless it is given too."""
+        meant = component_arguments.closest_argument(kind, component, key, data)
+        return key if meant is None or meant in data else meant
 
     def _choice_of_components(self, data: dict[str, Any], role: Role) -> Node:
         if role.has_label:

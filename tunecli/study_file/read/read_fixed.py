@@ -7,6 +7,7 @@ from typing import Any
 
 from tunecli.study_file.catalogue import allowed_code, component_arguments
 from tunecli.study_file.catalogue.names import Kind
+from tunecli.study_file.catalogue.pretrained_folders import missing_folders
 from tunecli.study_file.read.number_ranges import is_range
 from tunecli.study_file.read.pydantic_messages import AnySettings, validated
 from tunecli.study_file.read.read_components import Grammar, Role, has_ranges, searches_source
@@ -120,6 +121,7 @@ def report_arguments(
         mistakes = allowed_code.mistakes(kind, component, grammar.code, given)
     else:
         mistakes = component_arguments.argument_problems(kind, component, given)
+        mistakes += missing_folders(component, grammar.folder)
     for path, message in mistakes:
         grammar.problems.add_new(resolved.place((*slot, *path)), message)
     return bool(mistakes)

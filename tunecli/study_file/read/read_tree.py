@@ -83,7 +83,8 @@ def _read_slots(data: dict[str, Any], at: Path, prefix: str, grammar: Grammar) -
     for slot in VALUE_SLOTS:
         section = data.get(slot[0])
         if isinstance(section, dict) and slot[1] in section:
-            value = without_none(section[slot[1]])
+            given = {slot[1]: without_none(section[slot[1]])}
+            value = switched_off(DataSettings, given)[slot[1]]
             slots[slot] = grammar.value(value, (*at, *slot), prefix + ".".join(slot))
     for section in SETTINGS:
         slots |= _read_settings(section, data.get(section), (*at, section), prefix, grammar)

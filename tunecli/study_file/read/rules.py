@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
+from tunecli.study_file.catalogue.architectures import AUTO_MODELS
 from tunecli.study_file.catalogue.bounds import BOUNDS, out_of_bounds
 from tunecli.study_file.catalogue.component_arguments import signature
 from tunecli.study_file.catalogue.names import LANGUAGE_MODELS, LOSS_TASKS
@@ -273,6 +274,16 @@ def _batch_norm(config: TrialConfig) -> Iterator[Conflict]:
         yield Conflict(("training", single), message, (("model", "batch_norm"),))
 
 
+def _adapters(config: TrialConfig) -> Iterator[Conflict]:
+    """Yield an argument that has no effect with an adapter."""
+    given = config.model.arguments
+    if config.model.name not in AUTO_MODELS or given.get("adapter") is None:
+        return
+    if given.get("freeze") is not None:
+        message = "freeze has no effect with an adapter, which freezes the whole model. Remove it."
+        yield Conflict(("model", "freeze"), message, (("model", "adapter"),))
+
+
 def _argument_values(config: TrialConfig) -> Iterator[Conflict]:
     """Yield arguments that a constructor would refuse, or that would fail in training."""
     for section in BOUNDS:
@@ -309,6 +320,7 @@ def _ordered_arguments(config: TrialConfig) -> Iterator[Conflict]:
 
 _RULES: tuple[Rule, ...] = (
     _budget,
+    _adapters,
     _evaluations,
     _evaluation_count,
     _lbfgs,

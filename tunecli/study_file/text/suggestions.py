@@ -10,12 +10,17 @@ LONGEST_WORD = 100
 
 
 def closest(word: str, known: Iterable[str], likeness: float = 0.6) -> str | None:
-    """Return the known word most similar to `word`, ignoring case; None if none is similar."""
+    """Return the known word most similar to `word`, ignoring case; None if none is similar.
+
+    Of similar words, one with the same letters in another order is the most similar.
+    """
     if len(word) > LONGEST_WORD:
         return None
     by_lower = {name.lower(): name for name in reversed(list(known))}
-    matches = get_close_matches(word.lower(), by_lower, n=1, cutoff=likeness)
-    return by_lower[matches[0]] if matches else None
+    matches = get_close_matches(word.lower(), by_lower, n=3, cutoff=likeness)
+    swapped = (match for match in matches if sorted(match) == sorted(word.lower()))
+    match = next(swapped, matches[0] if matches else None)
+    return None if match is None else by_lower[match]
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

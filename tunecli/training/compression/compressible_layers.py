@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from tunecli.training.models.frozen_weights import release_frozen
+
 KINDS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
@@ -27,7 +29,11 @@ def weight_of(layer: nn.Module) -> Tensor:
 
 @torch.enable_grad()  # else a weight made of several tensors would not become a parameter
 def make_plain(model: nn.Module) -> None:
-    """Replace parametrized tensors (weight norm, a mask) by plain ones of the same values."""
+    """Replace parametrized tensors (weight norm, a mask) by plain ones of the same values.
+
+    Frozen weights that the model shares become its own, so that steps may write to all weights.
+    """
+    release_frozen(model)
     for module in model.modules():
         if parametrize.is_parametrized(module):
             kind = type(module)  # copies of a module share it, and removing changes it

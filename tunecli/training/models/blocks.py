@@ -9,6 +9,7 @@ also counts as a container.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
@@ -16,9 +17,28 @@ from torch.nn.modules.batchnorm import _NormBase
 Block = list[nn.Module]
 """Consecutive modules: one with weights, and the norms after it."""
 
+
 _CONTAINERS = {"features", "encoder", "layers", "blocks", "trunk_output", "backbone"}
 _AUXILIARY = {"aux1", "aux2", "AuxLogits"}
 _NORMS = (_NormBase, nn.LayerNorm, nn.GroupNorm)
+
+
+@dataclass(frozen=True)
+class Division:
+    """The division of a model that knows its own: the result of its method `division`.
+
+    Attributes:
+        blocks: the blocks before the head, in the order of the computation.
+        heads: the modules of the head.
+    """
+
+    blocks: list[Block]
+    heads: list[nn.Module]
+
+
+def _own_division(model: nn.Module) -> Division | None:
+    divide = getattr(model, "division", None)
+    return divide() if divide is not None else None
 
 
 def backbone_blocks(model: nn.Module) -> list[Block]:
@@ -27,6 +47,8 @@ def backbone_blocks(model: nn.Module) -> list[Block]:
     A block is a child with weights: a convolution, a stage of a ResNet, an item of `features`, a
     layer of a transformer. A norm belongs to the block before it.
     """
+    if (division := _own_division(model)) is not None:
+        return division.blocks
     head_ids = {id(head) for head in heads(model)}
     blocks: list[Block] = []
     for child in _opened(model):
@@ -44,6 +66,8 @@ def heads(model: nn.Module) -> list[nn.Module]:
 
     A model without children that have weights is its own head.
     """
+    if (division := _own_division(model)) is not None:
+        return division.heads
     last = [model, *(child for child in _opened(model) if _has_weights(child))][-1]
     return [last, *(child for name, child in model.named_children() if name in _AUXILIARY)]
 

@@ -12,6 +12,10 @@ from tunecli.study_file.settings.code_names import is_code
 from tunecli.study_file.settings.settings import Component
 from tunecli.study_file.text.counts import count
 from tunecli.training.models import user_parts
+from tunecli.training.models.auto_models import (
+    AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
+)
 from tunecli.training.models.convolutional import CNN
 from tunecli.training.models.dense import MLP, NO_COLUMNS, Linear, ResNet
 from tunecli.training.models.embeddings import Columns
@@ -42,6 +46,8 @@ _OWN = {
     "ResNet": Needs(False),
     "CNN": Needs(True, smallest=8),
     "TransformerDecoder": Needs(False),
+    "AutoModelForSequenceClassification": Needs(False),
+    "AutoModelForCausalLM": Needs(False),
     # Every stage divides its picture into windows of 7 × 7, the last one at 1/32 of the size.
     "maxvit_t": Needs(True, multiple=224),
 }
@@ -99,6 +105,10 @@ _OF_COLUMNS: dict[str, type[nn.Module]] = {
     "ResNet": ResNet,
     "TransformerDecoder": TransformerDecoder,
 }
+_AUTO: dict[str, type[nn.Module]] = {
+    "AutoModelForSequenceClassification": AutoModelForSequenceClassification,
+    "AutoModelForCausalLM": AutoModelForCausalLM,
+}
 
 
 def build_model(
@@ -128,6 +138,8 @@ def build_model(
         return _PLAIN[component.name](**arguments)
     if component.name in _OF_COLUMNS:
         return _OF_COLUMNS[component.name](**arguments, columns=columns)
+    if component.name in _AUTO:
+        return _AUTO[component.name](**arguments, columns=columns)
     from tunecli.training.models.torchvision_models import build_torchvision
 
     return build_torchvision(component, shape, n_outputs)
@@ -159,7 +171,7 @@ def explain_size(component: Component, shape: tuple[int, ...], n_outputs: int) -
     Raises:
         DataError: they are too small; the message names the smallest size.
     """
-    if len(shape) != 3 or component.name in _PLAIN or component.name in _OF_COLUMNS:
+    if len(shape) != 3 or component.name in _OWN:
         return
     from tunecli.training.models.torchvision_models import smallest_side
 

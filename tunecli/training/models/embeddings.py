@@ -33,12 +33,15 @@ class Columns:
         n_bins: number of bins of each number, for a model whose stored weights include the bins,
             so that it can be built without training rows.
         tokens: the form of rows of tokens; None for other rows.
+        architecture: configuration of a model of transformers as JSON, for a model whose weights
+            are stored, so that it can be built without its pretrained folder; else empty.
     """
 
     cat_cardinalities: tuple[int, ...] = ()
     x_train: Features | None = None
     n_bins: tuple[int, ...] = ()
     tokens: TokenForm | None = None
+    architecture: str = ""
 
     @classmethod
     def of(cls, fold: FoldData) -> Columns:

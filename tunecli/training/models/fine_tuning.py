@@ -54,7 +54,7 @@ def _before_head(model: nn.Module, name: str) -> list[Tensor]:
     if not parameters:
         raise ValueError(
             f"{name} has no weights before its head (the head is the last child module that has "
-            "weights). Remove freeze and backbone_lr."
+            "weights). Remove freeze, backbone_lr and layer_decay."
         )
     return parameters
 
@@ -73,23 +73,42 @@ def set_training(model: nn.Module) -> None:
 
 
 def rate_factors(component: Component, model: nn.Module) -> dict[Tensor, float]:
-    """Return the factors on the learning rate by parameter: those of `backbone_lr`.
+    """Return the factors on the learning rate by parameter, of `backbone_lr` and `layer_decay`.
+
+    Block d before the head has the factor backbone_lr · layer_decay^d; d is 1 for the last block.
+    Howard and Ruder (2018), "Universal Language Model Fine-tuning for Text Classification",
+    section 3.2, https://arxiv.org/abs/1801.06146.
 
     Raises:
-        ValueError: the factor is not positive, or the model has no weights before its head.
+        ValueError: a factor is out of its bounds, or the model has no weights before its head.
     """
     arguments = component.arguments
     if is_code(component.name):
         arguments = user_parts.for_tunecli(component)
-    factor = arguments.get("backbone_lr")
-    if factor is None:
+    factor, decay = arguments.get("backbone_lr"), arguments.get("layer_decay")
+    if factor is None and decay is None:
         return {}
-    if not factor > 0:
+    if factor is not None and not factor > 0:
         raise ValueError(
             f"backbone_lr must be above 0, but got {factor}. To keep the weights fixed, write "
             "`freeze: features`."
         )
-    return dict.fromkeys(_before_head(model, component.name), float(factor))
+    if decay is not None and not 0 < decay <= 1:
+        raise ValueError(f"layer_decay must be above 0 and at most 1, but got {decay}.")
+    factor, decay = float(factor or 1.0), float(decay or 1.0)
+    depths = _depths(model)
+    first = max(depths.values(), default=1)
+    weights = _before_head(model, component.name)
+    return {weight: factor * decay ** depths.get(weight, first) for weight in weights}
+
+
+def _depths(model: nn.Module) -> dict[Tensor, int]:
+    """Return the number of blocks from each parameter to the head, that of its own included.
+
+    Those outside of all blocks are left out; they belong to the first block.
+    """
+    blocks = enumerate(reversed(backbone_blocks(model)), 1)
+    return {w: depth for depth, block in blocks for m in block for w in m.parameters()}
 
 
 def auxiliary_weight(component: Component) -> float:

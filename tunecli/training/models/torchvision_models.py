@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import pickle
 from bisect import bisect_left
+from collections.abc import Collection
+from functools import lru_cache
 from typing import Any, cast
 
 import torch
@@ -17,6 +19,7 @@ from tunecli.study_file.settings.settings import Component
 from tunecli.training.models.activation_checkpoints import checkpoint_activations
 from tunecli.training.models.blocks import head_layers
 from tunecli.training.models.fine_tuning import freeze
+from tunecli.training.models.frozen_weights import FrozenWeight, hold_frozen
 
 
 def first_convolution(model: nn.Module) -> tuple[str, nn.Conv2d]:
@@ -59,7 +62,7 @@ _UNUSABLE = (OSError, RuntimeError, EOFError, pickle.UnpicklingError)
 """Errors of torch without a connection, or for a damaged file."""
 
 
-def load_pretrained(model: nn.Module, name: str, weights: str) -> None:
+def load_pretrained(model: nn.Module, name: str, weights: str) -> frozenset[str]:
     """Load pretrained weights into a new classifier, except those of its output layers.
 
     The first convolution is adapted to the channels, a vision transformer's position embeddings to
@@ -69,6 +72,9 @@ def load_pretrained(model: nn.Module, name: str, weights: str) -> None:
         model: a classifier with its own number of outputs and channels.
         name: name of its builder in torchvision.models.
         weights: `DEFAULT`, or another name in torchvision's enumeration of that model's weights.
+
+    Returns:
+        The names of the loaded tensors.
 
     Raises:
         ValueError: the weights do not exist, or do not fit the model's other arguments.
@@ -93,6 +99,28 @@ def load_pretrained(model: nn.Module, name: str, weights: str) -> None:
     if hasattr(source, "transform_input"):  # normalizes three channels in another way
         transforms = source.transform_input and own[convolution].shape[1] == 3
         cast(Any, model).transform_input = transforms
+    return frozenset(state)
+
+
+def hold_pretrained(model: nn.Module, name: str, weights: str, loaded: Collection[str]) -> None:
+    """Let frozen pretrained weights be those of the earlier models of this process.
+
+    Args:
+        name: name of its builder in torchvision.models.
+        weights: name of its pretrained weights.
+        loaded: names of the tensors that they gave.
+    """
+    source = _held(name, weights, torch.hub.get_dir())
+    for key, weight in model.named_parameters():
+        if key in loaded and not weight.requires_grad:
+            source.setdefault(key, FrozenWeight(weight))
+    hold_frozen(model, source)
+
+
+@lru_cache(maxsize=1)
+def _held(_name: str, _weights: str, _folder: str) -> dict[str, FrozenWeight]:
+    """Return the frozen weights of the newest pretrained model by name, which grow in number."""
+    return {}
 
 
 def _pretrained(name: str, weights: str) -> nn.Module:
@@ -129,7 +157,7 @@ LARGEST_SIDE = 320
 INCEPTION_SIDE = 299
 """Side in pixels of the pictures that Inception v3 was designed for."""
 
-OWN_ARGUMENTS = ("weights", "freeze", "backbone_lr", "checkpoint_activations")
+OWN_ARGUMENTS = ("weights", "freeze", "backbone_lr", "layer_decay", "checkpoint_activations")
 """Arguments that tunecli handles itself instead of passing them to torchvision."""
 
 
@@ -141,8 +169,9 @@ def build_torchvision(component: Component, shape: tuple[int, ...], n_outputs: i
             `weights`: name of torchvision's pretrained weights, e.g. DEFAULT; none for random
             weights;
             `freeze`: number of leading blocks that are not trained, or `features` for all but the
-            head;
-            `backbone_lr`: factor on the learning rate of all but the head (`rate_factors`);
+            head; pretrained weights among them are held once per process (`frozen_weights`);
+            `backbone_lr`, `layer_decay`: factors on the learning rate of all but the head
+            (`rate_factors`);
             `checkpoint_activations`: recompute activations instead of storing them.
 
     Raises:
@@ -150,11 +179,13 @@ def build_torchvision(component: Component, shape: tuple[int, ...], n_outputs: i
         TypeError, ValueError: an argument is invalid for the model.
     """
     name, arguments = component.name, component.arguments
+    weights, frozen = arguments.get("weights"), arguments.get("freeze")
     model = _fresh(component, shape, n_outputs)
-    if arguments.get("weights") is not None:
-        load_pretrained(model, name, arguments["weights"])
-    if arguments.get("freeze"):
-        freeze(model, name, arguments["freeze"])
+    loaded = load_pretrained(model, name, weights) if weights is not None else frozenset()
+    if frozen:
+        freeze(model, name, frozen)
+    if frozen and loaded:
+        hold_pretrained(model, name, weights, loaded)
     if arguments.get("checkpoint_activations"):
         checkpoint_activations(model, name)
     return model

@@ -4,8 +4,8 @@ Contracts:
     model: a class or function that returns a `torch.nn.Module`; arguments named after the data are
         filled in (`allowed_code.FILLED_IN`). The module takes whole rows; or numbers and codes
         separately, if its constructor takes `cat_cardinalities` and its `forward` has two
-        arguments without default (`TwoParts`). tunecli handles `freeze` and `backbone_lr`
-        (`models.fine_tuning`), unless the constructor has arguments of these names.
+        arguments without default (`TwoParts`). tunecli handles `freeze`, `backbone_lr` and
+        `layer_decay` (`models.fine_tuning`), unless the constructor has arguments of these names.
     loss: a class or function; an instance or the function, called with (outputs, y) and its
         arguments, returns the mean loss of the batch. Outputs are (batch, n_classes) and y class
         indices, or both are (batch,) values with standardized targets.

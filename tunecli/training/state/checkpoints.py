@@ -24,7 +24,10 @@ from tunecli.numerics import NUMERICS
 from tunecli.study_file.settings.settings import TrialConfig
 from tunecli.training.state.trial_files import INDEX, STATES, state_file
 
-FORMAT = 3
+FORMAT = 4
+READABLE = (3, 4)
+"""Formats that can be read; the older one holds frozen weights, the newer one their digests."""
+
 MOST_SHARE = 0.05
 """Largest share of a trial's time that is spent on saving."""
 
@@ -96,7 +99,7 @@ class Checkpoints:
             if _digest(content) != digest.decode():
                 raise CheckpointError("its checksum is wrong")
             index = json.loads(content)
-            if index["format"] != FORMAT or index["config"] != self._config:
+            if index["format"] not in READABLE or index["config"] != self._config:
                 raise CheckpointError("it belongs to another trial or version of tunecli")
             folds = [self._read_fold(name, digest) for name, digest in index["files"].items()]
             return {"folds": folds, **index["trial"]}

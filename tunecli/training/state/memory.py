@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import resource
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from pathlib import Path
 
@@ -88,20 +88,30 @@ def must_wait_elsewhere(n_bytes: int, n_folds: int, memory: int | None) -> bool:
 
 
 class Movable:
-    """Moves the tensors of a fold off a device and back, bit for bit."""
+    """Moves the tensors of a fold off a device and back, bit for bit.
 
-    def __init__(self, modules: Sequence[nn.Module], optimizers: Sequence[Optimizer]) -> None:
+    Args:
+        stays: whether a tensor belongs to more than this fold, and stays on the device.
+    """
+
+    def __init__(
+        self,
+        modules: Sequence[nn.Module],
+        optimizers: Sequence[Optimizer],
+        stays: Callable[[Tensor], bool] = lambda _: False,
+    ) -> None:
         self._modules = modules
         self._optimizers = optimizers
+        self._stays = stays
         self._moved: list[tuple[Tensor, torch.device]] = []
 
     @property
     def n_bytes(self) -> int:
-        """Bytes of all tensors."""
+        """Bytes of all tensors that move."""
         return sum(tensor.numel() * tensor.element_size() for tensor in self._tensors())
 
     def leave(self, host: torch.device) -> None:
-        """Move all tensors to the host."""
+        """Move the tensors to the host."""
         self._moved = [(t, t.device) for t in self._tensors() if t.device != host]
         for tensor, _ in self._moved:
             tensor.data = tensor.data.to(host)
@@ -114,7 +124,7 @@ class Movable:
 
     def _tensors(self) -> Iterable[Tensor]:
         for module in self._modules:
-            yield from module.parameters()
+            yield from (weight for weight in module.parameters() if not self._stays(weight))
             yield from module.buffers()
         for optimizer in self._optimizers:
             for state in optimizer.state.values():

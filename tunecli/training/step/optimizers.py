@@ -162,8 +162,8 @@ def _build(
     groups = decay_groups(parameters, decay if "weight_decay" in accepted else "all")
     if factors and component.name == "LBFGS":
         raise TunecliError(
-            "LBFGS has one learning rate for all weights. Remove backbone_lr, or use another "
-            "optimizer."
+            "LBFGS has one learning rate for all weights. Remove backbone_lr and layer_decay, or "
+            "use another optimizer."
         )
     lr = float(arguments.get("lr", accepted["lr"].default))
     return optimizer(rate_groups(groups, factors, lr), **arguments)

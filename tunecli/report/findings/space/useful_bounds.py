@@ -71,6 +71,10 @@ _WRITTEN: Mapping[str, tuple[str, str]] = {
     "l1": ("[0, inf)", _NOT_NEGATIVE),
     "weight_decay": ("[0, inf)", _NOT_NEGATIVE),
     "freeze": ("[0, inf)", _NOT_NEGATIVE),
+    "layer_decay": (
+        "(0, 1]",
+        "Howard and Ruder 2018, section 3.2: lower layers learn more slowly",
+    ),
     "patience": ("[1, inf)", _WHOLE),
     "batch_size": ("[1, inf)", _WHOLE),
     "accumulate": ("[1, inf)", _WHOLE),

@@ -1,0 +1,205 @@
+"""Hold the frozen weights of a pretrained model once per process, for all folds and trials.
+
+A frozen weight is read once and never written. Copies of a model share it, and files of a trial
+name it by the digest of its content, since building the model again gives it back.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from tunecli.errors import DataError
+
+Saved = Mapping[str, Tensor | str]
+"""A model's tensors by name; a frozen weight may be given by its digest."""
+
+_MARK = "sha256:"
+_N_COMPARED_FIRST = 16
+
+
+class FrozenWeight(nn.Parameter):
+    """A parameter without gradient that all copies of a model share.
+
+    Call `release_frozen` before writing to a model that may have such weights.
+    """
+
+    def __new__(cls, data: Tensor) -> FrozenWeight:
+        return super().__new__(cls, data.detach(), requires_grad=False)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> FrozenWeight:
+        return self
+
+    def detach(self) -> FrozenWeight:
+        """Return the weight itself, which no graph contains: so state dicts recognize it."""
+        return self
+
+    @cached_property
+    def digest(self) -> str:
+        """The digest of its content; computed once, since nobody writes it."""
+        return _digest(self)
+
+
+def digest_of(tensor: Tensor) -> str:
+    """Return the digest of a tensor's type, shape and content, as files name it."""
+    return tensor.digest if isinstance(tensor, FrozenWeight) else _digest(tensor)
+
+
+def _digest(tensor: Tensor) -> str:
+    plain = tensor.data.cpu().contiguous()
+    digest = hashlib.sha256(f"{plain.dtype} {tuple(plain.shape)} ".encode())
+    digest.update(memoryview(plain.reshape(-1).view(torch.uint8).numpy()))
+    return _MARK + digest.hexdigest()
+
+
+def read_once(path: Path) -> Mapping[str, FrozenWeight]:
+    """Return the tensors of a safetensors file by name.
+
+    Those of the newest file stay in memory, so that the next fold and the next trial read nothing.
+
+    Raises:
+        OSError, SafetensorError: the file cannot be read.
+    """
+    status = path.stat()
+    return _read_once(path, status.st_mtime_ns, status.st_size)
+
+
+@lru_cache(maxsize=1)
+def _read_once(path: Path, _changed: int, _n_bytes: int) -> Mapping[str, FrozenWeight]:
+    # Copies are aligned in memory, as all tensors are whose products are compared to the bit.
+    return {name: FrozenWeight(tensor.clone()) for name, tensor in load_file(path).items()}
+
+
+def hold_frozen(model: nn.Module, source: Mapping[str, Tensor]) -> None:
+    """Replace parameters without gradient by the equal tensors of a source, in place.
+
+    Parameters that equal none of them, such as frozen random weights, stay.
+
+    Args:
+        model: a model whose parameters are frozen already.
+        source: tensors that the process keeps; their names may differ from those of the model.
+    """
+    find = _finder(source.values())
+    _replace(model, lambda weight: None if weight.requires_grad else find(weight))
+
+
+def release_frozen(model: nn.Module) -> None:
+    """Give the model copies of its own of all weights that it shares, in place."""
+    _replace(model, lambda weight: _own_copy(weight) if is_shared(weight) else None)
+
+
+def is_shared(tensor: object) -> bool:
+    """Return whether all folds of a process share a tensor."""
+    return isinstance(tensor, FrozenWeight)
+
+
+def shared_bytes(model: nn.Module) -> int:
+    """Return the bytes of the weights that a model shares with its copies."""
+    return sum(weight.nbytes for weight in model.parameters() if is_shared(weight))
+
+
+def own_state(model: nn.Module) -> dict[str, Tensor]:
+    """Return a model's state dict without the weights that it shares."""
+    return {name: value for name, value in model.state_dict().items() if not is_shared(value)}
+
+
+def saved_state(model: nn.Module) -> dict[str, Tensor | str]:
+    """Return a model's state dict with the digests of the weights that it shares."""
+    state = model.state_dict().items()
+    return {name: digest_of(value) if is_shared(value) else value for name, value in state}
+
+
+def changed_weight(model: nn.Module, saved: Saved) -> str | None:
+    """Return the name of a frozen weight that differs from that of a saved state, or None.
+
+    Args:
+        saved: what `saved_state` returned, or a whole state dict.
+    """
+    state = model.state_dict()
+    named = {name: value for name, value in saved.items() if _is_digest(value)}
+    return next((n for n, v in named.items() if n not in state or digest_of(state[n]) != v), None)
+
+
+def load_saved(model: nn.Module, saved: Saved) -> None:
+    """Load what `saved_state` returned, or a whole state dict, into a newly built model.
+
+    Raises:
+        DataError: a frozen weight has another content now; the model is unchanged.
+        RuntimeError: the state belongs to another model.
+    """
+    if (changed := changed_weight(model, saved)) is not None:
+        raise DataError(
+            f"it was trained with other pretrained weights than those of today ({changed} "
+            "differs). Restore the old ones, or train it again."
+        )
+    state = model.state_dict()
+    whole = {name: state[name] if _is_digest(value) else value for name, value in saved.items()}
+    shared = {name: state[name] for name in whole if is_shared(state.get(name))}
+    if not all(_equal(weight, whole[name]) for name, weight in shared.items()):
+        release_frozen(model)  # an earlier version stored them, and their source has changed
+        shared = {}
+    load_own(model, {name: value for name, value in whole.items() if name not in shared})
+
+
+def load_own(model: nn.Module, state: Mapping[str, Any]) -> None:
+    """Load what `own_state` returned, without writing to shared weights.
+
+    Raises:
+        RuntimeError: the state belongs to another model.
+    """
+    is_complete = state.keys() == own_state(model).keys()
+    model.load_state_dict(dict(state), strict=not is_complete)
+
+
+def _is_digest(value: object) -> bool:
+    return isinstance(value, str) and value.startswith(_MARK)
+
+
+def _finder(source: Iterable[Tensor]) -> Callable[[Tensor], FrozenWeight | None]:
+    """Return a function that finds the equal tensor of a source, and each tensor only once.
+
+    Else two biases of zeros would become one parameter.
+    """
+    alike: dict[object, list[Tensor]] = {}
+    for tensor in source:
+        alike.setdefault(_look(tensor), []).append(tensor)
+
+    def find(weight: Tensor) -> FrozenWeight | None:
+        candidates = alike.get(_look(weight), [])
+        place = next((i for i, one in enumerate(candidates) if _equal(weight, one)), None)
+        return None if place is None else FrozenWeight(candidates.pop(place))
+
+    return find
+
+
+def _look(tensor: Tensor) -> object:
+    """Return what equal tensors have in common, without reading all of them."""
+    return tensor.dtype, tensor.shape, tuple(tensor.reshape(-1)[:_N_COMPARED_FIRST].tolist())
+
+
+def _equal(one: Tensor, other: Tensor) -> bool:
+    if (one.dtype, one.shape, one.stride()) != (other.dtype, other.shape, other.stride()):
+        return False
+    here = one.to(other.device)
+    return here.is_set_to(other) or torch.equal(here, other)
+
+
+def _own_copy(weight: Tensor) -> nn.Parameter:
+    return nn.Parameter(weight.data.clone(), requires_grad=False)
+
+
+def _replace(model: nn.Module, by: Callable[[nn.Parameter], nn.Parameter | None]) -> None:
+    """Replace each parameter for which `by` returns another; tied ones stay tied."""
+    before = {id(weight): weight for weight in model.parameters()}
+    others = {key: other for key, weight in before.items() if (other := by(weight)) is not None}
+    for module in model.modules():
+        for name, weight in list(module.named_parameters(recurse=False)):
+            if id(weight) in others:
+                setattr(module, name, others[id(weight)])

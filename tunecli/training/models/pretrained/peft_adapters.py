@@ -1,0 +1,113 @@
+"""Add adapters of peft: small trainable parts in a network whose own weights are frozen."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Literal
+
+from torch import nn
+
+from tunecli.study_file.settings.settings import Component
+from tunecli.study_file.text.suggestions import listed
+from tunecli.training.models.pretrained.transformers_networks import head_modules, takes_cache
+
+if TYPE_CHECKING:
+    from peft import PeftModel
+    from transformers import PreTrainedModel
+
+TaskType = Literal["SEQ_CLS", "FEATURE_EXTRACTION", "CAUSAL_LM"]
+"""What peft calls the use of a network: with the head of transformers, without one, or causal."""
+
+_NORM = re.compile("norm", re.IGNORECASE)
+
+
+def n_virtual_tokens(adapter: Component | None) -> int:
+    """Return the number of trained tokens before each row; 0 for adapters without such tokens."""
+    return 0 if adapter is None else int(adapter.arguments.get("num_virtual_tokens", 0))
+
+
+def keeps_cache(adapter: Component | None) -> bool:
+    """Return whether an adapter puts keys and values before those of the tokens."""
+    return adapter is not None and adapter.name == "PrefixTuningConfig"
+
+
+def add_adapter(network: PreTrainedModel, adapter: Component, task: TaskType) -> PeftModel:
+    """Freeze a network and add an adapter, with weights from torch's global random state.
+
+    Args:
+        adapter: a configuration class of peft with its arguments.
+
+    Raises:
+        ValueError: the adapter does not fit the network, or an argument is invalid.
+    """
+    import peft
+
+    _refuse_without_cache(network, adapter)
+    given = {name: value for name, value in adapter.arguments.items() if value is not None}
+    given = _filled_in(network, adapter) | given
+    heads = [] if task == "FEATURE_EXTRACTION" else [*head_modules(network)]
+    if heads and not n_virtual_tokens(adapter):  # peft trains only the last layer of a head
+        given["modules_to_save"] = [*given.get("modules_to_save", ()), *heads]
+    try:
+        config = getattr(peft, adapter.name)(task_type=task, **given)
+        return peft.get_peft_model(network, config)
+    except (ValueError, TypeError, KeyError, StopIteration) as error:
+        raise ValueError(_explained(network, adapter, error)) from None
+
+
+def _filled_in(network: PreTrainedModel, adapter: Component) -> dict[str, Any]:
+    """Return arguments that follow from the network, which peft knows for few architectures."""
+    if adapter.name == "LNTuningConfig":
+        return {"target_modules": norm_names(network)}
+    if not n_virtual_tokens(adapter):
+        return {}
+    config, is_prefix = network.config, keeps_cache(adapter)
+    embedding = network.get_input_embeddings().weight.shape[1]
+    return {
+        "token_dim": config.hidden_size if is_prefix else embedding,
+        "num_layers": config.num_hidden_layers,
+        "num_attention_heads": config.num_attention_heads,
+    }
+
+
+def _refuse_without_cache(network: PreTrainedModel, adapter: Component) -> None:
+    """Refuse prefix tuning of a network that would ignore the prefix."""
+    if not keeps_cache(adapter):
+        return
+    if not takes_cache(network):
+        raise ValueError(
+            f"adapter.PrefixTuningConfig: {network.config.model_type} takes no keys and values "
+            "before those of its tokens. Use PromptTuningConfig or LoraConfig."
+        )
+    if network.is_activation_checkpointing:
+        raise ValueError(
+            "adapter.PrefixTuningConfig: a model that recomputes its activations ignores the "
+            "prefix. Remove checkpoint_activations."
+        )
+
+
+def _explained(network: PreTrainedModel, adapter: Component, error: Exception) -> str:
+    """Return the message of peft, with the names of layers if one of them is missing."""
+    text = str(error).strip().split("\n")[0] or "peft cannot adapt the layers of this model"
+    if "target" in text and "modules" in text:
+        names = listed(linear_names(network)) if adapter.name != "LNTuningConfig" else ""
+        layers = names or listed(norm_names(network))
+        text = f"target_modules names no layer of this model. Its layers are {layers}"
+    return f"adapter.{adapter.name}: {text.removesuffix('.')}."
+
+
+def linear_names(network: nn.Module) -> list[str]:
+    """Return the last part of the names of linear layers, each once, in their order."""
+    from transformers.pytorch_utils import Conv1D
+
+    return _last_parts(network, lambda name, module: isinstance(module, nn.Linear | Conv1D))
+
+
+def norm_names(network: nn.Module) -> list[str]:
+    """Return the last part of the names of norms, each once, in their order."""
+    return _last_parts(network, lambda name, module: bool(_NORM.search(type(module).__name__)))
+
+
+def _last_parts(network: nn.Module, wanted: Any) -> list[str]:
+    names = (name for name, module in network.named_modules() if name and wanted(name, module))
+    return list(dict.fromkeys(name.rpartition(".")[2] for name in names))
