@@ -119,7 +119,8 @@ class FoldStore:
     ) -> FoldData:
         """Return the tensors of training and validation rows, (n,) int64 each; see `folds`."""
         if isinstance(features, PreparedBlocks):
-            return features.fold(number)
+            blocks = features.fold(number)
+            return replace(blocks, tokens=self._with_folder(blocks.tokens))
         train_rows, valid_rows = rows
         y_train = self.dataset.y[train_rows]
         fold = FoldData(
