@@ -36,6 +36,9 @@ class DataSummary:
         n_numeric, n_categorical, n_dates: numbers of columns of a table; 0 for pictures.
         n_features: features of one row of a table in the first fold, after encoding.
         n_missing: empty cells of a table.
+        text_bytes: bytes of the text that a language model learns from and is tested on; 0 for
+            other data.
+        is_one_text: whether the rows are consecutive parts of one text; see `Dataset`.
         first_fingerprint: fingerprint of the same content by numerics version 1; empty in
             summaries of that version.
     """
@@ -62,6 +65,8 @@ class DataSummary:
     n_dates: int = 0
     first_fingerprint: str = ""
     positive: str | None = None
+    text_bytes: int = 0
+    is_one_text: bool = False
 
     def has_content_of(self, other: DataSummary) -> bool:
         """Return whether both have the same content, whichever numerics version made them."""

@@ -22,6 +22,7 @@ from tunecli.data.fold_store import FoldStore, FoldStoreCache, NoData, completed
 from tunecli.data.preprocessing.feature_form import FeatureForm
 from tunecli.data.rows.dataset import Dataset
 from tunecli.data.rows.summary import DataSummary
+from tunecli.data.rows.texts import TextRows
 from tunecli.data.rows.workspace import Workspace
 from tunecli.data.sources import load_dataset
 from tunecli.data.splits.split import copy_notes, left_out, validation_in_words
@@ -133,6 +134,8 @@ def describe(config: TrialConfig, store: FoldStore | NoData | None = None) -> Da
         n_features=_n_features(config, store),
         n_missing=_n_missing(dataset),
         first_fingerprint=dataset.first_fingerprint,
+        text_bytes=_text_bytes(dataset),
+        is_one_text=dataset.is_one_text,
     )
 
 
@@ -171,6 +174,13 @@ def _n_missing(dataset: Dataset) -> int:
     assert isinstance(table, torch.Tensor), "loaded rows have no columns"
     are_first = torch.tensor([column.is_first for column in dataset.columns])
     return int(table[:, are_first].isnan().sum())
+
+
+def _text_bytes(dataset: Dataset) -> int:
+    """Return the bytes of the text of a language model; 0 for other data."""
+    if dataset.task != "language_modeling" or not isinstance(dataset.x, TextRows):
+        return 0
+    return sum(len(texts.content) for texts in dataset.x.texts)
 
 
 def _n_features(config: TrialConfig, store: FoldStore) -> int:
