@@ -63,6 +63,7 @@ ORDER = [
     "report/page",
     "report",
     "model_folder/adjust",
+    "model_folder/language",
     "model_folder/format",
     "model_folder/exports",
     "model_folder",

@@ -90,8 +90,8 @@ def predict(
     from tunecli.model_folder.find import model_at
     from tunecli.model_folder.format.loading import load_with
     from tunecli.model_folder.format.predicting import write_predictions
+    from tunecli.model_folder.format.write_texts import Wanted, write_texts
     from tunecli.model_folder.language.continuations import Sampling
-    from tunecli.model_folder.language.write_texts import Wanted, write_texts
     from tunecli.study_file.catalogue.allowed_code import AllowedCode
 
     here = Path().absolute()

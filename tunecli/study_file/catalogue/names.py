@@ -63,13 +63,14 @@ LOSS_TASKS = MappingProxyType(_LOSS_TASKS)
 
 TEXT_MODELS = ("TextCNN", "EmbeddingBag", "LSTM", "GRU", "TransformerEncoder")
 """Models that take text and train from scratch."""
-LANGUAGE_MODELS = ("TransformerDecoder",)
-"""Models of tunecli's own that score the next token."""
+OWN_LANGUAGE_MODELS = ("TransformerDecoder",)
+LANGUAGE_MODELS = (*OWN_LANGUAGE_MODELS, "AutoModelForCausalLM")
+"""Models that score the next token."""
 _OWN_MODULES = {
     **dict.fromkeys(("Linear", "MLP", "ResNet"), "dense.py"),
     "CNN": "convolutional.py",
     **dict.fromkeys(TEXT_MODELS, "text_models.py"),
-    "TransformerDecoder": "text/transformer_decoder.py",
+    **dict.fromkeys(OWN_LANGUAGE_MODELS, "transformer_decoder.py"),
     **dict.fromkeys(AUTO_MODELS, "auto_models.py"),
 }
 OWN_MODELS = tuple(_OWN_MODULES)

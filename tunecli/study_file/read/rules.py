@@ -15,13 +15,19 @@ from functools import reduce
 from tunecli.study_file.catalogue.architectures import AUTO_MODELS
 from tunecli.study_file.catalogue.bounds import BOUNDS, out_of_bounds
 from tunecli.study_file.catalogue.component_arguments import signature
-from tunecli.study_file.catalogue.names import LOSS_TASKS, TEXT_MODELS, Kind
+from tunecli.study_file.catalogue.names import LANGUAGE_MODELS, LOSS_TASKS, TEXT_MODELS, Kind
 from tunecli.study_file.catalogue.value_types import is_number
 from tunecli.study_file.read.defaults import EPOCHS, EVALUATIONS_OVER_STEPS, LOSSES
 from tunecli.study_file.settings.code_names import is_code
 from tunecli.study_file.settings.ranges import FloatRange, Parameter
 from tunecli.study_file.settings.setting_types import NotWithLBFGS, mark
-from tunecli.study_file.settings.settings import Component, Task, TrainingSettings, TrialConfig
+from tunecli.study_file.settings.settings import (
+    WITHOUT,
+    Component,
+    Task,
+    TrainingSettings,
+    TrialConfig,
+)
 from tunecli.study_file.settings.source_kinds import kind_of
 from tunecli.study_file.text.counts import count
 from tunecli.study_file.text.document import Path
@@ -50,6 +56,7 @@ _BATCH_SIZE: Path = ("training", "batch_size")
 _MOST_EVALUATIONS = 10_000
 _NO_TEXT = ("Linear", "MLP", "ResNet", "CNN")
 _NO_MATRICES = ("Linear", "CNN", "TextCNN", "EmbeddingBag")
+_MIXING = ("mixup", "cutmix", "input_noise")
 
 
 def conflicts(config: TrialConfig) -> list[Conflict]:
@@ -103,7 +110,7 @@ def _text_only(config: TrialConfig) -> Iterator[Conflict]:
     """Yield settings of tokens of a source that has no text."""
     data = config.data
     has_text = bool(data.text or data.prompt or data.completion)
-    if has_text or kind_of(data.source) == "pictures":
+    if has_text or kind_of(data.source) in ("pictures", "corpus"):
         return
     way = "Name a column of text (text: COLUMN), or remove it."
     way = way if kind_of(data.source) == "table" else "Remove it."
@@ -112,10 +119,42 @@ def _text_only(config: TrialConfig) -> Iterator[Conflict]:
             yield Conflict(("data", name), f"applies only to text, but the data has none. {way}")
 
 
+def _language_only(config: TrialConfig) -> Iterator[Conflict]:
+    """Yield a model that does not fit the task of predicting tokens, or only that one."""
+    is_of_language = config.data.task == "language_modeling"
+    if config.model == WITHOUT or is_code(config.model.name):
+        return
+    if (config.model.name in LANGUAGE_MODELS) == is_of_language:
+        return
+    fitting = listed(LANGUAGE_MODELS, last="or")
+    message = f"{config.model.name} does not predict tokens. Use {fitting}, or your own model."
+    if not is_of_language:
+        message = f"{config.model.name} predicts tokens. Write data: {{task: language_modeling}}, "
+        message += "or use another model."
+    yield Conflict(("model",), message, (("data", "task"),))
+
+
+def _whole_tokens(config: TrialConfig) -> Iterator[Conflict]:
+    """Yield settings that a language model cannot follow, since its rows are blocks of tokens."""
+    if config.data.task != "language_modeling":
+        return
+    if config.data.max_length is not None:
+        message = "a language model reads blocks of tokens and cuts nothing. Write block_size."
+        yield Conflict(("data", "max_length"), message)
+    changing: dict[Path, object] = {
+        ("data", "augment"): config.data.augment,
+        **{("training", name): getattr(config.training, name) for name in _MIXING},
+    }
+    for path in (path for path, value in changing.items() if value):
+        yield Conflict(path, "tokens cannot be mixed or changed. Remove it.")
+
+
 def _text_models(config: TrialConfig) -> Iterator[Conflict]:
     """Refuse a model of text for a table without text, and another model for one with text."""
     name, path, texts = config.model.name, ("model",), (("data", "text"),)
     if kind_of(config.data.source) != "table" or is_code(name) or config.train is not None:
+        return
+    if config.data.task == "language_modeling":
         return
     if name in TEXT_MODELS and not config.data.text:
         message = (
@@ -366,6 +405,8 @@ _RULES: tuple[Rule, ...] = (
     _pictures_only,
     _text_only,
     _text_models,
+    _language_only,
+    _whole_tokens,
     _muon,
     _heads,
     _nesterov,

@@ -25,7 +25,6 @@ from tunecli.training.models.convolutional import CNN
 from tunecli.training.models.dense import MLP, NO_COLUMNS, Linear, ResNet
 from tunecli.training.models.embeddings import Columns
 from tunecli.training.models.fine_tuning import freeze
-from tunecli.training.models.text.transformer_decoder import TransformerDecoder
 from tunecli.training.models.text_models import (
     GRU,
     LSTM,
@@ -33,6 +32,7 @@ from tunecli.training.models.text_models import (
     TextCNN,
     TransformerEncoder,
 )
+from tunecli.training.models.transformer_decoder import TransformerDecoder
 
 
 @dataclass(frozen=True)
