@@ -97,6 +97,12 @@ class TransformersModel(nn.Module):
         inner = self.network if self.adapter is None else self.network.get_base_model()
         return cast("PreTrainedModel", inner)
 
+    def merge_adapter(self) -> None:
+        """Add the adapter to the weights that it adapts; the network then has none."""
+        with quiet_transformers():
+            self.network = self.network.merge_and_unload()
+        self.adapter = None
+
     def architecture(self) -> str:
         """Return the configuration of the network as JSON; see `Columns.architecture`."""
         return config_text(self.library_network().config)
