@@ -137,6 +137,15 @@ def _with_nested(path: Path, component: Component) -> Iterator[tuple[Path, Compo
             yield from _with_nested((*path, name, value.name), value)
 
 
+def _merge(config: TrialConfig) -> Iterator[Conflict]:
+    if config.compression.merge and config.model.arguments.get("adapter") is None:
+        message = (
+            f"merge needs a model with an adapter, but {config.model.name} has none. Remove it, "
+            "or let a variant set model and merge together."
+        )
+        yield Conflict(("compression", "merge"), message, (("model",),))
+
+
 def _accumulation(config: TrialConfig) -> Iterator[Conflict]:
     training = config.training
     if training.accumulate > 1 and training.batch_size == "full":
@@ -293,6 +302,7 @@ _RULES: tuple[Rule, ...] = (
     _muon,
     _nesterov,
     _accumulation,
+    _merge,
     _precision,
     _cyclic_schedules,
     _batch_norm,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -16,7 +17,7 @@ from tunecli.training.models.dense import NO_COLUMNS
 from tunecli.training.models.embeddings import Columns
 from tunecli.training.models.fine_tuning import Freeze
 from tunecli.training.models.fine_tuning import freeze as freeze_weights
-from tunecli.training.models.frozen_weights import hold_frozen, read_once
+from tunecli.training.models.frozen_weights import FrozenWeight, hold_frozen, read_once
 from tunecli.training.models.layers import check_at_least_one, check_dropout
 from tunecli.training.models.pretrained.peft_adapters import (
     TaskType,
@@ -64,7 +65,11 @@ class TransformersModel(nn.Module):
     network: Any
 
     def __init__(
-        self, columns: Columns, pretrained: str | None, adapter: Component | None
+        self,
+        columns: Columns,
+        pretrained: str | None,
+        adapter: Component | None,
+        freeze: Freeze | None,
     ) -> None:
         super().__init__()
         if columns.tokens is None:
@@ -75,8 +80,11 @@ class TransformersModel(nn.Module):
         self._stored = columns.architecture
         self.adapter = adapter
         self._folder: Path | None = None
+        self._source: Mapping[str, FrozenWeight] | None = None
         if pretrained is not None and not self._stored:
             self._folder = pretrained_folder(pretrained, self.tokens.study_folder)
+        if self._folder is not None and (freeze or adapter is not None):
+            self._source = read_once(*sorted(self._folder.glob("model*.safetensors"))) or None
 
     def division(self) -> Division:
         """Return its embeddings, its layers and its head; see `blocks.Division`."""
@@ -88,6 +96,12 @@ class TransformersModel(nn.Module):
         """Return the network of transformers, without peft's wrapper."""
         inner = self.network if self.adapter is None else self.network.get_base_model()
         return cast("PreTrainedModel", inner)
+
+    def merge_adapter(self) -> None:
+        """Add the adapter to the weights that it adapts; the network then has none."""
+        with quiet_transformers():
+            self.network = self.network.merge_and_unload()
+        self.adapter = None
 
     def architecture(self) -> str:
         """Return the configuration of the network as JSON; see `Columns.architecture`."""
@@ -110,7 +124,7 @@ class TransformersModel(nn.Module):
     ) -> None:
         """Build the network, with the weights of the folder unless they are stored elsewhere."""
         config.use_cache = keeps_cache(self.adapter)
-        network = build_network(auto_model, config, self._folder)
+        network = build_network(auto_model, config, self._folder, self._source)
         if recomputes:
             network.activation_checkpointing_enable({"use_reentrant": False})
         adapter = self.adapter
@@ -138,9 +152,9 @@ class TransformersModel(nn.Module):
         """Freeze weights, and share those of the folder that are frozen with other folds."""
         if what:
             freeze_weights(self, type(self).__name__, what)
-        if self._folder is not None and (what or self.adapter is not None):
-            files = self._folder.glob("*.safetensors")
-            hold_frozen(self, {n: w for file in files for n, w in read_once(file).items()})
+        if self._source is not None:
+            hold_frozen(self, self._source)
+            self._source = None
 
 
 class AutoModelForSequenceClassification(TransformersModel):
@@ -186,7 +200,7 @@ class AutoModelForSequenceClassification(TransformersModel):
         adapter: Component | None = None,
         **architecture: Any,
     ) -> None:
-        super().__init__(columns, pretrained, adapter)
+        super().__init__(columns, pretrained, adapter, freeze)
         _check_arguments(max_length, dropout, attention_dropout)
         with quiet_transformers():
             dropouts = Dropouts(dropout, attention_dropout)
@@ -259,7 +273,7 @@ class AutoModelForCausalLM(TransformersModel):
         adapter: Component | None = None,
         **architecture: Any,
     ) -> None:
-        super().__init__(columns, pretrained, adapter)
+        super().__init__(columns, pretrained, adapter, freeze)
         if self.tokens.n_features:
             name = type(self).__name__
             raise DataError(f"{name} takes text alone. Leave the other columns out of the data.")

@@ -59,35 +59,50 @@ def _digest(tensor: Tensor) -> str:
     return _MARK + digest.hexdigest()
 
 
-def read_once(path: Path) -> Mapping[str, FrozenWeight]:
-    """Return the tensors of a safetensors file by name.
+def read_once(*paths: Path) -> Mapping[str, FrozenWeight]:
+    """Return the tensors of the safetensors files of one model by name.
 
-    Those of the newest file stay in memory, so that the next fold and the next trial read nothing.
+    Those of the newest model stay in memory: the next fold and the next trial read nothing.
 
     Raises:
-        OSError, SafetensorError: the file cannot be read.
+        OSError, SafetensorError: a file cannot be read.
     """
-    status = path.stat()
-    return _read_once(path, status.st_mtime_ns, status.st_size)
+    states = [path.stat() for path in paths]
+    return _read_once(paths, tuple((state.st_mtime_ns, state.st_size) for state in states))
 
 
 @lru_cache(maxsize=1)
-def _read_once(path: Path, _changed: int, _n_bytes: int) -> Mapping[str, FrozenWeight]:
+def _read_once(
+    paths: tuple[Path, ...], _versions: tuple[tuple[int, int], ...]
+) -> Mapping[str, FrozenWeight]:
     # Copies are aligned in memory, as all tensors are whose products are compared to the bit.
-    return {name: FrozenWeight(tensor.clone()) for name, tensor in load_file(path).items()}
+    tensors = {name: tensor for path in paths for name, tensor in load_file(path).items()}
+    return {name: FrozenWeight(tensor.clone()) for name, tensor in tensors.items()}
 
 
 def hold_frozen(model: nn.Module, source: Mapping[str, Tensor]) -> None:
     """Replace parameters without gradient by the equal tensors of a source, in place.
 
-    Parameters that equal none of them, such as frozen random weights, stay.
+    Parameters that equal none of them, such as frozen random weights, stay. Tensors that training
+    writes and that lie in the memory of the source become copies of their own.
 
     Args:
         model: a model whose parameters are frozen already.
         source: tensors that the process keeps; their names may differ from those of the model.
     """
     find = _finder(source.values())
-    _replace(model, lambda weight: None if weight.requires_grad else find(weight))
+    memory = {tensor.untyped_storage().data_ptr() for tensor in source.values()}
+
+    def held(weight: nn.Parameter) -> nn.Parameter | None:
+        if not weight.requires_grad:
+            return find(weight)
+        return _own_copy(weight) if weight.untyped_storage().data_ptr() in memory else None
+
+    _replace(model, held)
+    for module in model.modules():
+        for name, buffer in list(module.named_buffers(recurse=False)):
+            if buffer.untyped_storage().data_ptr() in memory:
+                setattr(module, name, buffer.clone())
 
 
 def release_frozen(model: nn.Module) -> None:
@@ -191,8 +206,8 @@ def _equal(one: Tensor, other: Tensor) -> bool:
     return here.is_set_to(other) or torch.equal(here, other)
 
 
-def _own_copy(weight: Tensor) -> nn.Parameter:
-    return nn.Parameter(weight.data.clone(), requires_grad=False)
+def _own_copy(weight: nn.Parameter) -> nn.Parameter:
+    return nn.Parameter(weight.data.clone(), requires_grad=weight.requires_grad)
 
 
 def _replace(model: nn.Module, by: Callable[[nn.Parameter], nn.Parameter | None]) -> None:

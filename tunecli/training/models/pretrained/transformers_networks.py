@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from tunecli.errors import MissingPackageError
 
@@ -40,7 +40,10 @@ def quiet_transformers() -> Iterator[None]:
 
 
 def build_network(
-    auto_model: str, config: PreTrainedConfig, folder: Path | None
+    auto_model: str,
+    config: PreTrainedConfig,
+    folder: Path | None,
+    source: Mapping[str, Tensor] | None = None,
 ) -> PreTrainedModel:
     """Build a network, with weights from a folder or from torch's global random state.
 
@@ -50,11 +53,13 @@ def build_network(
     Args:
         auto_model: a class of transformers, such as AutoModel.
         folder: the folder with the weights; None to draw all of them.
+        source: its tensors by name, if they are in memory; the network lies in their memory.
 
     Raises:
         ValueError: transformers has no such model of this architecture, or an argument is invalid.
     """
     import transformers
+    from transformers.models.auto.auto_factory import _get_model_class
 
     if config.is_encoder_decoder:
         raise ValueError(
@@ -63,18 +68,22 @@ def build_network(
         )
     make = getattr(transformers, auto_model)
     without = {"add_pooling_layer": False} if _has_unused_pooler(make, config) else {}
+    # A head for other classes is drawn anew.
+    given = {"config": config, "dtype": torch.float32, "ignore_mismatched_sizes": True, **without}
     if folder is None:
         network = make.from_config(config, dtype=torch.float32, **without)
+    elif source is not None and type(config) in make._model_mapping:
+        state = {name: weight.data for name, weight in source.items()}
+        network = _get_model_class(config, make._model_mapping).from_pretrained(
+            None, state_dict=state, **given
+        )
     else:
         network = make.from_pretrained(
             folder,
-            config=config,
-            dtype=torch.float32,
             use_safetensors=True,
             local_files_only=True,
             trust_remote_code=False,
-            ignore_mismatched_sizes=True,  # a head for other classes is drawn anew
-            **without,
+            **given,
         )
     return cast("PreTrainedModel", network)
 
