@@ -15,6 +15,30 @@ version stored, the second is empty."""
 
 
 @dataclass(frozen=True)
+class TokenSummary:
+    """What text becomes in the first fold, under a study's first configuration.
+
+    Attributes:
+        n_columns: columns of text.
+        vocab_size: number of tokens of the vocabulary.
+        median, longest: tokens of a training row, before the rows are cut.
+        max_length: largest number of tokens of a row.
+        cut: share of the training rows that are cut.
+        padding: share of padding in the training batches.
+        unknown: share of the validation part's tokens that the vocabulary lacks.
+    """
+
+    n_columns: int
+    vocab_size: int
+    median: int
+    longest: int
+    max_length: int
+    cut: float
+    padding: float
+    unknown: float
+
+
+@dataclass(frozen=True)
 class DataSummary:
     """Attributes of a data set before any training.
 
@@ -36,6 +60,7 @@ class DataSummary:
         n_numeric, n_categorical, n_dates: numbers of columns of a table; 0 for pictures.
         n_features: features of one row of a table in the first fold, after encoding.
         n_missing: empty cells of a table.
+        tokens: what text becomes; None without text.
         first_fingerprint: fingerprint of the same content by numerics version 1; empty in
             summaries of that version.
     """
@@ -62,6 +87,7 @@ class DataSummary:
     n_dates: int = 0
     first_fingerprint: str = ""
     positive: str | None = None
+    tokens: TokenSummary | None = None
 
     def has_content_of(self, other: DataSummary) -> bool:
         """Return whether both have the same content, whichever numerics version made them."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from statistics import fmean
 
 from tunecli.data.rows.summary import DataSummary
 from tunecli.report.phrases.foreign_text import plain
+from tunecli.report.phrases.token_text import tokens_text
 from tunecli.study_file.settings.ranges import GATE, is_gate
 from tunecli.study_file.settings.units import with_unit
 from tunecli.study_file.text.counts import count
@@ -259,6 +261,7 @@ def data_lines(
     rows = count(summary.n_rows, "row")
     lines = [
         ("data", f"{plain(summary.source)}: {rows}, {_features(summary)}, {kind}"),
+        *([("tokens", tokens_text(summary.tokens))] if summary.tokens is not None else []),
         *([("target", plain(summary.target))] if summary.target else []),
         *([("positive", positive_text(summary))] if summary.positive is not None else []),
         ("test", test),
@@ -304,8 +307,12 @@ def _scored(model: Baseline) -> str:
 
 def _features(summary: DataSummary) -> str:
     """Return the size of a row: `14 columns (6 numeric, 8 categorical), 58 features`, and gaps."""
+    n_texts = 0 if summary.tokens is None else summary.tokens.n_columns
+    texts = count(n_texts, "column of text", "columns of text")
     if not summary.n_features:
-        return size(summary.shape)
+        return texts if n_texts else size(summary.shape)
+    if n_texts:
+        return f"{texts}, {_features(replace(summary, tokens=None))}"
     missing = f", {count(summary.n_missing, 'missing value')}" if summary.n_missing else ""
     if not summary.n_categorical and summary.n_features == summary.n_numeric:
         return size((summary.n_features,)) + missing

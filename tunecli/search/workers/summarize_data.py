@@ -21,11 +21,15 @@ from tunecli.data.columns.column_facts import ColumnFacts, with_uses
 from tunecli.data.fold_store import FoldStore, FoldStoreCache, NoData, completed_without_data
 from tunecli.data.preprocessing.feature_form import FeatureForm
 from tunecli.data.rows.dataset import Dataset
-from tunecli.data.rows.summary import DataSummary
+from tunecli.data.rows.features import as_features
+from tunecli.data.rows.summary import DataSummary, TokenSummary
 from tunecli.data.rows.workspace import Workspace
 from tunecli.data.sources import load_dataset
 from tunecli.data.splits.split import copy_notes, left_out, validation_in_words
 from tunecli.data.tables.tables import table_column_facts
+from tunecli.data.text.token_features import TokenFeatures
+from tunecli.data.text.tokenizers import UNKNOWN
+from tunecli.data.text.tokens import MAX_LENGTH
 from tunecli.errors import UserCodeError
 from tunecli.study_file.settings.code_names import is_code
 from tunecli.study_file.settings.metric_names import is_binary, label, prediction_metrics, title
@@ -34,9 +38,10 @@ from tunecli.study_file.settings.source_kinds import NO_SOURCE
 from tunecli.study_file.study_file import Study, StudyFile
 from tunecli.study_file.text.counts import count
 from tunecli.study_file.text.document import Path
-from tunecli.training.fold_data import takes_integers
+from tunecli.training.fold_data import folds_of, takes_integers
 from tunecli.training.outcome.metrics import constant, guesses, measure, why_undefined
 from tunecli.training.outcome.score_guard import NoScoreError, float_of
+from tunecli.training.step.batches import batch_sizes, padding_share
 
 Rows = tuple[str, Tensor]
 """The name of a part of the rows, and the row numbers."""
@@ -124,6 +129,7 @@ def describe(config: TrialConfig, store: FoldStore | NoData | None = None) -> Da
         n_dates=kinds["date"],
         n_features=_n_features(config, store),
         n_missing=_n_missing(dataset),
+        tokens=_tokens(config, store) if dataset.text_columns else None,
         first_fingerprint=dataset.first_fingerprint,
     )
 
@@ -171,6 +177,29 @@ def _n_features(config: TrialConfig, store: FoldStore) -> int:
         return 0
     fold = store.folds(FeatureForm(config.data.scale), standardize_target=False)[0]
     return fold.shape[0]
+
+
+def _tokens(config: TrialConfig, store: FoldStore) -> TokenSummary:
+    """Describe the tokens of the first fold."""
+    fold = folds_of(store, config)[0]
+    train, valid, form = as_features(fold.x_train), as_features(fold.x_valid), fold.tokens
+    assert isinstance(train, TokenFeatures)
+    assert isinstance(valid, TokenFeatures)
+    assert form is not None
+    n_whole = train.tokens.n_whole
+    sizes = batch_sizes(len(train), config.training.batch_size)
+    known = [*form.vocabulary]
+    unknown = known.index(UNKNOWN) if UNKNOWN in known else -1
+    return TokenSummary(
+        n_columns=len(store.dataset.text_columns),
+        vocab_size=form.vocab_size,
+        median=int(np.median(n_whole)),
+        longest=int(n_whole.max()),
+        max_length=config.data.max_length or MAX_LENGTH,
+        cut=float((n_whole > train.tokens.lengths).mean()),
+        padding=padding_share(train.lengths, sizes, shuffle=config.training.shuffle),
+        unknown=float((valid.tokens.ids == unknown).mean()),
+    )
 
 
 def _guess(config: TrialConfig, store: FoldStore) -> dict[str, float]:

@@ -163,6 +163,18 @@ def grouped_by_length(order: Tensor, lengths: Tensor, sizes: Sequence[int]) -> T
     return torch.cat(batches)
 
 
+def padding_share(lengths: Tensor, sizes: Sequence[int], *, shuffle: bool = True) -> float:
+    """Return the share of padding in an epoch of batches; for arguments see above."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        order = torch.arange(len(lengths))
+        if shuffle and len(sizes) > 1:
+            order = grouped_by_length(torch.randperm(len(lengths)), lengths, sizes)
+    batches = torch.split(lengths[order].clamp(min=1), list(sizes))
+    n_padded = sum(len(batch) * int(batch.max()) for batch in batches)
+    return 1 - int(lengths.clamp(min=1).sum()) / n_padded
+
+
 def _chunks(sizes: Sequence[int]) -> Iterator[Sequence[int]]:
     return (sizes[start : start + CHUNK] for start in range(0, len(sizes), CHUNK))
 
