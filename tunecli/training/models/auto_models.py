@@ -141,11 +141,11 @@ class TransformersModel(nn.Module):
         got = longest if max_length is None else max_length
         if most is None or got + n_virtual <= most:
             return
-        beside = f", {n_virtual} of them for virtual tokens" if n_virtual else ""
+        virtual = f", {n_virtual} of them for virtual tokens" if n_virtual else ""
         setting = "max_length" if max_length is not None else "the number of tokens per row"
         raise ValueError(
             f"{setting} must be at most {most - n_virtual}, since this model has {most} "
-            f"positions{beside}, but got {got}."
+            f"positions{virtual}, but got {got}."
         )
 
     def _freeze(self, what: Freeze | None) -> None:
@@ -169,7 +169,7 @@ class AutoModelForSequenceClassification(TransformersModel):
         max_length: largest number of tokens per row of a pretrained model.
         pooling: the vector of a text that a linear layer is put on: mean, cls (the first token) or
             last. None for the head that transformers has for the architecture; if it has none, or
-            cannot use it (with other columns beside the text, and with virtual tokens), mean for
+            cannot use it (with other columns next to the text, and with virtual tokens), mean for
             encoders and last for decoders.
         freeze: number of leading blocks (embeddings, then layers) that are not trained, or
             `features` for all but the head.
