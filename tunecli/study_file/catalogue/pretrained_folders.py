@@ -71,9 +71,9 @@ def _in_cache(name: str, study_folder: Path) -> Path:
         return Path(snapshot_download(name, local_files_only=True))
     except (LocalEntryNotFoundError, HFValidationError, HfHubHTTPError, OSError):
         raise DataError(
-            f"{name!r} is neither a folder (relative to the study file) nor in the cache of the "
-            f"hub. tunecli downloads no models. Fetch it with `hf download {name}`, or write the path "
-            "of a folder."
+            f"{name!r} is neither a folder, relative to the study file, nor in the cache of the "
+            f"hub. tunecli downloads no models. Fetch it with `hf download {name}`, or write the "
+            "path of a folder."
         ) from None
 
 
