@@ -76,7 +76,7 @@ WITHDRAWN: dict[str, dict[str, str]] = {
 
 _QUANTIZED = (
     "a base of 4 or 8 bits is not supported: it trains on CUDA alone, and its model could not be "
-    "stored with the weights that it was trained with. Leave it out; training: {precision: bf16} "
+    "stored with the weights that it was trained with. Leave it out; training: {dtype: bf16} "
     "and checkpoint_activations: true save memory."
 )
 _REMOTE_CODE = "no code of a model's folder is ever run. Leave it out."
@@ -148,6 +148,12 @@ _NOT_NESTED = {"Muon": ("Muon", "LBFGS"), "PatientPruner": ("PatientPruner",)}
 def nested_kind(kind: Kind, name: str, argument: str) -> Kind | None:
     """Return the kind of component that an argument holds: Muon's `rest` is an optimizer."""
     return _NESTED.get((kind, name, argument))
+
+
+def can_be_none(kind: Kind, name: str, argument: str) -> bool:
+    """Return whether an argument can be none, which is what leaving it out means."""
+    known = signature(kind, name).argument(argument)
+    return known is not None and known.is_none_by_default
 
 
 @cache
