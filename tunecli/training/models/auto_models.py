@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 
 from tunecli.data.rows.dataset import TokenForm
 from tunecli.errors import DataError
+from tunecli.study_file.catalogue.architectures import AUTO_MODELS
 from tunecli.study_file.catalogue.pretrained_folders import pretrained_folder
 from tunecli.study_file.settings.settings import Component
 from tunecli.training.models.blocks import Division
@@ -296,6 +298,11 @@ class AutoModelForCausalLM(TransformersModel):
 def stored_architecture(model: nn.Module) -> str:
     """Return the configuration of a network of transformers as JSON; empty for other models."""
     return model.architecture() if isinstance(model, TransformersModel) else ""
+
+
+def library_versions(model: str) -> dict[str, str]:
+    """Return the versions of the libraries that a model is from; empty for other models."""
+    return {name: version(name) for name in ("transformers", "peft") if model in AUTO_MODELS}
 
 
 def _check_arguments(
