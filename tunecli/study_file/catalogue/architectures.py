@@ -24,6 +24,17 @@ AUTO_MODELS = tuple(_MAPPINGS)
 
 NOT_INSTALLED = "needs the packages transformers and peft: pip install 'tunecli[transformers]'."
 
+_QUANTIZED = (
+    "a base of 4 or 8 bits is not supported: it trains on CUDA alone, and its model could not be "
+    "stored with the weights that it was trained with. Leave it out; training: {dtype: bf16} and "
+    "checkpoint_activations: true save memory."
+)
+REFUSED = {
+    **dict.fromkeys(("load_in_4bit", "load_in_8bit", "quantization_config"), _QUANTIZED),
+    "trust_remote_code": "no code of a model's folder is ever run. Leave it out.",
+}
+"""Arguments of `from_pretrained` that a study file cannot set, and the reason."""
+
 _COMMON = ("albert", "bert", "distilbert", "gpt2", "llama", "modernbert", "roberta")
 """Architectures that messages name."""
 
