@@ -21,13 +21,22 @@ from tunecli.report.findings.space.useful_bounds import CONVENTIONS
 from tunecli.search.suggest.samplers import KINDS
 from tunecli.study_file.catalogue.adapters import ADAPTERS
 from tunecli.study_file.catalogue.architectures import AUTO_MODELS
-from tunecli.study_file.catalogue.names import LOSS_TASKS, OWN_MODELS, SCALES, Kind, names
+from tunecli.study_file.catalogue.component_arguments import signature
+from tunecli.study_file.catalogue.names import (
+    LOSS_TASKS,
+    OWN_MODELS,
+    SCALES,
+    TOKENIZERS,
+    Kind,
+    names,
+)
 from tunecli.study_file.catalogue.value_types import Interval
 from tunecli.study_file.settings import settings
 from tunecli.study_file.settings.metric_names import METRICS, MetricArgument, MetricNumber
 from tunecli.study_file.settings.objective_settings import ObjectiveSettings
 from tunecli.study_file.settings.search_settings import SearchSettings
 from tunecli.study_file.settings.source_kinds import ARRAYS, BUNDLED, TABLES, TORCHVISION
+from tunecli.study_file.text.dump import flow
 
 GUIDE = Path(__file__).parents[2] / "tunecli" / "guide"
 LIBRARIES = ("torch", "torchvision", "kornia")
@@ -188,6 +197,16 @@ def losses_table() -> str:
     return table(("loss", "task"), [(f"`{name}`", task) for name, task in LOSS_TASKS.items()])
 
 
+def tokenizers_table() -> str:
+    """Return the arguments of each tokenizer, with their defaults."""
+    rows = []
+    for name in TOKENIZERS:
+        arguments = signature("tokenizer", name).arguments
+        words = ", ".join(f"`{one.name}: {flow(one.default)}`" for one in arguments)
+        rows.append((f"`{name}`", words))
+    return table(("tokenizer", "arguments with their defaults"), rows)
+
+
 def samplers_table() -> str:
     """Return which samplers continue in the same way, and how."""
     by_way: dict[str, list[str]] = {}
@@ -205,6 +224,7 @@ def own_names_table() -> str:
         ("data: arrays", quoted(ARRAYS)),
         ("data: torchvision datasets", quoted(TORCHVISION)),
         ("scale", quoted((*SCALES, "none"))),
+        ("tokenizer", quoted(TOKENIZERS)),
         ("model: tunecli's own", quoted(n for n in OWN_MODELS if n not in AUTO_MODELS)),
         ("model: of transformers", quoted(AUTO_MODELS)),
         ("adapter: of peft", quoted(ADAPTERS)),
@@ -254,6 +274,7 @@ TABLES_OF_GUIDE: dict[str, Callable[[], str]] = {
     "losses": losses_table,
     "samplers": samplers_table,
     "names": own_names_table,
+    "tokenizers": tokenizers_table,
     "conventions": conventions_table,
     "names of libraries": library_names_table,
 }

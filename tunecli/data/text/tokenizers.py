@@ -129,7 +129,10 @@ def unigram(texts: Corpus, vocab_size: int = 8_000, lowercase: bool = False) -> 
     try:
         made.train_from_iterator(texts, trainer)
     except Exception as error:
-        raise DataError(_why_no_pieces(texts, vocab_size, error), "data.tokenizer") from None
+        _refuse_few("Unigram", len(set(chain.from_iterable(texts))), vocab_size)
+        reason = " ".join(str(error).split())[:200]
+        message = f"Unigram found no pieces in the texts ({reason}). Write tokenizer: words."
+        raise DataError(message, "data.tokenizer") from None
     content = json.loads(made.to_str())
     content["model"]["vocab"] = _same_in_all_processes(content["model"]["vocab"])
     return _without_special(Tokenizer.from_str(json.dumps(content)))
@@ -144,18 +147,24 @@ def word_pieces(
         vocab_size: largest number of tokens.
         min_frequency: a pair that is rarer than this is not merged.
         lowercase: whether capital letters become small ones.
+
+    Raises:
+        DataError: the texts have more characters than `vocab_size`; each counts twice if words
+            begin with it and also continue with it.
     """
     made = _split_into_words(lowercase)
     counts = _counted_words(made, texts)
     made.model = models.WordPiece(unk_token=UNKNOWN)
     made.decoder = decoders.WordPiece(prefix=_CONTINUES)
     # The trainer numbers continuing characters in a random order unless they are given.
+    beginning = sorted({word[0] for word in counts})
     continuing = sorted({_CONTINUES + character for word in counts for character in word[1:]})
+    _refuse_few("WordPiece", len(beginning) + len(continuing), vocab_size)
     trainer = trainers.WordPieceTrainer(
         vocab_size=vocab_size,
         min_frequency=min_frequency,
         special_tokens=[*_FIRST, *continuing],
-        initial_alphabet=sorted({word[0] for word in counts}),
+        initial_alphabet=beginning,
         show_progress=False,
     )
     made.train_from_iterator(texts, trainer)
@@ -219,13 +228,12 @@ def _same_in_all_processes(pieces: list[list[Any]]) -> list[list[Any]]:
     return [*first, *sorted(scored, key=lambda one: (-one[1], one[0]))]
 
 
-def _why_no_pieces(texts: Corpus, vocab_size: int, error: Exception) -> str:
-    n_characters = len(set(chain.from_iterable(texts)))
-    if n_characters + len(_FIRST) > vocab_size:
-        return (
-            f"Unigram needs a token per character, and the texts have {n_characters:,} different "
-            f"ones, but vocab_size is {vocab_size:,}. Raise it to {n_characters + len(_FIRST):,} "
-            "or more, or write tokenizer: BPE."
+def _refuse_few(name: str, n_pieces: int, vocab_size: int) -> None:
+    """Refuse a vocabulary that has no room for the single characters of the texts."""
+    needed = n_pieces + len(_FIRST)
+    if needed > vocab_size:
+        raise DataError(
+            f"{name} needs at least {needed:,} tokens for the characters of the texts, but "
+            f"vocab_size is {vocab_size:,}. Raise it, or write tokenizer: BPE.",
+            "data.tokenizer",
         )
-    reason = " ".join(str(error).split())[:200]
-    return f"Unigram found no pieces in the texts ({reason}). Write tokenizer: words."

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from tunecli.data.rows.texts import TextRows
 from tunecli.errors import DataError, ExportError, MissingPackageError
 from tunecli.files.whole import output
 from tunecli.model_folder.exports.file_metadata import IN_PT2, as_json, file_metadata
@@ -115,7 +116,7 @@ def _graph(model: Model, to: Format, part: Path, path: Path, source: str) -> Exp
     return Exported(path, left_out, len(rows), difference, len(model.members))
 
 
-def some_rows(model: Model, source: str) -> Tensor:
+def some_rows(model: Model, source: str) -> Tensor | TextRows:
     """Return at most `ROWS` rows of a source as they are read.
 
     Raises:

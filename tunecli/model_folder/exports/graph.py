@@ -15,6 +15,7 @@ from tunecli.data.preprocessing.fitted_numbers import FittedNumbers
 from tunecli.data.preprocessing.fitted_table import FittedTable
 from tunecli.data.preprocessing.fitted_text import FittedText
 from tunecli.data.preprocessing.preparation import Preprocessing
+from tunecli.data.rows.texts import TextRows
 from tunecli.model_folder.format.model import Member, Model
 from tunecli.training.outcome.output_meaning import OutputMeaning
 from tunecli.training.outcome.temperature import tempered
@@ -30,14 +31,14 @@ def why_not_whole(model: Model) -> str:
     return "scaling by rank" if has_ranks else ""
 
 
-def given_to_graph(model: Model, rows: Tensor) -> Tensor:
+def given_to_graph(model: Model, rows: Tensor | TextRows) -> Tensor:
     """Return rows as the graph takes them.
 
     These are the rows as read if all preprocessing is in the graph. Otherwise they are the
     preprocessed features, (n, …): each network has its own preprocessing, so its features (or
     channels) follow those of the network before.
     """
-    if not why_not_whole(model):
+    if isinstance(rows, Tensor) and not why_not_whole(model):
         return rows
     return torch.cat([member.preprocessing(rows) for member in model.members], dim=1)
 

@@ -35,8 +35,8 @@ _WRITTEN = {
         "encoder_hidden_size": "[1, inf)",
     },
     "tokenizer": {
-        "vocab_size": "[3, 10000000]",
-        "BPE.vocab_size": "[258, 10000000]",  # padding, unknown and every byte
+        "vocab_size": "[3, inf)",
+        "BPE.vocab_size": "[258, inf)",  # padding, unknown and every byte
         "min_frequency": "[1, inf)",
     },
     "loss": {

@@ -65,6 +65,8 @@ _WRITTEN: Mapping[str, tuple[str, str]] = {
     "schedule.pct_start": ("[0, 1]", _SHARE),
     "p": ("[0, 1]", _SHARE),
     "min_frequency": ("[0, 0.5]", "only one category can have more than half of the rows"),
+    "tokenizer.min_frequency": ("[1, inf)", _WHOLE),
+    "max_length": ("[1, inf)", _WHOLE),
     "mixup": ("[0, inf)", _NOT_NEGATIVE),
     "cutmix": ("[0, inf)", _NOT_NEGATIVE),
     "input_noise": ("[0, inf)", _NOT_NEGATIVE),
@@ -92,6 +94,7 @@ _ARGUMENT = re.compile(r"(?P<argument>[^.\[\]]+)(?:\[(?P<index>[0-9]+)\])?$")
 def useful_bounds(evidence: Evidence, name: str) -> Interval:
     """Return where a parameter's useful values lie; without ends where nothing is known."""
     section, *inside = name.split(".")
+    section = "tokenizer" if inside[:1] == ["tokenizer"] else section
     return bounds_of(section, _component(evidence, section, name), inside[-1] if inside else name)
 
 
