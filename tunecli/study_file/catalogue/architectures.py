@@ -90,9 +90,9 @@ def architecture(model_type: str) -> Signature:
     and those that a classifier or a language model cannot change.
     """
     modules = _table(_file("auto", "auto_mappings.py"), "SPECIAL_MODEL_TYPE_TO_MODULE_NAME")
-    module = modules.get(model_type, model_type).replace("-", "_")
-    file, name = _file(module, f"configuration_{module}.py"), _config_classes()[model_type]
-    every = signatures.dataclass_signature((file,), name).arguments
+    folder = _file(modules.get(model_type, model_type).replace("-", "_"))
+    files, name = tuple(sorted(folder.glob("configuration_*.py"))), _config_classes()[model_type]
+    every = signatures.dataclass_signature(files, name).arguments
     left_out = _OF_TOKENIZER | _OF_OTHER_TASKS
     return Signature(name, tuple(one for one in every if one.name not in left_out))
 
