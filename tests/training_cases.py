@@ -64,6 +64,31 @@ def regression(number: int = 0, n_train: int = 40, n_valid: int = 12) -> FoldDat
     )
 
 
+def language(number: int = 0, n_train: int = 14, n_valid: int = 5, block: int = 6) -> FoldData:
+    """Blocks of a noisy period of four tokens, some of them short."""
+    generator = torch.Generator().manual_seed(300 + number)
+    n = n_train + n_valid
+    stream = (torch.arange(n * (block + 1)) + torch.randint(2, (1,), generator=generator)) % 4 + 1
+    noise = torch.rand(len(stream), generator=generator) < 0.1
+    stream = torch.where(noise, 5, stream).view(n, block + 1)
+    x, y = stream[:, :-1].clone(), stream[:, 1:].clone()
+    lengths = torch.randint(2, block + 1, (n,), generator=generator)
+    lengths[::2] = block
+    is_padding = torch.arange(block) >= lengths[:, None]
+    x[is_padding], y[is_padding] = 0, -100
+    return FoldData(
+        number=number,
+        task="language_modeling",
+        x_train=x[:n_train],
+        y_train=y[:n_train],
+        x_valid=x[n_train:],
+        y_valid=y[n_train:],
+        valid_rows=torch.arange(n_valid),
+        n_classes=7,
+        valid_bytes=2 * lengths[n_train:],
+    )
+
+
 def trial(
     *,
     model: Component | None = None,

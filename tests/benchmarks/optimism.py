@@ -6,9 +6,9 @@ Each study searches a sample of a data set, with five folds or one holdout, and 
 rows for the test; the split seed draws the sample, the test rows and the folds. The best trial is
 then trained again, and with folds its fold models are averaged, too: their networks are scored one
 by one. Printed is, for each data set and in all, how many test scores lie within their 95 %
-interval, below it (worse) and above it (better), and how often the report says that the test rows
-differ. Studies in `--runs` are resumed: a second call trains only what is missing, and makes the
-models and the reports again.
+interval, below it (worse) and above it (better), how often the report says that the test rows
+differ, and how often that the training on all rows went worse. Studies in `--runs` are resumed: a
+second call trains only what is missing, and makes the models and the reports again.
 """
 
 from __future__ import annotations
@@ -126,22 +126,24 @@ def main() -> None:
                     own_shares.append(figures["own_share"])
                     for row in (name, f"{validation}, {model}", "all"):
                         places.setdefault(row, Counter()).update(_places(figures))
-    print(f"{'data':<28} studies  within  below  above  alarms")
+    print(f"{'data':<28} studies  within  below  above  rows differ  training worse")
     for row, counts in places.items():
         n = sum(counts[place] for place in ("within", "below", "above"))
-        cells = (f"{counts[place]:>6}" for place in ("within", "below", "above", "alarms"))
+        cells = (
+            f"{counts[place]:>6}" for place in ("within", "below", "above", "rows", "training")
+        )
         print(f"{row:<28} {n:>7}  {' '.join(cells)}  ({counts['within'] / n:.0%} within)")
     known = [share for share in own_shares if math.isfinite(share)]
     print(f"own share of the noise with folds: median {statistics.median(known):.2f}")
 
 
 def _places(figures: Mapping[str, Any]) -> list[str]:
-    """Return where a test score lies, and whether the report says that the test rows differ."""
+    """Return where a test score lies, and what the report says is the cause."""
     low, high, test = (figures[name] for name in ("expected_low", "expected_high", "compared"))
     place = "within" if low <= test <= high else "below"
     if place == "below" and (test > high) == figures["maximize"]:
         place = "above"
-    return [place, *(["alarms"] if figures["severity"] != "note" else [])]
+    return [place, *([figures["cause"]] if figures["cause"] else [])]
 
 
 def _searched(name: str, validation: str, seed: int, given: argparse.Namespace) -> str:

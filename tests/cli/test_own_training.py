@@ -137,3 +137,43 @@ def test_quiet_prints_only_to_the_logs(tmp_path: Path) -> None:
     done = run_in(tmp_path, "search", "own.yaml", "--code", "prints.py", "--quiet")
     assert "│" not in done.stderr
     assert (tmp_path / "runs" / "own" / "logs" / "trial-0.log").is_file()
+
+
+DIES_WHILE_SAVING = """
+import os, time
+
+def fit(config, fold, report):
+    for step in range(2):
+        if report({"reward": config["x"] * (step + 1)}):
+            (fold.keep / "model").write_text("a part of it")
+            if step and config["end"] == "death":
+                os.kill(os.getpid(), 9)
+            if step and config["end"] == "timeout":
+                time.sleep(100)
+"""
+
+SAVING = """
+train: {saves.py:fit: {x: {choice: [0.25, 0.5, 0.75]}, end: END}}
+training: {epochs: 2, max_time: 4s}
+objective: {maximize: reward}
+search: {trials: 3, parallel: 3, sampler: BruteForce, pruner: none, keep_models: 1}
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("end", "n_jobs"), [("death", "1"), ("timeout", "3")])
+def test_no_outcome_depends_on_what_is_saved(tmp_path: Path, end: str, n_jobs: str) -> None:
+    (tmp_path / "saves.py").write_text(DIES_WHILE_SAVING)
+    (tmp_path / "own.yaml").write_text(SAVING.replace("END", end))
+    options = ("--code", "saves.py", "--jobs", n_jobs)
+    done = run_in(tmp_path, "search", "own.yaml", *options)
+    trials = json.loads(run_in(tmp_path, "report", "own", "--json").stdout)["trials"]
+    assert [(one["outcome"], one["reason"]) for one in trials] == [("complete", "")] * 3
+    assert {one["value"] for one in trials} == {0.5, 1.0, 1.5}
+    notices = re.findall(
+        r"Trial (\d) is complete, but (.*) after its last evaluation", done.stderr
+    )
+    causes = {"death": "its worker died (killed by SIGKILL", "timeout": "it ran longer than "}
+    assert notices
+    assert all(cause.startswith(causes[end]) for _, cause in notices)
+    assert [path.name for path in (tmp_path / "runs" / "own").glob("checkpoints/*")] == []

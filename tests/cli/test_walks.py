@@ -10,7 +10,9 @@ import onnx
 import pandas as pd
 import pytest
 from commands import call_in
+from locations import STUDIES
 from sales_table import N_NEW, N_STORES, N_WEEKS, write_sales
+from sklearn.datasets import load_breast_cancer, load_digits
 from sklearn.metrics import root_mean_squared_error
 
 import tunecli
@@ -133,3 +135,69 @@ def test_a_search_without_a_feasible_model_ends_and_says_so(tmp_path: Path) -> N
     assert "30 infeasible (30 before training)" in told.stderr
     again = call_in(tmp_path, "search", "small.yaml", "--trials", "3", code=1).stderr
     assert "no trial met the limits" in again
+
+
+def without(text: str, *sections: str) -> str:
+    """A study file without some of its sections."""
+    blocks = text.split("\n\n")
+    return "\n\n".join(one for one in blocks if one.partition(":")[0].strip() not in sections)
+
+
+@pytest.mark.slow
+def test_from_a_first_file_to_a_loop_of_ones_own(tmp_path: Path) -> None:
+    (tmp_path / "loop.py").write_text((STUDIES / "own_training.py").read_text())
+    call_in(tmp_path, "init", "digits")
+    text = (tmp_path / "digits.yaml").read_text()
+    own = without(text, "model", "optimizer", "schedule", "training").replace("30 ", "2 ")
+    own += "train: {loop.py:fit: {lr: {float: [0.01, 0.2], log: true}, width: 16, epochs: 3}}\n"
+    (tmp_path / "loop.yaml").write_text(own.replace("metrics: [", "# metrics: ["))
+    refused = call_in(tmp_path, "search", "loop.yaml", code=2).stderr
+    assert "--code loop.py" in " ".join(refused.split())
+
+    allowed = ("--code", "loop.py")
+    searched = call_in(tmp_path, "search", "loop.yaml", *allowed, "--jobs", "1").stderr
+    assert "loop is finished: 2 of 2 trials done." in searched
+    report = json.loads(call_in(tmp_path, "report", "loop", "--json").stdout)
+    best = max(report["trials"], key=lambda trial: trial["value"])
+    assert report["best"] == best["number"]
+    assert best["value"] == pytest.approx(np.mean(best["fold_scores"]))
+    refitted = call_in(tmp_path, "refit", "loop").stdout
+    [found] = [line for line in refitted.splitlines() if line.startswith("test  ")]
+    told = call_in(tmp_path, "predict", "loop", "digits", *allowed, "-o", "out.csv").stderr
+    assert told == "out.csv: 1,797 rows, column `prediction`\n"
+    right = pd.read_csv(tmp_path / "out.csv")["prediction"] == load_digits().target
+    assert right.mean() > 0.9
+    metrics = json.loads((tmp_path / "runs/loop/model/metrics.json").read_text())
+    assert f"accuracy {metrics['test']['accuracy']['score']:.4f} " in found
+    assert metrics["of_fold_models"]["accuracy"] > 0.8
+
+
+@pytest.mark.slow
+def test_from_a_first_file_to_two_objectives_and_a_limit_with_its_average(tmp_path: Path) -> None:
+    call_in(tmp_path, "init", "breast_cancer")
+    file = tmp_path / "breast_cancer.yaml"
+    [line] = [line for line in file.read_text().splitlines() if line.startswith("objective:")]
+    goals = "objective: [{maximize: roc_auc}, {minimize: n_weights}]\n"
+    goals += "constraints: {f1: {average: macro, min: 0.6}}"
+    text = file.read_text().replace(line, goals).replace("trials: 30", "trials: 5")
+    file.write_text(text.replace("epochs: 20", "epochs: 4"))
+    checked = call_in(tmp_path, "check", "breast_cancer.yaml").stdout
+    assert "objectives  maximize roc_auc, minimize n_weights" in checked
+    assert "limits      f1 at least 0.6" in checked
+    searched = call_in(tmp_path, "search", "breast_cancer.yaml", "--jobs", "1").stderr
+    study = read_study(sqlite_url(tmp_path / "runs" / "breast_cancer" / "study.db"))
+    complete = [trial for trial in study.trials if trial.outcome == "complete"]
+    assert complete
+    assert all(trial.metrics["f1"] >= 0.6 for trial in complete)
+    beyond = [trial for trial in study.trials if trial.outcome == "infeasible"]
+    assert all("f1 of " in trial.reason and "is below 0.6" in trial.reason for trial in beyond)
+    assert f"of {len(complete)} complete trials" in searched
+    report = json.loads(call_in(tmp_path, "report", "breast_cancer", "--json").stdout)
+    [place, *_] = report["front"]
+    refitted = call_in(tmp_path, "refit", "breast_cancer", "--pareto", "1")
+    assert f"breast_cancer: trial {place}, training on" in refitted.stderr
+    predicted = call_in(tmp_path, "predict", "breast_cancer", "breast_cancer", "-o", "out.csv")
+    assert predicted.stderr == "out.csv: 569 rows, column `prediction`\n"
+    data = load_breast_cancer()
+    right = pd.read_csv(tmp_path / "out.csv")["prediction"] == data.target_names[data.target]
+    assert right.mean() > 0.8

@@ -179,7 +179,9 @@ def metrics_table() -> str:
     rows = []
     for info in METRICS.values():
         words = "; ".join(f"`{name}`: {_values(w)}" for name, w in info.arguments.items())
-        rows.append((f"`{info.name}`", info.task or "any", info.direction, words, info.needs))
+        rows.append(
+            (f"`{info.name}`", ", ".join(info.tasks) or "any", info.direction, words, info.needs)
+        )
     return table(("metric", "task", "better", "arguments, default first", "needs"), rows)
 
 
@@ -194,7 +196,9 @@ def _values(known: MetricArgument) -> str:
 
 
 def losses_table() -> str:
-    return table(("loss", "task"), [(f"`{name}`", task) for name, task in LOSS_TASKS.items()])
+    return table(
+        ("loss", "task"), [(f"`{name}`", ", ".join(tasks)) for name, tasks in LOSS_TASKS.items()]
+    )
 
 
 def tokenizers_table() -> str:
@@ -229,8 +233,8 @@ def own_names_table() -> str:
         ("model: of transformers", quoted(AUTO_MODELS)),
         ("adapter: of peft", quoted(ADAPTERS)),
         ("loss", quoted(LOSS_TASKS)),
-        ("metrics", quoted(i.name for i in METRICS.values() if i.task)),
-        ("costs, as metrics", quoted(i.name for i in METRICS.values() if not i.task)),
+        ("metrics", quoted(i.name for i in METRICS.values() if i.tasks)),
+        ("costs, as metrics", quoted(i.name for i in METRICS.values() if not i.tasks)),
         ("sampler", quoted(map(short, names("sampler")))),
         ("pruner", quoted((*map(short, names("pruner")), "none"))),
     ]

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from commands import call_in, rows
 from model_cases import case
 from rich.console import Console
+from sklearn.metrics import accuracy_score
 
 from tunecli.cli.shared.compression_table import compression_json, render
 from tunecli.data.preprocessing.feature_form import FeatureForm
 from tunecli.errors import RefitError
 from tunecli.model_folder.compressing import (
     CompressedModel,
+    compressed_out_of_fold,
     compressed_ways,
     grid,
     mark_front,
@@ -75,6 +79,19 @@ def test_every_way_is_scored_on_the_folds_of_the_search(tmp_path: Path) -> None:
         assert one.reason == ""
         assert one.one is not None
         assert one.one.low <= one.one.median <= one.one.high
+
+    y = store.dataset.y.numpy()
+    for one in kept[1:4]:
+        config_of_row = config.model_copy(update={"compression": one.steps})
+        trial = replace(made.trial, config=config_of_row)
+        outputs = compressed_out_of_fold(trial, store, tmp_path / "3")
+        assert outputs is not None
+        scores = [
+            accuracy_score(y[valid], output.argmax(1))
+            for output, (_, valid) in zip(outputs, store.split.folds, strict=True)
+        ]
+        assert scores == pytest.approx(one.fold_scores)
+        assert compressed_out_of_fold(trial, store, tmp_path / "none") is None
 
 
 @pytest.mark.parametrize("name", ["compressed"])
@@ -186,4 +203,43 @@ def test_a_model_folder_tells_which_trial_it_was_made_of(tmp_path: Path) -> None
     lost = call_in(tmp_path, "compress", "elsewhere", "--runs", "others", code=1)
     assert (
         "was made from trial 1 of study tiny, but there is no such study in others" in lost.stderr
+    )
+
+
+TWO = TINY.replace("wine", "breast_cancer").replace("trials: 2", "trials: 1, baselines: false")
+
+
+@pytest.mark.slow
+def test_a_compressed_model_is_adjusted_anew_and_keeps_a_given_threshold(tmp_path: Path) -> None:
+    (tmp_path / "two.yaml").write_text(TWO)
+    call_in(tmp_path, "search", "two.yaml", "--jobs", "1", "--quiet")
+    pick = ("compress", "two", "--finetune-epochs", "0", "--pick", "2")
+    folder = tmp_path / "runs" / "two" / "model"
+
+    def stored() -> tuple[dict[str, Any], dict[str, Any]]:
+        facts = json.loads((folder / "model.json").read_text())
+        return facts, json.loads((folder / "metrics.json").read_text())["adjustment"]
+
+    call_in(tmp_path, "refit", "two", "--threshold", "0.3")
+    _, plain = stored()
+    told = call_in(tmp_path, *pick).stdout
+    facts, found = stored()
+    assert "at least 0.3 (as given)" in told
+    assert facts["decision"]["threshold"] == 0.3
+    assert (found["why_not"], found["n_rows"]) == ("", plain["n_rows"])
+    assert found["calibration"]["log_loss"] != plain["calibration"]["log_loss"]
+    assert facts["temperature"] == (
+        found["calibration"]["temperature"] if found["calibration"]["is_kept"] else None
+    )
+    call_in(tmp_path, "refit", "two", "--threshold", "none")
+    call_in(tmp_path, *pick)
+    assert stored()[0]["decision"] is None
+    assert stored()[1]["threshold"]["metric"] == ""
+    call_in(tmp_path, "refit", "two")
+    call_in(tmp_path, *pick)
+    assert stored()[1]["threshold"]["metric"] == "accuracy"
+    shutil.rmtree(tmp_path / "runs" / "two" / "best")
+    told = call_in(tmp_path, *pick).stdout
+    assert "the search kept no models of trial 0 that can be compressed so" in " ".join(
+        told.split()
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from statistics import median_low
 
 import numpy as np
 import pandas as pd
@@ -86,6 +87,28 @@ def test_the_weights_are_those_that_are_best_on_a_tenth(
     assert one.n_rows + one.validation_rows == n_search
 
 
+@pytest.mark.parametrize("best_step", [1, 9, 19])
+def test_a_smoothed_study_takes_the_median_of_those_around(best_step: int) -> None:
+    made = case("arrays")
+    config = long(made.trial.config, smooth_score=3, early_stopping=EarlyStopping(patience=3))
+    one = refitted(made, replace(made.trial, config=config, best_step=best_step))
+    fit = final_fit(made.store, config.data.scale, False, False, cut_validation=True)
+    training = FoldTraining(config, fit.fold, torch.device("cpu"))
+    scores, states = [], []
+    for evaluation in training:
+        scores.append(evaluation.score)
+        state = training.model.state_dict()
+        states.append({key: value.clone() for key, value in state.items()})
+    near = range(max(best_step - 2, 0), min(best_step + 3, 20))
+    medians = [
+        median_low(scores[max(step - 1, near[0]) : min(step + 2, near[-1] + 1)]) for step in near
+    ]
+    assert one.step is not None
+    assert scores[one.step] == max(medians)
+    for key, value in weights(one).items():
+        torch.testing.assert_close(value, states[one.step][key], rtol=0, atol=0)
+
+
 def test_a_best_evaluation_within_the_noise_changes_no_bit() -> None:
     made = case("arrays")
     one = refitted(made, replace(made.trial, stand_out=SMOOTH))
@@ -105,7 +128,9 @@ def test_a_training_that_diverges_on_its_tenth_is_no_model() -> None:
     made = case("arrays")
     huge = Component(name="SGD", arguments={"lr": 1e38})
     config = made.trial.config.model_copy(update={"optimizer": huge})
-    with pytest.raises(RefitError, match=r"with seed 0 diverged: .* Choose another trial"):
+    # Not "of fold 0": there are no folds.
+    reason = r"with seed 0 diverged: training loss is \S+ at epoch 1\. Choose another trial"
+    with pytest.raises(RefitError, match=reason):
         refitted(made, replace(made.trial, config=config, stand_out=DIP))
 
 
@@ -209,5 +234,6 @@ def test_what_is_done_is_said_before() -> None:
     noisy = replace(made.trial, stand_out=DIP)
     assert training_in_words(noisy, made.store) == (
         "training on nine tenths of all rows outside the test set, because the best evaluation of "
-        "the search is better than those around it by more than their noise"
+        "the search is better than those around it by more than their noise, and by more than "
+        "practically equal trials differ"
     )

@@ -60,6 +60,9 @@ def forgets(config, fold, report):
 
 def raises(config, fold, report):
     raise ZeroDivisionError("by zero")
+
+def diverges(config, fold, report):
+    report({"accuracy": float("nan")})
 '''
 
 VALUES = """
@@ -268,6 +271,13 @@ def test_a_training_without_a_model_is_refused(
 ) -> None:
     own = own_study(tmp_path, STUDY.replace("own.py:fit", f"own.py:{name}"))
     with pytest.raises(kind, match=message):
+        next(refit_seeds(own.trial, own.store))
+
+
+def test_a_training_that_diverges_on_its_tenth_names_no_fold(tmp_path: Path) -> None:
+    stops = "training: {early_stopping: {patience: 1}}\n"
+    own = own_study(tmp_path, STUDY.replace("own.py:fit", "own.py:diverges") + stops)
+    with pytest.raises(RefitError, match=r"^the training failed: accuracy is nan at step 0\.$"):
         next(refit_seeds(own.trial, own.store))
 
 

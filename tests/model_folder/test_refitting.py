@@ -19,6 +19,7 @@ from tunecli.errors import RefitError
 from tunecli.model_folder.card import card
 from tunecli.model_folder.format.folder import write_model
 from tunecli.model_folder.format.loading import load_with
+from tunecli.model_folder.out_of_fold import of_test_rows
 from tunecli.model_folder.refitting import RefitTrial, as_searched, refit_seeds
 from tunecli.model_folder.results import results_of
 from tunecli.study_file.settings.settings import Component
@@ -131,8 +132,11 @@ def test_an_ensemble_is_also_scored_network_by_network(name: str, tmp_path: Path
     shown = card(found.model.facts, results, SUMMARY, found.model.n_weights)
     assert f"One by one, the {len(scores)} networks score {results.metric}" in shown
     assert any("networks one by one, as in the search" in line for line in results_lines(results))
-    refitted = results_of(made.trial, made.store, [made.refitted], looks=1)
+    of_folds = of_test_rows(made.trial, made.store, tmp_path / "3")
+    refitted = results_of(made.trial, made.store, [made.refitted], 1, None, of_folds)
     assert (refitted.n_networks, refitted.one_by_one) == (1, {})
+    assert refitted.of_fold_models == pytest.approx(results.one_by_one)
+    assert of_test_rows(made.trial, made.store, tmp_path / "none") == []
 
 
 SCORES = {

@@ -40,6 +40,7 @@ CASES = [
     (BRANCHES + TWO, "TPE", "Median"),
     (FLAT, "CmaEs", "Hyperband"),
     (FINITE, "BruteForce", "Median"),
+    (FLAT.replace("9}", "9, smooth_score: 5}"), "TPE", "Median"),
 ]
 SLOW_CASES = [
     (BRANCHES, "TPE", "Hyperband"),

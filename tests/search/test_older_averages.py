@@ -15,9 +15,14 @@ TEXT = (
     "data: breast_cancer\nmodel: Linear\n"
     "optimizer: {AdamW: {lr: {float: [1e-3, 1e-1], log: true}}}\n"
     "training: {epochs: 2}\nobjective: {maximize: f1}\nmetrics: [recall]\n"
+    "constraints: {precision: {min: 0.1}}\n"
     "search: {trials: 2, baselines: false, sampler: Random}\n"
 )
-SAID = TEXT.replace("f1", "{f1: {average: macro}}").replace("recall", "{recall: {average: macro}}")
+SAID = (
+    TEXT.replace("f1", "{f1: {average: macro}}")
+    .replace("recall", "{recall: {average: macro}}")
+    .replace("precision: {", "precision: {average: macro, ")
+)
 
 
 def read(folder: Path, name: str) -> StudyRecord:
@@ -54,10 +59,11 @@ def test_it_goes_on_as_if_the_file_said_macro(tmp_path: Path) -> None:
     older, whole = read(tmp_path, "older"), read(tmp_path, "whole")
     assert [t.value for t in older.trials] == [t.value for t in whole.trials]
     assert [t.metrics for t in older.trials] == [t.metrics for t in whole.trials]
-    assert set(older.trials[3].metrics) == {"recall"}
+    assert set(older.trials[3].metrics) == {"recall", "precision"}
     assert older.title == "f1 (macro)"
     assert "f1 (macro)" in call_in(tmp_path, "report", "older").stdout
     call_in(tmp_path, "next", "older", "-o", "next.yaml")
     following = (tmp_path / "next.yaml").read_text()
     assert "objective: {maximize: {f1: {average: macro}}}" in following
     assert "metrics: [{recall: {average: macro}}]" in following
+    assert "constraints: {precision: {average: macro, min: 0.1}}" in following

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tunecli.errors import StudyFileError
+from tunecli.study_file.catalogue.allowed_code import AllowedCode
 from tunecli.study_file.settings.settings import Component, ValidationSettings
 from tunecli.study_file.study_file import StudyFile, read_study_file
 from tunecli.study_file.text.document import Document
@@ -186,7 +187,20 @@ def test_ten_mistakes_are_ten_errors_with_their_lines() -> None:
         ("constraints: {sise: {max: 1}}", "constraints.sise", "Did you mean `size`"),
         ("constraints: {size: 1}", "constraints.size", "must have min, max or both"),
         ("constraints: {size: {max: 3XB}}", "constraints.size.max", "got '3XB'"),
-        ("constraints: {size: {most: 3}}", "constraints.size.most", "Valid keys are"),
+        (
+            "constraints: {size: {most: 3}}",
+            "constraints.size.most",
+            "Valid keys are `min` and `max`.",
+        ),
+        ("constraints: {f1: {averag: macro, min: 0.5}}", "constraints.f1.averag", "`average`"),
+        (
+            "constraints: {f1: {average: makro, min: 0.5}}",
+            "constraints.f1.average",
+            "Did you mean `macro`?",
+        ),
+        ("constraints: {f1: {average: macro}}", "constraints.f1", "must have min, max or both"),
+        ("constraints: {fbeta: {min: 0.5}}", "constraints.fbeta", "fbeta needs beta"),
+        ("constraints: {top_k_accuracy: {k: 0, min: 0.5}}", "constraints.top_k_accuracy.k", "1"),
         ("constraints: {f1: {min: 1, max: 0.5}}", "constraints.f1.min", "above max"),
         ("constraints: {rmse: {max: 1}}", "constraints.rmse", "for regression"),
         ("objective: accuracy", "objective", "{maximize: accuracy}"),
@@ -591,3 +605,29 @@ def test_a_choice_between_a_training_of_ones_own_and_none_needs_all_parts_of_the
     assert (usual.train, usual.loss.name) == (None, "CrossEntropyLoss")
     with pytest.raises(StudyFileError, match="model: required, but missing"):
         StudyFile.from_text(text.replace("model: MLP\n", ""), "a.yaml")
+
+
+def test_a_limited_metric_has_its_arguments_next_to_its_limits() -> None:
+    text = "data: digits\nmodel: MLP\noptimizer: SGD\n"
+    text += "constraints: {f1: {average: weighted, min: 0.5}, fbeta: {beta: 2, max: 0.9}, "
+    text += "recall: {min: 0.1}}\n"
+    study = StudyFile.from_text(text, "a.yaml").completed("classification", 100)
+    weighted, fbeta, recall = study.constraints
+    assert weighted.metric == Component(name="f1", arguments={"average": "weighted"})
+    assert (weighted.min, weighted.max) == (0.5, None)
+    assert fbeta.metric.arguments == {"beta": 2, "average": "macro"}
+    assert recall.metric.arguments == {"average": "macro"}
+    again = StudyFile.from_text(study.to_yaml(), "b.yaml").completed("classification", 100)
+    assert again.constraints == study.constraints
+
+
+def test_a_limit_of_the_users_metric_has_any_argument_but_min_and_max(tmp_path: Path) -> None:
+    (tmp_path / "m.py").write_text("def cost(y, p, *, price=1.0):\n    return price\n")
+    text = "data: digits\nmodel: MLP\noptimizer: SGD\n"
+    text += "constraints: {m.py:cost: {price: 2.5, max: 3}}\n"
+    code = AllowedCode.of(tmp_path, ["m.py"])
+    [limit] = StudyFile.from_text(text, "a.yaml", (), tmp_path, code).constraints
+    assert limit.metric == Component(name="m.py:cost", arguments={"price": 2.5})
+    assert (limit.min, limit.max) == (None, 3)
+    with pytest.raises(StudyFileError, match=r"4:34: constraints\.m\.py:cost\.prise: .*`price`"):
+        StudyFile.from_text(text.replace("price", "prise"), "a.yaml", (), tmp_path, code)

@@ -3,18 +3,16 @@ from __future__ import annotations
 import io
 import math
 import time
-from statistics import fmean
+from statistics import fmean, median_low
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from training_cases import CPU, classification, component, regression, trial
 
 from tunecli.study_file.settings.settings import EarlyStopping, TrialConfig
-from tunecli.training.cross_validation import CrossValidation, best_index
+from tunecli.training.cross_validation import CrossValidation
 from tunecli.training.early_stopping import no_longer_improves
 from tunecli.training.fold import FoldTraining
 from tunecli.training.outcome.evaluation import Evaluation
@@ -92,6 +90,52 @@ def test_value_is_the_best_mean_at_one_evaluation_for_all_folds(
     assert result.fold_scores == tuple(e.score for e in best)
     assert result.metrics == {name: fmean(e.metrics[name] for e in best) for name in ("f1", "mcc")}
     assert (result.outcome, result.reason) == ("complete", "")
+
+
+NOISY = {"epochs": 14, "optimizer": component("SGD", lr=3.0)}
+
+
+@pytest.mark.parametrize("smooth", [3, 5, 13])
+def test_with_smoothing_all_numbers_are_of_the_evaluation_with_the_best_median(
+    smooth: int,
+) -> None:
+    plain, training = finished(trial(**NOISY)), finished(trial(**NOISY, smooth_score=smooth))
+    assert training.curve == plain.curve  # the training itself is the same
+    means, n_aside = plain.mean_scores, smooth // 2
+    windows = [means[max(at - n_aside, 0) : at + n_aside + 1] for at in range(len(means))]
+    result = training.result()
+    assert result.value == max(map(median_low, windows))
+    assert result.value < max(means) == plain.result().value
+    assert result.best_step is not None
+    best = training.curve[result.best_step]
+    assert result.fold_scores == tuple(evaluation.score for evaluation in best)
+    assert result.value == fmean(result.fold_scores)
+
+
+@pytest.mark.parametrize("smooth", [1, 3, 7])
+def test_the_best_weights_and_predictions_are_those_of_the_best_evaluation(smooth: int) -> None:
+    training = validation_of(trial(**NOISY, smooth_score=smooth))
+    weights = []
+    for _ in training:
+        states = [fold.model.state_dict() for fold in training.loops]
+        weights.append([{name: one.clone() for name, one in state.items()} for state in states])
+        assert training.best_step is not None
+        for fold, expected in zip(training.loops, weights[training.best_step], strict=True):
+            state = fold.best_model().state_dict()
+            assert all(torch.equal(state[name], expected[name]) for name in expected)
+            predictions, score, _ = fold.measured(fold.best_model())
+            assert score == training.curve[training.best_step][fold.fold.number].score
+            assert fold.best_outputs is not None
+            assert np.array_equal(fold.best_outputs, predictions)
+
+
+def test_early_stopping_goes_by_the_smoothed_curve() -> None:
+    stopping = EarlyStopping(patience=4)
+    config = trial(**NOISY | {"epochs": 40}, smooth_score=5, early_stopping=stopping)
+    means = finished(trial(**NOISY | {"epochs": 40})).mean_scores
+    seen = [median_low(means[max(at - 2, 0) : at + 1]) for at in range(len(means))]
+    ends = [k for k in range(1, 41) if no_longer_improves(seen[:k], "maximize", stopping)]
+    assert len(finished(config).curve) == ends[0] < 40
 
 
 def test_predictions_reproduce_the_scores() -> None:
@@ -218,12 +262,6 @@ def test_patience_counts_evaluations_without_improvement(
         assert (ends[0] if ends else None) == ends_after
 
 
-@given(st.lists(st.sampled_from([0.0, 0.5, 1.0]), min_size=1))
-def test_best_is_the_earliest_of_equals(values: list[float]) -> None:
-    assert best_index(values, "maximize") == values.index(max(values))
-    assert best_index(values, "minimize") == values.index(min(values))
-
-
 def test_divergence_ends_a_trial_with_what_and_when() -> None:
     config = trial(
         loss="MSELoss",
@@ -270,6 +308,7 @@ def test_reason_of_a_divergence(loss: float, score: float, sentence: str) -> Non
     "config",
     [
         trial(epochs=40, early_stopping=EarlyStopping(patience=3, min_delta=0.02)),
+        trial(epochs=14, optimizer=component("SGD", lr=3.0), smooth_score=5),
         trial(
             model=component("MLP", dropout=0.2, batch_norm=True),
             schedule=component("ReduceLROnPlateau", patience=0),
@@ -277,7 +316,7 @@ def test_reason_of_a_divergence(loss: float, score: float, sentence: str) -> Non
             epochs=6,
         ),
     ],
-    ids=["early stopping", "plateau"],
+    ids=["early stopping", "smooth", "plateau"],
 )
 def test_a_resumed_trial_has_the_same_result(config: TrialConfig) -> None:
     expected = finished(config)
@@ -297,6 +336,16 @@ def test_a_resumed_trial_has_the_same_result(config: TrialConfig) -> None:
         other.best_step,
         other.fold_scores,
     )
+
+
+def test_a_message_names_the_fold_only_if_there_are_several() -> None:
+    config = trial(
+        loss="MSELoss", direction="minimize", metric="rmse", optimizer=component("SGD", lr=1e20)
+    )
+    for folds, named in (([regression()], ""), ([regression(0), regression(1)], " of fold 0")):
+        training = CrossValidation(config, folds, CPU)
+        list(training)
+        assert training.result().reason.startswith(f"training loss{named} is ")
 
 
 def test_a_diverged_trial_stays_so_after_loading() -> None:

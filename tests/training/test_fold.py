@@ -12,15 +12,16 @@ import pytest
 import torch
 from locations import TESTS
 from torch import nn
-from training_cases import CPU, classification, component, regression, trial
+from training_cases import CPU, classification, component, language, regression, trial
 
 from tunecli.data.rows.dataset import FoldData
 from tunecli.study_file.catalogue import names
 from tunecli.study_file.settings.settings import TrialConfig
-from tunecli.training.fold import BLOCK_BATCHES, FoldTraining
+from tunecli.training.fold import FoldTraining
 from tunecli.training.models.building import build_model
 from tunecli.training.outcome.evaluation import Evaluation
 from tunecli.training.state.random_state import fold_seed
+from tunecli.training.step.losses import Loss
 from tunecli.training.step.optimizers import build_optimizers
 
 DROPOUT = component("MLP", width=8, depth=2, dropout=0.3, batch_norm=True)
@@ -54,6 +55,13 @@ CASES: dict[str, TrialConfig] = {
     "evaluations within a step": trial(batch_size="full", eval_every=0.5),
     "bf16": trial(dtype="bf16"),
     **({"fp16": trial(dtype="fp16")} if torch.cuda.is_available() else {}),
+    "language": trial(
+        model=component("TransformerDecoder", d_model=8, nhead=2, num_layers=2, dropout=0.2),
+        direction="minimize",
+        metric="perplexity",
+        metrics=("bits_per_byte", "token_accuracy", "log_loss"),
+        accumulate=2,
+    ),
     "regression": trial(
         loss="SmoothL1Loss", direction="minimize", metric="rmse", metrics=("mae", "r2")
     ),
@@ -65,8 +73,8 @@ CASES: dict[str, TrialConfig] = {
 
 
 def fold_for(config: TrialConfig, number: int = 0) -> FoldData:
-    is_regression = config.objective.metric.name == "rmse"
-    return regression(number) if is_regression else classification(number)
+    folds = {"rmse": regression, "perplexity": language}
+    return folds.get(config.objective.metric.name, classification)(number)
 
 
 def training_of(config: TrialConfig, number: int = 0) -> FoldTraining:
@@ -331,7 +339,7 @@ def test_an_evaluation_takes_few_rows_at_once_and_gives_the_same_bits(batch_size
         outputs.append(training.best_outputs)
         assert sum(sizes) == 90
         largest = len(fold.y_train) if batch_size == "full" else batch_size
-        assert max(sizes) <= BLOCK_BATCHES * largest
+        assert max(sizes) <= Loss.n_evaluated * largest
     assert np.array_equal(*outputs)
 
 

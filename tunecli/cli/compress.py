@@ -78,6 +78,7 @@ def compress(
                 study_folder,
                 workspace,
                 compression=steps[pick],
+                threshold=refit_study.earlier_wish(record, trial_record),
                 announce=lambda _: say(words),
             )
         say_moved(written)

@@ -20,7 +20,7 @@ from tunecli.data.rows.workspace import HERE, Workspace
 from tunecli.data.sources import load_dataset
 from tunecli.data.splits.split import Split
 from tunecli.errors import DataError
-from tunecli.study_file.settings.metric_names import METRICS
+from tunecli.study_file.settings.metric_names import METRICS, is_for, tasks_in_words
 from tunecli.study_file.settings.settings import (
     DataSettings,
     TrialConfig,
@@ -269,11 +269,10 @@ def _key(config: TrialConfig) -> str:
 
 def _check_task(config: TrialConfig, store: FoldStore) -> None:
     """Refuse data for another task than the objective: all trials must be scored alike."""
-    measure = METRICS.get(config.objective.metric.name)
-    task = store.dataset.task
-    if measure is not None and measure.task != task:
+    metric, task = config.objective.metric, store.dataset.task
+    if metric.name in METRICS and not is_for(metric, task):
         raise DataError(
             f"{config.data.source} with {inline(config.data.arguments)} returns data for {task}, "
-            f"but the study's objective is {config.objective.metric.name}, for {measure.task}. "
+            f"but the study's objective is {metric.name}, for {tasks_in_words(metric.name)}. "
             "The task must be the same for all arguments."
         )

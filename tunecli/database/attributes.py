@@ -53,6 +53,8 @@ class StoredLook:
             a threshold of the model; `low` to `high` is its 95 % interval. None if not finite.
         n_networks: number of networks whose mean was scored.
         single: mean score of these networks one by one; None if there is one.
+        of_folds: mean score of the search's fold models one by one on the same rows; None if the
+            search kept none, or for a model of another compression.
         compressed: whether the model was compressed in another way than in the search.
         n_test: number of test rows.
         n_fold: mean number of validation rows of one fold.
@@ -71,6 +73,7 @@ class StoredLook:
     n_test: int | None = None
     n_fold: float | None = None
     n_valid: float | None = None
+    of_folds: float | None = None
 
 
 @dataclass(frozen=True)

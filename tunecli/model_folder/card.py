@@ -191,11 +191,6 @@ def _adjustments(facts: Manifest, results: Results) -> Iterator[str]:
             "The temperature divides the logarithms of the probabilities. It leaves the order of "
             "the classes unchanged."
         )
-    if found.temperature is not None and len(facts.members) > 1:
-        yield (
-            "The temperature was fitted to predictions of single networks. Their mean, which this "
-            "model predicts, is less certain than they are."
-        )
     if found.points and found.threshold is not None:
         positive = _plain(found.threshold.positive)
         yield f"Operating points for the class {positive}, {how_points_were_measured(found)}:"

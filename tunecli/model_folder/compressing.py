@@ -34,6 +34,7 @@ from tunecli.training.outcome.objectives import dominates
 from tunecli.training.outcome.score_guard import NoScoreError
 from tunecli.training.saved_models import load_network, read_models
 from tunecli.training.step.batches import batch_sizes
+from tunecli.training.step.losses import Predictions
 from tunecli.training.step.precision import choose_device
 from tunecli.training.trial_end import compress_folds, example
 
@@ -144,19 +145,49 @@ def mark_front(rows: Sequence[CompressedModel], *, maximize: bool) -> list[bool]
     return [bool(row.fold_scores) and (row.score, row.size) not in beaten for row in rows]
 
 
+def compressed_out_of_fold(
+    trial: RefitTrial, store: FoldStore, models: Path
+) -> Sequence[Predictions] | None:
+    """Return what the search's fold models predict for their validation rows once compressed.
+
+    Args:
+        trial: a trial with the compression to use in place of the search's, which had none.
+        models: folder in which the search may have kept the trial's models.
+
+    Returns:
+        None if the search kept none, or if one of them cannot be compressed so.
+    """
+    as_searched = trial.config.model_copy(update={"compression": CompressionSettings()})
+    try:
+        folds = compress_folds(trial.config, _kept_folds(as_searched, store, models))
+    except (DataError, NoScoreError):
+        return None
+    return [fold.predictions for fold in folds]
+
+
 def _folds(config: TrialConfig, store: FoldStore, models: Path) -> list[FoldTraining]:
     """Return the folds with the trial's models: the kept ones, or newly trained ones."""
-    data = folds_of(store, config)
-    device = choose_device(config.training.device)
     try:
-        weights = read_models(models, config)
+        return _kept_folds(config, store, models)
     except DataError:
-        training = CrossValidation(config, data, device)
+        training = CrossValidation(
+            config, folds_of(store, config), choose_device(config.training.device)
+        )
         for _ in training:
             pass
         if training.outcome != "complete":
             raise RefitError(f"the training failed: {training.reason}.") from None
         return [fold for fold in training.folds if isinstance(fold, FoldTraining)]
+
+
+def _kept_folds(config: TrialConfig, store: FoldStore, models: Path) -> list[FoldTraining]:
+    """Return the folds with the models that the search kept.
+
+    Raises:
+        DataError: it kept none, or they are damaged.
+    """
+    weights = read_models(models, config)
+    data, device = folds_of(store, config), choose_device(config.training.device)
     fewest = min(len(batch_sizes(len(fold.y_train), config.training.batch_size)) for fold in data)
     return [
         FoldTraining(config, fold, device, fewest, load_network(one, new_model(config, fold)))

@@ -17,9 +17,9 @@ from tunecli.data.final_fit import FinalFit
 from tunecli.errors import RefitError
 from tunecli.report.analysis.best_evaluation import N_AROUND, StandOut
 from tunecli.study_file.settings.settings import TrialConfig
-from tunecli.training.cross_validation import best_index
 from tunecli.training.fold import FoldTraining
 from tunecli.training.outcome.evaluation import Evaluation
+from tunecli.training.outcome.evaluation_choice import choice_for
 from tunecli.training.outcome.score_guard import NoScoreError, finite_evaluation
 from tunecli.training.step.precision import choose_device
 
@@ -33,7 +33,7 @@ WHY: Mapping[HeldOutFor, str] = {
     "early stopping": "the study stops early",
     "schedule": "the learning rate follows the scores",
     "noise": "the best evaluation of the search is better than those around it by more than their "
-    "noise",
+    "noise, and by more than practically equal trials differ",
     "fine-tuning": "fine-tuning needs scores",
 }
 
@@ -50,7 +50,7 @@ def held_out_for(config: TrialConfig, stand_out: StandOut | None) -> HeldOutFor 
         return None
     if config.schedule is not None and config.schedule.name == "ReduceLROnPlateau":
         return "schedule"
-    if stand_out is not None and stand_out.is_noise:
+    if stand_out is not None and stand_out.is_dip:
         return "noise"
     return "fine-tuning" if config.compression.finetune_epochs else None
 
@@ -100,22 +100,19 @@ def train_around(step: int, config: TrialConfig, fit: FinalFit, fewest: int) -> 
     fold = FoldTraining(config, fit.fold, choose_device(config.training.device), fewest)
     n_evaluations = min(step + 1 + AROUND, len(fold.timetable.evaluations))
     first = max(min(step, n_evaluations - 1) - AROUND, 0)
-    scores: list[float] = []
-    best = first
+    choice = choice_for(config)
     for index, evaluation in enumerate(islice(fold, n_evaluations)):
-        scores.append(_finite_score(evaluation, config))
-        if (
-            index >= first
-            and best_index(scores[first:], config.objective.direction) == index - first
-        ):
-            fold.keep()
-            best = index
-    return FinalTraining(fold, best, n_evaluations)
+        score = _finite_score(evaluation, config)
+        if index >= first:
+            choice.add(score)
+            fold.follow(choice)
+    assert choice.step is not None
+    return FinalTraining(fold, first + choice.step, n_evaluations)
 
 
 def _finite_score(evaluation: Evaluation, config: TrialConfig) -> float:
     try:
-        return finite_evaluation(evaluation, 0, config.objective.metric.name).score
+        return finite_evaluation(evaluation, None, config.objective.metric.name).score
     except NoScoreError as error:
         raise RefitError(
             f"the training with seed {config.seed} {error.outcome}: {error.reason}. Choose "

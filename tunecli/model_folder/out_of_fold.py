@@ -1,4 +1,4 @@
-"""Find a trial's out-of-fold predictions: those that were stored, or of the models kept."""
+"""Find what a trial's fold models predict: as stored by the search, or of the models it kept."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from tunecli.data.fold_store import FoldStore
-from tunecli.errors import RefitError
+from tunecli.errors import RefitError, TunecliError
 from tunecli.model_folder.adjust.held_out import stored_outputs
 from tunecli.model_folder.refitting import RefitTrial, fold_members, model_of, predicted
 from tunecli.training.step.losses import Predictions
@@ -36,9 +36,25 @@ def _of_kept_models(
         members = fold_members(trial, store, folder)
     except RefitError:
         return None
-    models = [model_of(trial, trial.config, store, [member]) for member in members]
     outputs = [
-        predicted(model, store, valid_rows)
-        for model, (_, valid_rows) in zip(models, store.split.folds, strict=True)
+        predicted(model_of(trial, trial.config, store, [member]), store, valid_rows)
+        for member, (_, valid_rows) in zip(members, store.split.folds, strict=True)
     ]
     return outputs if all(np.isfinite(part).all() for part in outputs) else None
+
+
+def of_test_rows(trial: RefitTrial, store: FoldStore, models: Path) -> Sequence[Predictions]:
+    """Return what each fold model of the search predicts for the test rows.
+
+    Empty without test rows, and if the search kept no models or they cannot be used: the model of
+    all rows is not lost because of them.
+    """
+    rows = store.split.test_rows
+    try:
+        members = fold_members(trial, store, models) if len(rows) else []
+        return [
+            predicted(model_of(trial, trial.config, store, [member]), store, rows)
+            for member in members
+        ]
+    except TunecliError:
+        return []

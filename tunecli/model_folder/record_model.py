@@ -57,6 +57,7 @@ def _conditions(results: Results) -> dict[str, Any]:
         "n_test": results.n_test,
         "n_fold": rows.fold if rows is not None else None,
         "n_valid": rows.valid if rows is not None else None,
+        "of_folds": results.of_fold_models.get(results.metric),
     }
     values: dict[str, Any] = to_jsonable_python(found, inf_nan_mode="null")
     return values

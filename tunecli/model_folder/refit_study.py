@@ -17,9 +17,10 @@ from tunecli.database.records import StudyRecord, TrialRecord
 from tunecli.errors import RefitError
 from tunecli.model_folder.adjust.adjusting import adjusted_to, refuse_threshold, unadjusted
 from tunecli.model_folder.card import card
+from tunecli.model_folder.compressing import compressed_out_of_fold
 from tunecli.model_folder.find import MODEL, is_model_folder
 from tunecli.model_folder.format.folder import TEXTS, refuse_foreign_model, write_model
-from tunecli.model_folder.out_of_fold import out_of_fold
+from tunecli.model_folder.out_of_fold import of_test_rows, out_of_fold
 from tunecli.model_folder.record_model import count_look, record_adjustment
 from tunecli.model_folder.refitting import (
     Refitted,
@@ -42,6 +43,7 @@ from tunecli.study_file.settings.code_names import CodeName
 from tunecli.study_file.settings.settings import CompressionSettings
 from tunecli.study_file.settings.source_kinds import NO_SOURCE
 from tunecli.training.outcome.adjustment import Adjustment, ThresholdWish
+from tunecli.training.step.losses import Predictions
 
 
 @dataclass(frozen=True)
@@ -102,12 +104,17 @@ def refit_study(
     made = refit_seeds(trial, store, n_seeds) if trains else [as_searched(trial, store, models)]
     announce(training_in_words(trial, store) if trains else "averaging its fold models")
     plain = [*made]
-    kept = (study.predictions(trial_record), models) if compression is None else None
-    adjustment = _adjustment(trial, store, kept, threshold)
+    adjustment = None
+    if store.dataset.classes:
+        outputs = _outputs(study, trial_record, trial, store, models)
+        adjustment = _adjustment(trial, store, *outputs, threshold)
+        is_of_single = len(plain[0].model.members) > 1
+        adjustment = replace(adjustment, is_of_single=is_of_single)
     refits = [adjusted(one, adjustment, store) for one in plain]
     has_test = refits[0].predictions is not None
     looks = len(study.test_looks) + has_test
-    results = results_of(trial, store, refits, looks, adjustment)
+    of_folds = of_test_rows(trial, store, models) if trains and compression is None else ()
+    results = results_of(trial, store, refits, looks, adjustment, of_folds)
     if compression is None:
         results = replace(results, expected=_expected(study, trial_record, results))
     if has_test:
@@ -120,28 +127,35 @@ def refit_study(
     return WrittenModel(path, results, moved)
 
 
-_RECOMPRESSED = "the predictions of the search are from models compressed differently"
+def _outputs(
+    study: StudyRecord,
+    record: TrialRecord,
+    trial: RefitTrial,
+    store: FoldStore,
+    models: Path,
+) -> tuple[Sequence[Predictions] | None, str]:
+    """Return out-of-fold predictions by models that are compressed as the model is, if any.
+
+    Returns:
+        The predictions by fold, and why there are none if they are None.
+    """
+    if trial.config.compression != config_of(study, record).compression:
+        why_not = f"the search kept no models of trial {trial.number} that can be compressed so"
+        return compressed_out_of_fold(trial, store, models), why_not
+    why_not = f"the search kept neither the predictions nor the models of trial {trial.number}"
+    return out_of_fold(trial, store, study.predictions(record), models), why_not
 
 
 def _adjustment(
     trial: RefitTrial,
     store: FoldStore,
-    kept: tuple[bytes | None, Path] | None,
+    outputs: Sequence[Predictions] | None,
+    why_not: str,
     threshold: ThresholdWish,
-) -> Adjustment | None:
-    """Return what a trial's out-of-fold predictions suggest; None if it predicts values.
-
-    Args:
-        kept: what the search kept of the trial, see `out_of_fold`; None if it does not apply.
-    """
-    if not store.dataset.classes:
-        return None
-    if kept is None:
-        return unadjusted(trial.number, store, threshold, _RECOMPRESSED)
-    outputs = out_of_fold(trial, store, *kept)
+) -> Adjustment:
+    """Return what a trial's out-of-fold predictions suggest; see `_outputs`."""
     if outputs is None:
-        why = f"the search kept neither the predictions nor the models of trial {trial.number}"
-        return unadjusted(trial.number, store, threshold, why)
+        return unadjusted(trial.number, store, threshold, why_not)
     return adjusted_to(trial.number, trial.config, store, outputs, threshold)
 
 
@@ -168,7 +182,7 @@ def trial_of(
         config,
         record.best_step or 0,
         record.fold_scores,
-        best_of_curve(record, study.curve(record), study.direction),
+        best_of_curve(study, record, study.curve(record)),
     )
     _refuse_other_code(study, workspace)
     permit(workspace.code)
@@ -180,6 +194,12 @@ def trial_of(
     store = FoldStore(config.data, config.validation, workspace)
     _refuse_other_data(study, store)
     return trial, store
+
+
+def earlier_wish(study: StudyRecord, record: TrialRecord) -> ThresholdWish:
+    """Return the threshold that the user asked for when the study's model was made of a trial."""
+    earlier = study.adjustment
+    return "auto" if earlier is None or earlier.trial != record.number else earlier.wish
 
 
 def kept_models(study_folder: StudyFolder, number: int) -> Path:

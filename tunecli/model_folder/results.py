@@ -97,6 +97,8 @@ class Results:
         n_networks: number of networks whose predictions the model averages.
         one_by_one: mean of the test scores that these networks reach one by one, by metric: the
             score in the search is that of single networks, too. Empty for a single network.
+        of_fold_models: mean of the test scores of the search's fold models one by one, by metric:
+            they differ from the scores in the search by the rows alone. Empty if it kept none.
         validated: numbers of rows that the score in the search rests on.
         expected: test score that the search lets expect of this model, or of an ensemble's
             networks one by one; None if that is unknown or this is not the best trial.
@@ -123,6 +125,7 @@ class Results:
     n_evaluations: int = 0
     n_networks: int = 1
     one_by_one: dict[str, float] = field(default_factory=dict)
+    of_fold_models: dict[str, float] = field(default_factory=dict)
     validated: RowCounts | None = None
     expected: ExpectedScore | None = None
 
@@ -169,12 +172,14 @@ def results_of(
     refits: Sequence[Refitted],
     looks: int,
     adjustment: Adjustment | None = None,
+    of_fold_models: Sequence[Predictions] = (),
 ) -> Results:
     """Measure the first model completely, and the test scores of the others.
 
     Args:
         looks: how often the test set was looked at, this time included.
         adjustment: what the models were adjusted by.
+        of_fold_models: predictions of the test rows by each fold model of the search.
     """
     config, dataset = trial.config, store.dataset
     metrics = prediction_metrics(config)
@@ -215,15 +220,20 @@ def results_of(
         step=first.step,
         n_evaluations=first.n_evaluations,
         n_networks=len(first.model.members),
-        one_by_one=_one_by_one(metrics, store, first, y),
+        one_by_one=_mean_scores(metrics, store, first.one_by_one, y),
+        of_fold_models=_mean_scores(metrics, store, of_fold_models, y),
         validated=_validated(store),
     )
 
 
-def _one_by_one(
-    metrics: Sequence[Component], store: FoldStore, first: Refitted, y: NDArray[np.generic]
+def _mean_scores(
+    metrics: Sequence[Component],
+    store: FoldStore,
+    predictions: Sequence[Predictions],
+    y: NDArray[np.generic],
 ) -> dict[str, float]:
-    scores = [_on_test(store, y, one).measured(metrics) for one in first.one_by_one]
+    """Return the mean of the test scores of several networks; empty without any."""
+    scores = [_on_test(store, y, one).measured(metrics) for one in predictions]
     names = scores[0] if scores else ()
     return {name: statistics.fmean(one[name] for one in scores) for name in names}
 

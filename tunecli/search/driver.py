@@ -12,6 +12,7 @@ from statistics import fmean
 from tunecli.database.trials import Trial
 from tunecli.database.write import StudyDatabase
 from tunecli.search.baseline_jobs import Baselines
+from tunecli.search.concluded_trials import ConcludedTrials
 from tunecli.search.ended_trials import (
     are_without_value,
     finished_event,
@@ -32,6 +33,7 @@ from tunecli.search.workers import messages
 from tunecli.search.workers.executor import Executor
 from tunecli.study_file.study_file import Study
 from tunecli.training.outcome.evaluation import BaselinePlan, TrialResult
+from tunecli.training.outcome.evaluation_choice import EvaluationChoice, choice_for
 from tunecli.training.outcome.failure_reasons import WORKER_DIED, alike
 from tunecli.training.state.trial_files import CHECKPOINT
 from tunecli.training.step.timetable import n_evaluations
@@ -106,6 +108,8 @@ class Driver:
         self._directions = [objective.direction for objective in study.objectives]
         self._free = study.search.order == "free"
         self._running: dict[int, Trial] = {}
+        self._concluded = ConcludedTrials()
+        self._choices: dict[int, EvaluationChoice] = {}  # of running trials
         self._finished = {trial.number for trial in history if trial.outcome is not None}
         self._ended_here: list[Trial] = []
         self._furthest: dict[int, int] = {}  # evaluations before a worker died
@@ -138,7 +142,8 @@ class Driver:
             yield from self._baselines.submit()  # behind the first trials, which begin at once
             if not self._running and not self._baselines.are_running:
                 break
-            for event in self._executor.events(0 if self._may_prepare() else TICK):
+            timeout = 0 if self._may_prepare() else TICK
+            for event in self._concluded.settled(self._executor.events(timeout)):
                 yield from self._take(event)
             yield from self._waiting()
             self._prepare()
@@ -154,7 +159,7 @@ class Driver:
         self._baselines.stop()
         lost = []
         while self._running:
-            for event in self._executor.events(TICK):
+            for event in self._concluded.settled(self._executor.events(TICK)):
                 if isinstance(event, messages.Suspended):
                     del self._running[event.number]
                     lost += [] if event.saved else [event.number]
@@ -201,6 +206,7 @@ class Driver:
     def _submit(self, trial: Trial) -> Iterator[events.SearchEvent]:
         self._judge.start(trial.number, trial.config, self._visible(trial.number))
         self._running[trial.number] = trial
+        self._choices[trial.number] = choice_for(trial.config)
         self._executor.submit(
             messages.TrialJob(
                 trial.number,
@@ -278,11 +284,14 @@ class Driver:
         step = event.evaluations[0].step
         mean = fmean(evaluation.score for evaluation in event.evaluations)
         trial.curve.append(mean)
-        self._judge.add(trial.number, mean)
+        choice = self._choices[trial.number]
+        choice.add(mean)
+        self._judge.add(trial.number, choice.smoothed[-1])
         if self._judge.judges and not event.is_last:
             self._executor.reply(trial.number, go_on=not self._judge.stops(trial.number))
         self._database.add_evaluations(trial.number, step, event.evaluations)
-        best = max(trial.curve) if self._directions[0] == "maximize" else min(trial.curve)
+        assert choice.step is not None
+        best = trial.curve[choice.step]
         yield events.TrialEvaluated(trial.number, step, mean, best, event.evaluations)
 
     def _take_death(self, event: messages.WorkerDied) -> Iterator[events.SearchEvent]:
@@ -313,6 +322,7 @@ class Driver:
         self, number: int, worker: int, result: TrialResult
     ) -> Iterator[events.SearchEvent]:
         trial = self._running.pop(number)
+        del self._choices[number]
         result = with_finite_values(result, trial.config)
         trial.outcome, trial.reason, trial.value = result.outcome, result.reason, result.value
         trial.fold_scores, trial.metrics = result.fold_scores, result.metrics
@@ -377,6 +387,8 @@ class Driver:
 
     def _ended(self) -> events.SearchEnded:
         self._database.flush()
+        self._checkpoints.remove_root()
+        self._models.remove_root()
         ended = [trial for trial in self._trials if trial.outcome is not None]
         n_done, n_total = len(ended) - self._n_spared, self._limits.n_total
         ending = self._ending()

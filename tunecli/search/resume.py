@@ -118,7 +118,8 @@ class StoredStudy:
     def as_scored(self, summary: DataSummary) -> DataSummary:
         """Return a new summary of the same data, scored as the study's first trial was."""
         before = self.summary
-        return replace(summary, guess=before.guess, positive=before.positive)
+        guess, folds = before.guess, before.guess_folds
+        return replace(summary, guess=guess, guess_folds=folds, positive=before.positive)
 
     def completed(self, study: StudyFile) -> Study:
         """Return a study file completed from the data of this study."""

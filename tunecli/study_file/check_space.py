@@ -19,7 +19,8 @@ from tunecli.study_file.read.read_components import Grammar
 from tunecli.study_file.read.read_fixed import report_arguments
 from tunecli.study_file.read.read_sections import Sections
 from tunecli.study_file.read.rules import Conflict, conflicts, loss_conflicts, sampler_conflicts
-from tunecli.study_file.settings.metric_names import METRICS
+from tunecli.study_file.settings.code_names import is_code
+from tunecli.study_file.settings.metric_names import METRICS, tasks_in_words
 from tunecli.study_file.settings.ranges import Parameter
 from tunecli.study_file.settings.setting_types import AnyTraining, mark
 from tunecli.study_file.settings.settings import (
@@ -103,10 +104,16 @@ def with_loss(tree: Tree, task: Task) -> Tree:
 
 def _check_metrics(sections: Sections, task: Task, problems: Problems) -> None:
     """Report metrics that do not fit the task of the data."""
-    fitting = [name for name, info in METRICS.items() if info.task in (None, task)]
+    fitting = [name for name, info in METRICS.items() if not info.tasks or task in info.tasks]
     for at, metric in sections.named_metrics:
+        if is_code(metric.name) and task == "language_modeling":
+            message = f"{metric.name} is your own code, but the predictions of a language model"
+            message += f" are too large to pass. Choose one of {listed(fitting, last='or')}."
+            problems.add_new(at, message)
         if metric.name in METRICS and metric.name not in fitting:
-            message = f"{metric.name} is for {METRICS[metric.name].task}, but the task is {task}."
+            message = (
+                f"{metric.name} is for {tasks_in_words(metric.name)}, but the task is {task}."
+            )
             problems.add_new(at, f"{message} Choose one of {listed(fitting, last='or')}.")
 
 

@@ -44,6 +44,20 @@ _NONE: Schema = {"enum": [None, "none"]}
 _SCALAR: Schema = {"type": ["number", "string", "boolean", "null"]}
 
 
+_LIMIT: Schema = {
+    "anyOf": [
+        {"type": "number"},
+        {"type": "string", "pattern": r"^[0-9.e+-]+ *[A-Za-zµ]+$"},  # with a unit: 200KB
+    ]
+}
+_LIMITS: Schema = {
+    "type": "object",
+    "properties": {"min": _LIMIT, "max": _LIMIT},
+    "additionalProperties": False,
+    "anyOf": [{"required": ["min"]}, {"required": ["max"]}],
+}
+
+
 def json_schema() -> Schema:
     """Return the schema of a whole study file, with its components under `$defs`."""
     parts: dict[str, Schema] = {}
@@ -140,11 +154,17 @@ def _objective(direction: Direction) -> Schema:
 
 
 def _constraints() -> Schema:
-    """Return the schema of limits by metric, some with a unit: `{size: {max: 200KB}}`."""
-    with_unit = {"type": "string", "pattern": r"^[0-9.e+-]+ *[A-Za-zµ]+$"}
-    limit = _any_of({"type": "number"}, with_unit)
-    limits = {**_closed({"min": limit, "max": limit}), "minProperties": 1}
-    return _any_of({"type": "object", "additionalProperties": limits}, _NONE)
+    """Return the schema of limits by metric, such as `{f1: {average: macro, min: 0.8}}`."""
+    known = {name: _limits_of(name) for name in METRICS}
+    other: Schema = {**_LIMITS, "additionalProperties": True}  # the user's own takes any argument
+    return _any_of({"type": "object", "properties": known, "additionalProperties": other}, _NONE)
+
+
+def _limits_of(metric: str) -> Schema:
+    """Return the schema of limits next to a metric's arguments."""
+    arguments = component_arguments.signature("metric", metric).arguments
+    properties = {one.name: _argument("metric", metric, one) for one in arguments}
+    return {**_LIMITS, "properties": properties | _LIMITS["properties"]}
 
 
 def _metrics_named(direction: Direction) -> Schema:

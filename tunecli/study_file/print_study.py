@@ -135,6 +135,9 @@ def _with_averages(config: TrialConfig) -> TrialConfig:
         update={
             "objective": objective,
             "further_objectives": tuple(further),
+            "constraints": tuple(
+                one.model_copy(update={"metric": said(one.metric)}) for one in config.constraints
+            ),
             "metrics": tuple(map(said, config.metrics)),
         }
     )

@@ -156,8 +156,8 @@ class StudyFile(Sections):
         completed: dict[str, Any] = {
             "task": task,
             "tree": with_loss(self.tree, task),
-            "shared_data": defaults.with_data_defaults(self.shared_data, given, positive),
-            "validation": defaults.validation(self.validation, n_rows, given),
+            "shared_data": defaults.with_data_defaults(self.shared_data, given, positive, task),
+            "validation": defaults.validation(self.validation, n_rows, given, task),
             **complete_metrics(self, task, of_two=positive is not None),
         }
         if mistakes := [*named_twice(completed["named_metrics"])]:

@@ -1,7 +1,8 @@
 """Train one trial: all its folds in lockstep, one evaluation of each fold at a time.
 
 So the mean score over all folds is known from the first evaluation on, for the pruner, which stops
-asking for evaluations, and for early stopping here. The value of a trial is the best mean.
+asking for evaluations, and for early stopping here. The value of a trial is the mean at its best
+evaluation, which `EvaluationChoice` chooses.
 """
 
 from __future__ import annotations
@@ -19,10 +20,11 @@ import torch
 from torch import nn
 
 from tunecli.data.rows.dataset import FoldData
-from tunecli.study_file.settings.settings import Direction, TrialConfig
+from tunecli.study_file.settings.settings import TrialConfig
 from tunecli.training.early_stopping import no_longer_improves
 from tunecli.training.fold import FoldTraining
 from tunecli.training.outcome.evaluation import Evaluation, Outcome, TrialResult
+from tunecli.training.outcome.evaluation_choice import choice_for
 from tunecli.training.outcome.failure_reasons import ERROR
 from tunecli.training.outcome.score_guard import NoScoreError, finite_evaluation, mean
 from tunecli.training.state.checkpoints import CheckpointError
@@ -49,8 +51,6 @@ class CrossValidation:
             number.
         reason: why the trial diverged or failed; empty otherwise.
         seconds: time spent in training and evaluation, that of a loaded state included.
-        best_step: index of the evaluation with the best mean score, the earliest of equals; None
-            before the first evaluation.
     """
 
     def __init__(
@@ -85,8 +85,8 @@ class CrossValidation:
         self.curve: list[Round] = []
         self.outcome: Outcome | None = None
         self.reason = ""
-        self.best_step: int | None = None
         self.config = config
+        self._choice = choice_for(config)
         self.seconds = 0.0
 
     def __iter__(self) -> Iterator[Round]:
@@ -120,26 +120,27 @@ class CrossValidation:
             if self._device_memory is not None and isinstance(training, FoldTraining):
                 if must_wait_elsewhere(training.n_bytes, len(self.folds), self._device_memory):
                     training.leave_device()
-            evaluations.append(
-                finite_evaluation(evaluation, training.fold.number, name, has_loss=has_loss)
-            )
+            fold = training.fold.number if len(self.folds) > 1 else None
+            evaluations.append(finite_evaluation(evaluation, fold, name, has_loss=has_loss))
         return tuple(evaluations)
 
     def _record(self, evaluations: Round) -> None:
         self.curve.append(evaluations)
-        means = self.mean_scores
-        best = best_index(means, self.config.objective.direction)
-        if best == len(means) - 1:
-            self.best_step = best
-            for training in self.folds:
-                training.keep()
+        self._choice.add(_mean_score(evaluations))
+        for training in self.folds:
+            training.follow(self._choice)
         if len(self.curve) == self.n_evaluations or self._is_exhausted():
             self.outcome = "complete"
 
     @property
     def mean_scores(self) -> list[float]:
         """Mean over folds of the objective's score, at each evaluation so far."""
-        return [fmean(evaluation.score for evaluation in row) for row in self.curve]
+        return [_mean_score(row) for row in self.curve]
+
+    @property
+    def best_step(self) -> int | None:
+        """Index of the best evaluation so far; None before the first."""
+        return self._choice.step
 
     def take_notes(self) -> list[str]:
         """Return the notes for the user since the last call, each once."""
@@ -153,7 +154,8 @@ class CrossValidation:
         if stopping.monitor == "train_loss":
             losses = [fmean(evaluation.train_loss for evaluation in row) for row in self.curve]
             return no_longer_improves(losses, "minimize", stopping)
-        return no_longer_improves(self.mean_scores, self.config.objective.direction, stopping)
+        direction = self.config.objective.direction
+        return no_longer_improves(self._choice.smoothed, direction, stopping)
 
     def result(self, outcome: Literal["complete", "pruned"] = "complete") -> TrialResult:
         """Return the result of the trial when the caller stops iterating.
@@ -171,7 +173,7 @@ class CrossValidation:
         outputs = (training.best_outputs for training in self.folds)
         result = TrialResult(
             outcome=outcome,
-            value=fmean(evaluation.score for evaluation in evaluations),
+            value=_mean_score(evaluations),
             best_step=step,
             fold_scores=tuple(evaluation.score for evaluation in evaluations),
             metrics={
@@ -224,9 +226,10 @@ class CrossValidation:
 
     @property
     def checkpoint_bytes(self) -> int:
-        """Approximate size of `state_dict`: weights, best weights, two moments of each."""
-        shared = sum(fold.shared_bytes for fold in self.loops)
-        return sum(4 * 4 * fold.n_weights for fold in self.folds) - 4 * shared
+        """Approximate size of `state_dict`: own weights, two moments of each, and kept weights."""
+        n_copies = 3 + self.config.training.smooth_score
+        own = sum(4 * fold.n_weights for fold in self.folds)
+        return n_copies * (own - sum(fold.shared_bytes for fold in self.loops))
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state to resume from bit for bit; see `FoldTraining.state_dict`."""
@@ -235,7 +238,6 @@ class CrossValidation:
             "curve": [[asdict(evaluation) for evaluation in row] for row in self.curve],
             "outcome": self.outcome,
             "reason": self.reason,
-            "best_step": self.best_step,
             "seconds": self.seconds,
         }
 
@@ -253,11 +255,9 @@ class CrossValidation:
         self.curve = [tuple(Evaluation(**saved) for saved in row) for row in state["curve"]]
         self.outcome = state["outcome"]
         self.reason = state["reason"]
-        self.best_step = state["best_step"]
         self.seconds = state["seconds"]
+        self._choice = choice_for(self.config, self.mean_scores)
 
 
-def best_index(values: Sequence[float], direction: Direction) -> int:
-    """Return the index of the best of `values`, the earliest of equals."""
-    choose = max if direction == "maximize" else min
-    return choose(range(len(values)), key=values.__getitem__)  # both return the first of equals
+def _mean_score(evaluations: Round) -> float:
+    return fmean(evaluation.score for evaluation in evaluations)

@@ -8,7 +8,7 @@ and the folds of a trial can be trained in any order, with the same bits.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
@@ -21,6 +21,11 @@ from tunecli.data.rows.dataset import FoldData
 from tunecli.data.rows.features import BLOCK_BYTES, as_features
 from tunecli.study_file.settings.metric_names import label, prediction_metrics
 from tunecli.study_file.settings.settings import TrialConfig
+from tunecli.training.kept_evaluations import (
+    KeptEvaluations,
+    outputs_as_tensor,
+    outputs_from_tensor,
+)
 from tunecli.training.models.building import build_model
 from tunecli.training.models.embeddings import Columns
 from tunecli.training.models.fine_tuning import rate_factors, set_training
@@ -34,6 +39,7 @@ from tunecli.training.models.frozen_weights import (
     shared_bytes,
 )
 from tunecli.training.outcome.evaluation import Evaluation
+from tunecli.training.outcome.evaluation_choice import EvaluationChoice
 from tunecli.training.outcome.metrics import measure
 from tunecli.training.outcome.output_meaning import OutputMeaning
 from tunecli.training.state.memory import Movable
@@ -47,9 +53,6 @@ from tunecli.training.step.precision import Precision
 from tunecli.training.step.schedules import Rates
 from tunecli.training.step.timetable import Timetable
 
-BLOCK_BATCHES = 8
-"""Batches evaluated at once: so few that evaluation needs no more memory than training."""
-
 
 class FoldTraining:
     """Trains one model on one fold; the result depends only on the configuration and the fold.
@@ -59,8 +62,6 @@ class FoldTraining:
         device: the device of the training.
         model: the model in training; use `best_model` afterwards.
         timetable: the planned steps and evaluations.
-        best_outputs: predictions for the validation rows at the last call of `keep`, (n_valid,
-            n_classes) probabilities or (n_valid,) values in the original unit; None before.
     """
 
     def __init__(
@@ -92,8 +93,7 @@ class FoldTraining:
         self._n_evaluations = 0  # done
         self._train_loss = float("nan")
         self._predictions: Predictions | None = None
-        self._best_weights: dict[str, Tensor] | None = None
-        self.best_outputs: Predictions | None = None
+        self._kept = KeptEvaluations()
 
     def _build(self, fewest_batches: int | None, model: nn.Module | None) -> None:
         config, settings, fold = self._config, self._settings, self.fold
@@ -156,12 +156,13 @@ class FoldTraining:
 
     @property
     def n_bytes(self) -> int:
-        """Bytes held between two turns, including a copy of the best weights.
+        """Bytes held between two turns, with copies of the weights that may be the best.
 
         Frozen weights that all folds share are not counted; see `shared_bytes`.
         """
         weights = own_state(self._evaluated_model).values()
-        return self._movable.n_bytes + sum(int(weight.nbytes) for weight in weights)
+        copies = self._settings.smooth_score * sum(int(weight.nbytes) for weight in weights)
+        return self._movable.n_bytes + copies
 
     @property
     def shared_bytes(self) -> int:
@@ -172,9 +173,7 @@ class FoldTraining:
         """Move to host memory until the next turn."""
         host = torch.device("cpu")
         self._movable.leave(host)
-        if self._best_weights is not None:
-            weights = self._best_weights.items()
-            self._best_weights = {name: weight.to(host) for name, weight in weights}
+        self._kept.move(host)
 
     def take_notes(self) -> list[str]:
         """Return the notes for the user since the last call."""
@@ -251,23 +250,42 @@ class FoldTraining:
         """
         x = as_features(self.fold.x_valid)
         batch = self._step.micro_batches.most_rows(self._batches.sizes[0])
-        n_rows = min(max(BLOCK_BYTES // x.row_bytes, batch), BLOCK_BATCHES * batch)
+        n_rows = min(max(BLOCK_BYTES // x.row_bytes, batch), self._loss.n_evaluated * batch)
         whole, rest = divmod(len(x), n_rows)
         sizes = [n_rows] * whole + [rest] * (rest > 0)
         order = None if x.lengths is None else x.lengths.argsort(stable=True)
+        y = self.fold.y_valid if order is None else self.fold.y_valid[order]
+        batches = zip(x.batches(order, sizes), torch.split(y, sizes), strict=True)
         with self._precision.forward():
-            parts = [model(part) for part in x.batches(order, sizes)]
+            parts = [self._loss.kept(model(part), targets) for part, targets in batches]
         outputs = torch.cat(parts).float()
         return outputs if order is None else outputs[order.argsort().to(outputs.device)]
 
     def keep(self) -> None:
         """Keep the weights and the outputs of the last evaluation as the best."""
+        last = self._n_evaluations - 1
+        self._keep(last, {last}, last)
+
+    def follow(self, choice: EvaluationChoice) -> None:
+        """Keep the evaluations that may be chosen, and take the chosen one as the best.
+
+        Args:
+            choice: the choice, to which the score of the last evaluation was added.
+        """
+        self._keep(len(choice) - 1, choice.candidates, choice.step)
+
+    def _keep(self, last: int, candidates: Collection[int], best: int | None) -> None:
         weights = own_state(self._evaluated_model)
-        if self._best_weights is None:
-            self._best_weights = {name: weight.clone() for name, weight in weights.items()}
-        for name, weight in weights.items():  # in place: a large model has no room for a third
-            self._best_weights[name].copy_(weight)
-        self.best_outputs = self._predictions
+        self._kept.update(last, candidates, best, weights, self._predictions)
+
+    @property
+    def best_outputs(self) -> Predictions | None:
+        """Predictions for the validation rows at the best evaluation; None before it.
+
+        (n_valid, n_classes) probabilities, or (n_valid,) values in the original unit.
+        """
+        best = self._kept.of_best
+        return None if best is None else best.outputs
 
     def best_model(self) -> nn.Module:
         """Return a copy of the model with the best weights (averaged ones with `ema`).
@@ -275,8 +293,8 @@ class FoldTraining:
         It shares the frozen weights of the model.
         """
         model = copy.deepcopy(self._evaluated_model)
-        if self._best_weights is not None:
-            load_own(model, self._best_weights)
+        if (best := self._kept.of_best) is not None:
+            load_own(model, best.weights)
         return model.eval()
 
     def state_dict(self) -> dict[str, Any]:
@@ -297,9 +315,8 @@ class FoldTraining:
             "counts": [self._n_steps, self._n_evaluations],
             "micro_batch": self._step.micro_batches.size,
             "train_loss": self._train_loss,
-            "predictions": _as_tensor(self._predictions),
-            "best_weights": self._best_weights,
-            "best_outputs": _as_tensor(self.best_outputs),
+            "predictions": outputs_as_tensor(self._predictions),
+            **self._kept.state_dict(),
         }
 
     def changed_weight(self, state: dict[str, Any]) -> str | None:
@@ -320,19 +337,13 @@ class FoldTraining:
         self._n_steps, self._n_evaluations = state["counts"]
         self._step.micro_batches.size = state["micro_batch"]
         self._train_loss = state["train_loss"]
-        self._predictions = _as_array(state["predictions"])
-        self._best_weights = self._own(state["best_weights"])
-        self.best_outputs = _as_array(state["best_outputs"])
-
-    def _own(self, weights: dict[str, Tensor] | None) -> dict[str, Tensor] | None:
-        """Return weights without shared ones, which an earlier version stored too."""
-        names = own_state(self._evaluated_model)
-        return weights and {name: weights[name] for name in names}
+        self._predictions = outputs_from_tensor(state["predictions"])
+        self._kept.load_state_dict(state, own_state(self._evaluated_model))
 
 
 def _in_32_bits(fold: FoldData) -> FoldData:
     """Return the fold with 32-bit targets, as losses need; standardized targets already are."""
-    if fold.task == "classification":
+    if fold.task != "regression":
         return fold
     return replace(fold, y_train=fold.y_train.float())
 
@@ -340,11 +351,3 @@ def _in_32_bits(fold: FoldData) -> FoldData:
 def new_model(config: TrialConfig, fold: FoldData) -> nn.Module:
     """Build the model of a configuration for the data of a fold."""
     return build_model(config.model, fold.shape, n_outputs(config.loss, fold), Columns.of(fold))
-
-
-def _as_tensor(array: Predictions | None) -> Tensor | None:
-    return None if array is None else torch.from_numpy(array)
-
-
-def _as_array(tensor: Tensor | None) -> Predictions | None:
-    return None if tensor is None else tensor.numpy()

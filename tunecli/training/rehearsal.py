@@ -25,7 +25,7 @@ from tunecli.data.user_code.import_user_code import load_object, place_in_code
 from tunecli.errors import TunecliError, UserCodeError
 from tunecli.study_file.settings.code_names import is_code
 from tunecli.study_file.settings.metric_names import cost_metrics, label, prediction_metrics
-from tunecli.study_file.settings.settings import Component, TrialConfig
+from tunecli.study_file.settings.settings import Component, Task, TrialConfig
 from tunecli.training.compression.costs import costs_of
 from tunecli.training.compression.packing import unpack
 from tunecli.training.compression.recipe import lose_channels, thin_out, write_down
@@ -63,10 +63,11 @@ class Rehearsal:
 
     Attributes:
         n_weights: number of the model's parameters.
-        n_bytes: memory of the trial's folds: for each fold, weights and buffers, the best weights,
-            averaged weights (ema) and the optimizer's state; once, the frozen weights that all
-            folds share; and, for the one fold that computes, gradients and what a batch saves for
-            its backward pass (for recomputed blocks, their inputs). Data is not counted.
+        n_bytes: memory of the trial's folds: for each fold, weights and buffers, copies of those
+            that may be the best, averaged weights (ema) and the optimizer's state; once, the
+            frozen weights that all folds share; and, for the one fold that computes, gradients and
+            what a batch saves for its backward pass (for recomputed blocks, their inputs). Data is
+            not counted.
         fold_bytes: the part of `n_bytes` that each fold holds while it waits for its turn; a
             checkpoint holds as much per fold.
         shared_bytes: the part of `n_bytes` that all folds share: frozen pretrained weights.
@@ -147,7 +148,7 @@ def _build_one_by_one(config: TrialConfig, fold: FoldData) -> None:
         model = build_model(config.model, fold.shape, wanted, Columns.of(fold))
         factors = rate_factors(config.model, model)
         try:
-            _check_outputs(model, example(fold, _fewest(config)), wanted)
+            _check_outputs(model, example(fold, _fewest(config)), wanted, fold.task)
         except (RuntimeError, ValueError, AssertionError):
             explain_size(config.model, fold.shape, wanted)
             raise
@@ -195,12 +196,15 @@ def _fewest(config: TrialConfig) -> int:
 
 
 @torch.no_grad()
-def _check_outputs(model: nn.Module, rows: Tensor, wanted: int) -> None:
+def _check_outputs(model: nn.Module, rows: Tensor, wanted: int, task: Task) -> None:
+    is_of_tokens = task == "language_modeling"
+    shape = (*(rows.shape if is_of_tokens else rows.shape[:1]), wanted)
     outputs = model(rows)
     main, *auxiliary = outputs if isinstance(outputs, tuple) else (outputs,)
     for output in (main, *(output for output in auxiliary if output is not None)):
-        if not isinstance(output, Tensor) or output.shape != (len(rows), wanted):
-            raise TunecliError(f"a model must return one tensor with {wanted} outputs per row.")
+        if not isinstance(output, Tensor) or output.shape != shape:
+            per = "token" if is_of_tokens else "row"
+            raise TunecliError(f"a model must return one tensor with {wanted} outputs per {per}.")
 
 
 def _shortened(config: TrialConfig, n_batches: int) -> TrialConfig:
@@ -232,6 +236,7 @@ def _cut(fold: FoldData, sizes: Sequence[int]) -> FoldData:
         train_rows=None if fold.train_rows is None else fold.train_rows[:n_rows],
         train_weights=None if fold.train_weights is None else fold.train_weights[:n_rows],
         valid_weights=None if weights is None else np.ones_like(weights[:n_rows]),
+        valid_bytes=None if fold.valid_bytes is None else fold.valid_bytes[:n_rows],
     )
 
 

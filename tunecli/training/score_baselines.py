@@ -28,19 +28,22 @@ from tunecli.data.rows.dataset import Dataset
 from tunecli.data.rows.features import as_features
 from tunecli.data.rows.streamed_rows import LoadedRows
 from tunecli.study_file.settings.code_names import is_code
-from tunecli.study_file.settings.metric_names import METRICS, label, prediction_metrics
+from tunecli.study_file.settings.metric_names import is_for, label, prediction_metrics
 from tunecli.study_file.settings.settings import Component, Task, TrialConfig
 from tunecli.study_file.text.counts import count
+from tunecli.training.fold_data import folds_of
 from tunecli.training.outcome.evaluation import MOST_BASELINE_SECONDS, Baseline
 from tunecli.training.outcome.metrics import measure
 from tunecli.training.outcome.score_guard import NoScoreError, finite_float, float_of, mean
 from tunecli.training.state.random_state import fold_seed
+from tunecli.training.token_baselines import TOKEN_BASELINES, counted_sums
 
 Cells = NDArray[np.float64]
 """Features of rows, (n_rows, n_features)."""
 
 _LEAVES, _LEAST_ROWS_OF_A_LEAF = 31, 20  # per tree, scikit-learn's defaults
 _MOST_CATEGORIES = 255  # per column, scikit-learn's limit
+_SECONDS_PER_BYTE = 1e-6  # of text whose tokens are counted
 
 
 class Guess:
@@ -199,18 +202,13 @@ def fit_baseline(
 
 
 def _scored(name: str, config: TrialConfig, store: FoldStore, limit: float) -> Baseline:
-    model, task = MODELS[name], store.dataset.task
-    metrics = _measurable(config, task)
-    n_largest = _n_largest(store)
-    n_rows = _affordable(model, store, n_largest, limit)
-    fold_values = []
-    for fold, (_, valid_rows) in enumerate(store.split.folds):
-        predicted = _predictions(model, store, fold, n_rows, fold_seed(config.seed, fold))
-        y = store.dataset.y[valid_rows].numpy()
-        weights = store.dataset.weights_of(valid_rows)
-        n_classes = len(store.dataset.classes)
-        values = measure(metrics, task, y, predicted, n_classes, weights, store.positive)
-        fold_values.append({name: float_of(value, name) for name, value in values.items()})
+    if name in TOKEN_BASELINES:
+        measured, note = _of_tokens(name, config, store), ""
+    else:
+        measured, note = _of_rows(MODELS[name], config, store, limit)
+    fold_values = [
+        {name: float_of(value, name) for name, value in values.items()} for values in measured
+    ]
     objective = label(config.objective.metric)
     scores = tuple(finite_float(values.pop(objective), objective) for values in fold_values)
     of_folds = {name: tuple(values[name] for values in fold_values) for name in fold_values[0]}
@@ -220,9 +218,37 @@ def _scored(name: str, config: TrialConfig, store: FoldStore, limit: float) -> B
         name,
         scores,
         metrics={name: m for name, m in means.items() if math.isfinite(m)},
-        note=f"on {count(n_rows, 'row')} of {n_largest:,}" if n_rows < n_largest else "",
+        note=note,
         fold_metrics=known,
     )
+
+
+def _of_tokens(name: str, config: TrialConfig, store: FoldStore) -> list[dict[str, float]]:
+    """Return the metrics of counted tokens in each fold, as the trial `config` reads them."""
+    metrics = _measurable(config, store.dataset.task)
+    none = np.empty(0)
+    return [
+        measure(metrics, fold.task, none, counted_sums(name, fold), fold.n_classes)
+        for fold in folds_of(store, config)
+    ]
+
+
+def _of_rows(
+    model: UntunedModel, config: TrialConfig, store: FoldStore, limit: float
+) -> tuple[list[dict[str, float]], str]:
+    """Return the metrics of a model in each fold, and a note if it was fitted on some rows."""
+    task = store.dataset.task
+    metrics = _measurable(config, task)
+    n_largest = _n_largest(store)
+    n_rows = _affordable(model, store, n_largest, limit)
+    measured = []
+    for fold, (_, valid_rows) in enumerate(store.split.folds):
+        predicted = _predictions(model, store, fold, n_rows, fold_seed(config.seed, fold))
+        y = store.dataset.y[valid_rows].numpy()
+        weights = store.dataset.weights_of(valid_rows)
+        n_classes = len(store.dataset.classes)
+        measured.append(measure(metrics, task, y, predicted, n_classes, weights, store.positive))
+    return measured, f"on {count(n_rows, 'row')} of {n_largest:,}" if n_rows < n_largest else ""
 
 
 def _measurable(config: TrialConfig, task: Task) -> Sequence[Component]:
@@ -231,7 +257,7 @@ def _measurable(config: TrialConfig, task: Task) -> Sequence[Component]:
     measurable = [
         metric
         for metric in prediction_metrics(config)
-        if is_code(metric.name) or (metric.name in METRICS and METRICS[metric.name].task == task)
+        if is_code(metric.name) or is_for(metric, task)
     ]
     if objective not in measurable:
         raise NoBaselineError(f"only your own training computes {label(objective)}")
@@ -240,6 +266,8 @@ def _measurable(config: TrialConfig, task: Task) -> Sequence[Component]:
 
 def expected_seconds(name: str, store: FoldStore, limit: float) -> float:
     """Return the estimated time of a baseline on all folds; 0 if it is skipped."""
+    if name in TOKEN_BASELINES:
+        return _SECONDS_PER_BYTE * store.dataset.x_bytes * len(store.split.folds)
     model, n_rows = MODELS[name], _n_largest(store)
     try:
         return _estimate(model, store, n_rows, _affordable(model, store, n_rows, limit))

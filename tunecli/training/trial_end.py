@@ -123,7 +123,10 @@ def _finetuning(config: TrialConfig) -> TrialConfig:
     arXiv:2003.02389: rewinding to the original rate works better than its last small value.
     """
     settings = config.training.model_dump(
-        exclude={"epochs", "steps", "eval_every", "warmup", "ema", "early_stopping", "max_time"}
+        exclude={
+            *("epochs", "steps", "eval_every", "warmup", "ema"),
+            *("early_stopping", "smooth_score", "max_time"),
+        }
     )
     training = TrainingSettings(**settings, epochs=config.compression.finetune_epochs)
     schedule = Component(name="CosineAnnealingLR", arguments={})

@@ -102,11 +102,19 @@ def test_a_number_may_be_written_as_one(tmp_path: Path) -> None:
     assert "f1 of '0'" in checked
 
 
-def test_binary_needs_two_classes(tmp_path: Path) -> None:
-    text = "data: iris\nmodel: Linear\noptimizer: SGD\nmetrics: [{f1: {average: binary}}]\n"
+@pytest.mark.parametrize(
+    ("section", "place"),
+    [
+        ("metrics: [{f1: {average: binary}}]", "4:26: metrics[0].f1.average"),
+        ("constraints: {f1: {average: binary, min: 0.5}}", "4:29: constraints.f1.average"),
+        ("objective: {maximize: {f1: {average: binary}}}", "4:38: objective.maximize.f1.average"),
+    ],
+)
+def test_binary_needs_two_classes(section: str, place: str, tmp_path: Path) -> None:
+    text = f"data: iris\nmodel: Linear\noptimizer: SGD\n{section}\n"
     (tmp_path / "s.yaml").write_text(text)
     refused = call_in(tmp_path, "check", "s.yaml", code=2)
     assert (
-        "s.yaml:4:26: metrics[0].f1.average: binary needs two classes, but the data has 3 "
-        "classes. Write macro, micro or weighted." in refused.stderr
+        f"s.yaml:{place}: binary needs two classes, but the data has 3 classes. Write macro, "
+        "micro or weighted." in refused.stderr
     )

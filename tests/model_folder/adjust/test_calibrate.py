@@ -11,12 +11,14 @@ from scipy.special import softmax
 from sklearn.metrics import log_loss as sklearn_log_loss
 
 from tunecli.model_folder.adjust.calibrate import (
+    FEWEST,
     LEVEL,
     calibration,
     calibration_error,
     fitted_temperature,
     is_reliable,
     log_loss,
+    n_uncommon,
 )
 from tunecli.model_folder.adjust.held_out import HeldOut
 from tunecli.training.outcome.adjustment import Calibration
@@ -67,6 +69,26 @@ def test_overconfident_predictions_get_a_better_log_loss_and_calibration_error(
 def test_calibrated_predictions_are_left_alone() -> None:
     kept = [calibrated(planted(seed, n=400)).is_kept for seed in range(40)]
     assert sum(kept) <= 6  # at a level of 20 %, with fitted temperatures
+
+
+@pytest.mark.parametrize("sharpness", [2.0, 3.0])
+def test_what_a_temperature_gains_is_gained(sharpness: float) -> None:
+    kept = [calibrated(planted(seed, n=400, sharpness=sharpness)).is_kept for seed in range(20)]
+    assert sum(kept) >= 19
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(0, 10_000), st.integers(1, FEWEST + 3), st.integers(1, 3))
+def test_of_few_rows_outside_the_commonest_class_no_temperature_is_kept(
+    seed: int, n_uncommon_rows: int, repeats: int
+) -> None:
+    rows = planted(seed, n=300, sharpness=6.0, repeats=repeats)
+    rare = np.flatnonzero(rows.y[:300] == 1)[:n_uncommon_rows]
+    chosen = np.isin(rows.rows, [*np.flatnonzero(rows.y[:300] == 0), *rare])
+    found = rows.at(chosen)
+    assert n_uncommon(found) == n_uncommon_rows
+    if n_uncommon_rows < FEWEST:
+        assert not calibrated(found).is_kept
 
 
 def test_the_order_of_classes_stays() -> None:

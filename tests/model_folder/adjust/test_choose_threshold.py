@@ -13,6 +13,7 @@ from sklearn import metrics as sklearn_metrics
 from sklearn.metrics import precision_score, recall_score
 from study_makers import CONFIG
 
+from tunecli.model_folder.adjust.calibrate import is_reliable
 from tunecli.model_folder.adjust.choose_threshold import (
     CHOOSING,
     ChoosingMetric,
@@ -157,3 +158,27 @@ def test_the_first_metric_with_a_best_threshold_chooses(
     )
     found = choosing_metric(config)
     assert (found and found.name) == expected
+
+
+def is_kept(rows: HeldOut, name: str) -> bool:
+    """Whether a threshold is kept, judged as for a model."""
+    judged = [part for _, part in rows.splits]
+    chosen = [ThresholdTable.of(fitted, 1).best(chooser(name)) for fitted, _ in rows.splits]
+    decisions = [Decision(1, one) for one in chosen]
+    before = values_at(judged, chooser(name), 1, [None] * len(judged))
+    after = values_at(judged, chooser(name), 1, decisions)
+    return is_reliable(np.subtract(after, before))
+
+
+@pytest.mark.parametrize(
+    ("name", "shift", "fewest", "most"),
+    [
+        ("accuracy", 0.0, 0, 9),  # half is best
+        ("balanced_accuracy", -2.5, 31, 40),  # the positive class is rare, and half finds none
+    ],
+)
+def test_a_threshold_is_kept_in_about_a_fifth_if_it_gains_nothing_and_else_mostly(
+    name: str, shift: float, fewest: int, most: int
+) -> None:
+    kept = sum(is_kept(planted(seed, n=150, shift=shift), name) for seed in range(40))
+    assert fewest <= kept <= most

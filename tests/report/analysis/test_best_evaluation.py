@@ -14,6 +14,7 @@ from study_makers import complete, made, mlp
 from tunecli.database.curves import Curve
 from tunecli.database.records import read_study
 from tunecli.report.analysis.best_evaluation import StandOut, best_of_curve, stand_out
+from tunecli.report.analysis.standings import standings_of
 
 CURVES = st.lists(st.floats(-10, 10), min_size=6, max_size=40)
 
@@ -85,9 +86,11 @@ def test_only_a_complete_trial_has_one(tmp_path) -> None:  # type: ignore[no-unt
     study = read_study(made(tmp_path, [(mlp(0.1), complete(0.9, 0.8))]))
     trial = replace(study.trial(0), best_step=2)
     curve = Curve(score=(0.5, 0.6, 0.9, 0.6, 0.5, 0.5))
-    assert best_of_curve(trial, curve, "maximize") == stand_out(curve.score, 2, "maximize")
-    assert best_of_curve(replace(trial, state="pruned"), curve, "maximize") is None
-    assert best_of_curve(replace(trial, best_step=None), curve, "maximize") is None
+    found = best_of_curve(study, trial, curve)
+    region = standings_of(study).region
+    assert found == stand_out(curve.score, 2, "maximize", region or 0.0)
+    assert best_of_curve(study, replace(trial, state="pruned"), curve) is None
+    assert best_of_curve(study, replace(trial, best_step=None), curve) is None
 
 
 @pytest.mark.parametrize(
@@ -103,3 +106,51 @@ def test_the_first_evaluation_of_a_plateau_is_no_dip(curve: tuple[float, ...]) -
     assert found.gap > 0
     assert not found.is_noise
     assert "does not stand out" in found.in_words()
+
+
+STEPS = np.arange(30)
+CURVES_WITHOUT_NOISE = {
+    "flat": 0 * STEPS,
+    "falling": -0.02 * STEPS,
+    "bowl": 0.004 * (STEPS - 17.3) ** 2,
+    "settling": 6 * np.exp(-STEPS / 4),
+    "turn": np.where(STEPS < 3, 8.0 * (3 - STEPS), 0.05 * (STEPS - 3)),
+}
+"""In units of the standard deviation between folds; smaller is better."""
+
+EQUAL = 0.25  # of the standard deviation between folds, as practically equal trials differ
+
+
+def share_of_dips(trend: np.ndarray, noise: float, seed: int = 0) -> float:
+    """Of 200 curves, those whose best evaluation is called a dip that matters."""
+    rng = np.random.default_rng(seed)
+    found = []
+    for _ in range(200):
+        curve = trend + rng.normal(0, noise, len(trend))
+        one = stand_out(curve.tolist(), int(curve.argmin()), "minimize", EQUAL)
+        assert one is not None
+        found.append(one.is_dip)
+    return fmean(found)
+
+
+@pytest.mark.parametrize("name", CURVES_WITHOUT_NOISE)
+def test_noise_that_no_comparison_of_trials_sees_is_no_dip(name: str) -> None:
+    for noise in (0.01, 0.03, 0.05):
+        share = share_of_dips(CURVES_WITHOUT_NOISE[name], noise)
+        assert share <= (0.2 if name == "turn" else 0.01)
+
+
+@pytest.mark.parametrize("name", ["flat", "falling", "bowl", "settling"])
+def test_the_best_of_much_noise_is_a_dip(name: str) -> None:
+    assert share_of_dips(CURVES_WITHOUT_NOISE[name], 0.4) > 0.45
+
+
+@given(CURVES, st.floats(0, 20))
+def test_a_dip_is_more_than_the_noise_and_than_what_is_negligible(
+    curve: list[float], negligible: float
+) -> None:
+    found = stand_out(curve, int(np.argmin(curve)), "minimize", negligible)
+    assert found is not None
+    assert found.is_dip == (found.is_noise and found.gap > negligible)
+    if found.is_noise and not found.is_dip:
+        assert "but not more than practically equal trials differ" in found.in_words()

@@ -52,6 +52,19 @@ def test_of_one_fold_the_mean_decides_and_without_a_guess_nothing_does() -> None
     assert is_guessing_beaten(study(trials=(), baselines=(GUESS,)))
 
 
+@pytest.mark.parametrize("unknown", [float("nan"), float("inf"), -float("inf")])
+def test_a_guess_that_is_not_finite_is_unknown(unknown: float) -> None:
+    of_folds = Baseline("commonest class", (0.5, unknown, 0.48))
+    summary = replace(SUMMARY, guess={"accuracy": unknown})
+    for found in (
+        study(0.1, 0.1, 0.1, baselines=(of_folds,)),
+        study(0.1, 0.2, 0.1, summary=summary),
+    ):
+        assert guess_scores(found) == ()
+        assert guess_of(found) is None
+        assert is_guessing_beaten(found)
+
+
 def test_a_guess_that_is_known_as_a_mean_is_the_same_on_every_fold() -> None:
     summary = replace(SUMMARY, guess={"accuracy": 0.5})
     for scores, is_beaten in (((0.9, 0.91, 0.88), True), ((0.9, 0.1, 0.6), False)):

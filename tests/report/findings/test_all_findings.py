@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from planted_studies import DECAY, LR, SPACE, WIDTH, Plant, planted
+from planted_studies import DECAY, DROPOUT, LR, SPACE, WIDTH, Plant, planted
 from scipy import stats
 
 from tunecli.database.records import StudyRecord, TrialRecord
@@ -268,6 +268,23 @@ def test_rank_correlation_is_scipy_s_also_with_ties(seed: int) -> None:
     expected = stats.spearmanr(one, other)
     found = _spearman(one.tolist(), other.tolist())
     assert found == pytest.approx((expected.statistic, expected.pvalue))
+
+
+def test_where_guessing_is_not_beaten_trials_may_overfit_but_not_underfit() -> None:
+    """A trial overfits by its own curve; that models underfit rests on a comparison of trials."""
+    overfits = planted(Plant(decay=0.003), 0)
+    underfits = planted(Plant(optima={**Plant().optima, DROPOUT: -0.4}), 0)
+    for evidence, word, is_said in ((overfits, "overfit", True), (underfits, "underfit", False)):
+        beaten = with_guess(evidence, 0.1)
+        assert any(word in one.sentence for one in all_findings(beaten) if one.kind == "fitting")
+        found = [one for one in all_findings(with_guess(evidence, 2.0)) if one.kind == "fitting"]
+        assert any(word in one.sentence for one in found) == is_said
+
+
+def with_guess(evidence: Evidence, score: float) -> Evidence:
+    guess = Baseline("commonest class", (score,) * 5)
+    study = replace(evidence.study, baselines=(guess,))
+    return replace(evidence, study=study, baselines=(guess,))
 
 
 def test_what_moved_the_overfitting_is_named() -> None:

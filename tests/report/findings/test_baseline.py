@@ -8,7 +8,7 @@ import pytest
 from planted_studies import Plant, planted
 
 from tunecli.report.findings.baseline import baseline
-from tunecli.report.findings.evidence.evidence import Evidence
+from tunecli.report.findings.evidence.evidence import Baseline, Evidence
 
 
 def one_fold(evidence: Evidence) -> Evidence:
@@ -34,6 +34,18 @@ def test_a_lead_over_several_folds_beats_and_one_over_a_single_part_does_not(see
     assert found.figures["p"] is None
     assert "The best trial scores better than untuned" in found.sentence
     assert found.sentence.endswith(", but a single validation part does not show the noise.")
+
+
+@pytest.mark.parametrize("unknown", [float("nan"), float("inf")])
+def test_a_baseline_that_is_not_finite_is_not_better(unknown: float) -> None:
+    ahead = planted(Plant(baseline=0.7), 0)
+    broken = Baseline("gradient-boosted trees", (0.9, unknown, 0.9, 0.9, 0.9))
+    [alone], [both] = (
+        baseline(replace(ahead, baselines=rivals))
+        for rivals in (ahead.baselines, (broken, *ahead.baselines))
+    )
+    assert both == alone
+    assert baseline(replace(ahead, baselines=(broken,))) == []
 
 
 def test_a_single_part_shows_what_is_worse() -> None:

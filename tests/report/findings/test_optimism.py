@@ -57,6 +57,41 @@ def test_an_ensemble_is_compared_by_its_networks_one_by_one() -> None:
     assert explained.severity == "note"
 
 
+@pytest.mark.parametrize(
+    ("of_folds", "cause", "sentence", "advice"),
+    [
+        (
+            0.2,
+            "rows",
+            "chance explains: the test rows differ from those searched on.",
+            "data.test",
+        ),
+        (0.0, "training", "the training on all rows went worse.", "--as-searched"),
+        (-0.2, "training", "the training on all rows went worse.", "--as-searched"),
+        (None, "either", "differ from those searched on, or the training on all", "--seeds 5"),
+    ],
+)
+def test_the_models_of_the_search_tell_whether_the_rows_or_the_training_are_the_cause(
+    of_folds: float | None, cause: str, sentence: str, advice: str
+) -> None:
+    evidence = with_test(0.2)
+    best = evidence.ranked[0].value
+    assert best is not None
+    assert evidence.test is not None
+    known = None if of_folds is None else best - of_folds
+    (finding,) = optimism(replace(evidence, test=replace(evidence.test, of_folds=known)))
+    assert (finding.severity, finding.figures["cause"]) == ("advice", cause)
+    assert sentence in finding.sentence
+    assert advice in finding.advice
+
+
+def test_a_model_as_expected_is_no_finding_on_rows_whatever_the_fold_models_score() -> None:
+    evidence = with_test(0.01)
+    assert evidence.test is not None
+    (finding,) = optimism(replace(evidence, test=replace(evidence.test, of_folds=-5.0)))
+    assert (finding.severity, finding.figures["cause"]) == ("note", None)
+
+
 def test_a_score_without_known_noise_is_only_shown() -> None:
     """One holdout of an unknown number of rows."""
     study = with_test(0.2).study

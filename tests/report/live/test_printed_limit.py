@@ -11,6 +11,7 @@ from rich.console import Console
 
 from tunecli.report.live.live import LiveView
 from tunecli.report.live.printed_limit import MOST, PrintedLimit
+from tunecli.report.live.search_lines import printed
 from tunecli.search.events.events import Notice, Printed, SearchEnded, SearchStarted
 
 STARTED = SearchStarted("s", "study.db", "accuracy", "maximize", 0, 3, n_jobs=1, parallel=8)
@@ -72,6 +73,18 @@ def test_lines_are_shown_with_their_trial_and_cannot_control_the_terminal() -> N
         assert text.count("trial 3 │ x") == MOST - 1
         assert "trial 3 │ … 21 more lines in runs/s/logs/trial-3.log" in text
         assert "search │ … 1 more line" in text
+
+
+def test_a_long_line_goes_on_below_its_text_and_is_one_line_in_a_log() -> None:
+    line = printed(12, "loss 0.25 " * 6)
+    assert line.flat().plain == f"trial 12 │ {'loss 0.25 ' * 6}"
+    console = Console(file=io.StringIO(), width=40, color_system=None)
+    with console.capture() as shown:
+        console.print(line.hanging())
+    assert [text.rstrip() for text in shown.get().splitlines()] == [
+        "trial 12 │ loss 0.25 loss 0.25 loss 0.25",
+        "           loss 0.25 loss 0.25 loss 0.25",
+    ]
 
 
 def test_quiet_shows_none() -> None:

@@ -7,8 +7,14 @@ from dataclasses import replace
 import pytest
 from study_makers import adjustment_of
 
-from tunecli.report.phrases.adjustments import adjustment_lines
-from tunecli.training.outcome.adjustment import Adjustment, BeforeAfter, Calibration, Threshold
+from tunecli.report.phrases.adjustments import adjustment_lines, how_points_were_measured
+from tunecli.training.outcome.adjustment import (
+    Adjustment,
+    BeforeAfter,
+    Calibration,
+    Threshold,
+    ThresholdWish,
+)
 
 F1 = BeforeAfter(0.41, 0.52)
 LOW = BeforeAfter(0.41, 0.405)
@@ -51,3 +57,28 @@ def test_what_was_not_calibrated_says_why() -> None:
         "note",
         "neither calibrated nor given a tuned threshold: there are none",
     )
+
+
+def test_a_mean_of_networks_is_told_from_the_single_ones_that_were_judged() -> None:
+    single = adjustment_of(1)
+    assert "note" not in dict(adjustment_lines(single, {}))
+    of_mean = replace(single, is_of_single=True)
+    assert "the model predicts their mean" in dict(adjustment_lines(of_mean, {}))["note"]
+    assert how_points_were_measured(of_mean).endswith(" by single networks")
+
+
+@pytest.mark.parametrize(
+    ("threshold", "wish"),
+    [
+        (None, "auto"),
+        (Threshold("yes", 0.3, "given", "f1", F1), 0.3),
+        (Threshold("yes", 0.3, "given"), 0.3),
+        (Threshold("yes", 0.3, "tuned", "f1", F1), "auto"),
+        (Threshold("yes", 0.3, "default", "f1", LOW), "auto"),
+        (Threshold("yes", None, "default"), "none"),
+    ],
+)
+def test_what_was_asked_of_the_threshold_is_known_again(
+    threshold: Threshold | None, wish: ThresholdWish
+) -> None:
+    assert Adjustment(1, threshold=threshold).wish == wish

@@ -35,6 +35,21 @@ def test_a_trial_that_ended_keeps_nothing(tmp_path: Path) -> None:
     assert left(tmp_path) == {"0"}
 
 
+def test_a_folder_for_no_trial_is_removed_only_if_it_is_empty(tmp_path: Path) -> None:
+    folders = made(tmp_path / "checkpoints", 0, 1)
+    folders.remove(1)
+    folders.remove_root()
+    assert left(tmp_path / "checkpoints") == {"0"}
+    folders.remove(0)
+    folders.remove_root()
+    folders.remove_root()
+    assert left(tmp_path) == set()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "checkpoints").symlink_to(tmp_path / "elsewhere")
+    folders.remove_root()
+    assert left(tmp_path) == {"checkpoints", "elsewhere"}
+
+
 def test_what_tunecli_did_not_make_stays(tmp_path: Path) -> None:
     folders = made(tmp_path, 0, 1)
     for name in ("Documents", "01", "2"):

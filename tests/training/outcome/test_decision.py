@@ -69,5 +69,5 @@ def test_predictions_that_are_not_finite_have_no_metrics() -> None:
 
 
 def test_every_metric_of_classes_is_known_as_one_of_either_kind() -> None:
-    of_classes = {info.name for info in METRICS.values() if info.task == "classification"}
+    of_classes = {info.name for info in METRICS.values() if "classification" in info.tasks}
     assert of_classes - OF_PREDICTED_CLASS <= {"roc_auc", "log_loss", "brier", "average_precision"}

@@ -54,6 +54,13 @@ def test_another_trials_checkpoint_is_not_loaded(tmp_path: Path) -> None:
         Checkpoints(tmp_path / "7", other).load()
 
 
+def test_arguments_that_json_does_not_have_are_no_other_configuration(tmp_path: Path) -> None:
+    odd = component("SGD", lr=0.1, odd=[float("inf"), (1, 2)])
+    config = CONFIG.model_copy(update={"optimizer": odd})
+    Checkpoints(tmp_path / "7", config).save(begun().state_dict())
+    assert Checkpoints(tmp_path / "7", config).load() is not None
+
+
 def damaged(content: bytes, random_: random.Random) -> bytes:
     if random_.random() < 0.5:
         return content[: random_.randrange(len(content))]

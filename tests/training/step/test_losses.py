@@ -29,8 +29,8 @@ from tunecli.training.step.losses import (
     standardizes_target,
 )
 
-CLASSIFICATION = [name for name, task in LOSS_TASKS.items() if task == "classification"]
-REGRESSION = [name for name, task in LOSS_TASKS.items() if task == "regression"]
+CLASSIFICATION = [name for name, task in LOSS_TASKS.items() if "classification" in task]
+REGRESSION = [name for name, task in LOSS_TASKS.items() if "regression" in task]
 
 
 def _fold(y: Tensor, n_classes: int = 0, y_mean: float = 0.0, y_std: float = 1.0) -> FoldData:
@@ -82,7 +82,7 @@ def _balanced(y: Tensor, n_classes: int) -> Tensor:
 def test_every_loss_that_a_study_file_may_name_is_here() -> None:
     y = _classes(3)
     for name in names("loss"):
-        fold = _fold(y, 3) if LOSS_TASKS[name] == "classification" else _fold(y.float())
+        fold = _fold(y, 3) if "classification" in LOSS_TASKS[name] else _fold(y.float())
         wanted = n_outputs(Component(name=name), fold)
         loss = _loss(name, fold)
         assert loss.n_outputs == wanted

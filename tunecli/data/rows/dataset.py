@@ -130,6 +130,7 @@ class Dataset:
         given_test: the test rows that the source defines, (n,) int64; None if it defines none.
         given_folds: (n_rows,) int64, the fold in which a row validates, or -1; None if the source
             does not define folds.
+        is_one_text: whether the rows are consecutive parts of one text, for a language model.
         notes: sentences on what was left out or looks wrong.
         depth: how pictures of more than 8 bits became bytes; None if all had 8 bits.
         known_fingerprint, known_first: both fingerprints, if the content was hashed before.
@@ -153,6 +154,7 @@ class Dataset:
     known_fingerprint: str = ""
     depth: Depth | None = None
     known_first: str = ""
+    is_one_text: bool = False
 
     @property
     def x_bytes(self) -> int:
@@ -203,7 +205,7 @@ class Dataset:
     @cached_property
     def targets_need_64_bits(self) -> bool:
         """Whether 32 bits would change a value by more than 1e-4 of the standard deviation."""
-        if self.task == "classification":
+        if self.task != "regression":
             return False
         errors = (self.y.float().double() - self.y).abs()
         return not bool((errors <= 1e-4 * self.y.std(correction=0)).all())
@@ -280,6 +282,10 @@ class TokenForm:
 class FoldData:
     """One fold's tensors, with preprocessing fitted on its training part alone.
 
+    For language modeling, a row is a block of tokens of a document: x is (n, block_size) int64,
+    and y holds the next token of each, -100 where none counts; `n_classes` is the number of
+    tokens in the vocabulary.
+
     Attributes:
         number: the fold's number, from 0; the seed of its training follows from it.
         x_train, y_train: the training part; regression targets are standardized, float32, unless
@@ -300,6 +306,8 @@ class FoldData:
             with mean 1, above 0; None if all are equal.
         valid_weights: the weight of each validation row in a score, (n_valid,) float64 on the
             CPU, not negative; None if all are equal.
+        valid_bytes: bytes of the text of each validation row's targets, (n_valid,); None unless
+            the task is language modeling.
         targets_need_64_bits: see `Dataset`.
         tokens: the form of rows of tokens; None for other rows.
     """
@@ -321,6 +329,7 @@ class FoldData:
     targets_need_64_bits: bool = False
     positive: int | None = None
     tokens: TokenForm | None = None
+    valid_bytes: Tensor | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -34,8 +34,8 @@ def positive_class(dataset: Dataset, search_rows: Tensor, written: str | None) -
 
 
 def _index_of(written: str, dataset: Dataset) -> int:
-    if dataset.task == "regression":
-        message = f"applies only to two classes, but the task is regression, got {written!r}."
+    if dataset.task != "classification":
+        message = f"applies only to two classes, but the task is {dataset.task}, got {written!r}."
         raise DataError(f"{message} Remove it.", _SETTING)
     n_classes = len(dataset.classes)
     if n_classes != 2:

@@ -5,7 +5,8 @@ It imports neither numpy nor torch: the driver reads it, and a worker makes it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from tunecli.study_file.settings.settings import Task
 
@@ -53,6 +54,7 @@ class DataSummary:
         validation: the folds in words, such as "5 stratified folds".
         guess: score, by metric name, of always guessing the most common class or the mean, fitted
             on each training part; for metrics that the study measures and a guess can have.
+        guess_folds: the same on each fold; empty in summaries of versions without it.
         fingerprint: hash of the content (features, targets, in order).
         notes: sentences that a user should read, for example on a small class.
         given: the splits that the data defines: `test`, `validation`.
@@ -88,6 +90,7 @@ class DataSummary:
     first_fingerprint: str = ""
     positive: str | None = None
     tokens: TokenSummary | None = None
+    guess_folds: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
     def has_content_of(self, other: DataSummary) -> bool:
         """Return whether both have the same content, whichever numerics version made them."""

@@ -197,7 +197,11 @@ def validation_in_words(validation: ValidationSettings, dataset: Dataset) -> str
     kind = "stratified " if _is_stratified(dataset) else ""
     times = f", {validation.repeats} times" if validation.repeats > 1 else ""
     apart = ""
-    if dataset.times is not None and dataset.groups is not None:
+    if dataset.is_one_text and not validation.folds:
+        return f"the last {validation.holdout:g} of the text"
+    if dataset.is_one_text:
+        apart = ", validated on later text"
+    elif dataset.times is not None and dataset.groups is not None:
         apart = ", validated on later rows of other groups"
     elif dataset.times is not None:
         apart = ", validated on later rows"
@@ -309,7 +313,7 @@ def _check_trained(dataset: Dataset, parts: Split, validation: ValidationSetting
 
 def _absent(dataset: Dataset, rows: Tensor) -> list[str]:
     """Return the classes that no row has."""
-    if dataset.task == "regression":
+    if dataset.task != "classification":
         return []
     counts = np.bincount(dataset.y[rows].numpy(), minlength=len(dataset.classes))
     return [name for name, count in zip(dataset.classes, counts, strict=True) if not count]
@@ -332,7 +336,7 @@ def _together(dataset: Dataset) -> Rows | None:
 
 def _class_counts(dataset: Dataset, rows: Rows) -> list[tuple[str, int]]:
     """Count the rows, or groups with rows, of each class; empty for regression."""
-    if dataset.task == "regression":
+    if dataset.task != "classification":
         return []
     y, together = dataset.y.numpy()[rows], _together(dataset)
     if together is not None:

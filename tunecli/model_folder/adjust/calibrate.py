@@ -20,7 +20,16 @@ from tunecli.training.outcome.temperature import SMALLEST
 LARGEST = 10.0
 """Largest temperature, and the inverse of the smallest."""
 LEVEL = 0.2
-"""Test level of a gain: missing a gain costs more than a change that gains nothing."""
+"""Test level of a gain: missing a gain costs more than a change that gains nothing.
+
+By `tests/benchmarks/adjusting.py` it is the largest level at which a fit that gains nothing is
+kept in less than a fifth of the studies, and what it then costs is a small part of what others
+gain.
+"""
+FEWEST = 10
+"""Fewest rows outside the commonest class. Of fewer, a temperature may learn that all are ranked
+right: it then makes the model certain, and wrong.
+"""
 _AT_BOUND = 0.99
 """A larger share of `LARGEST` means that the log loss has no minimum in between."""
 _LOG_LOSS = Component(name="log_loss")
@@ -39,7 +48,7 @@ def calibration(held_out: HeldOut, temperatures: Sequence[float]) -> Calibration
     is_inside = abs(math.log(temperature)) < _AT_BOUND * math.log(LARGEST)
     return Calibration(
         temperature,
-        is_inside and is_reliable(np.subtract(*losses)),
+        is_inside and n_uncommon(held_out) >= FEWEST and is_reliable(np.subtract(*losses)),
         BeforeAfter(*(float(np.mean(values)) for values in losses)),
         BeforeAfter(calibration_error(before), calibration_error(after)),
     )
@@ -65,6 +74,13 @@ def is_reliable(gains: NDArray[np.float64]) -> bool:
     """Return whether the mean of gains over folds is above 0, by a one-sided t-test."""
     n = len(gains)
     return bool(gains.mean() > t.ppf(1 - LEVEL, n - 1) * gains.std(ddof=1) / math.sqrt(n))
+
+
+def n_uncommon(held_out: HeldOut) -> int:
+    """Return the number of rows outside the commonest class, each counted once."""
+    _, places = np.unique(held_out.rows, return_index=True)
+    counts = np.bincount(held_out.y[places])
+    return int(counts.sum() - counts.max())
 
 
 def log_loss(held_out: HeldOut) -> float:

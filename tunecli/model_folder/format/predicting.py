@@ -34,12 +34,23 @@ def write_predictions(
         DataError: the source does not fit the model, or lacks a column to keep.
         OutputError: the file cannot be written.
     """
+    if model.facts.task == "language_modeling":
+        raise DataError("a language model scores or continues texts. Add --score or --generate N.")
     if proba and not model.classes:
         raise DataError("a regression model has no probabilities. Leave out --proba.")
     keep = [*dict.fromkeys(keep)]
     seen = PredictedRows(model.facts.columns)
-    _write(_counted(predictions(model, source, proba, keep, seen), seen), path)
+    write_frames(predictions(model, source, proba, keep, seen), path, seen)
     return seen
+
+
+def write_frames(frames: Iterable[pd.DataFrame], path: Path | None, seen: PredictedRows) -> None:
+    """Write frames of the same columns into one file, and note their columns in `seen`.
+
+    Args:
+        path: see `write_predictions`.
+    """
+    _write(_counted(frames, seen), path)
 
 
 def _counted(frames: Iterable[pd.DataFrame], seen: PredictedRows) -> Iterator[pd.DataFrame]:

@@ -1,7 +1,8 @@
 """How far the best evaluation of a trial stands out from the evaluations around it.
 
 The value of a trial is the best of its mean curve. Where the curve is noisy, that is a dip: a
-training with other rows or another seed does not have it at the same evaluation.
+training with other rows or another seed does not have it at the same evaluation. A dip matters if
+it is more than a practically equal trial may differ.
 """
 
 from __future__ import annotations
@@ -9,12 +10,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tunecli.database.curves import Curve
-from tunecli.database.records import TrialRecord
+from tunecli.database.records import StudyRecord, TrialRecord
+from tunecli.report.analysis.standings import standings_of
 from tunecli.report.phrases import wording
 from tunecli.study_file.settings.settings import Direction
 
@@ -39,8 +42,12 @@ class StandOut:
         expected: the score at `step` on the straight line through the four evaluations around it;
             with two on each side, their mean.
         gap: how much better than that the evaluation is.
-        noise: how much the evaluations nearby differ from such lines, as a standard deviation.
+        noise: standard deviation of such a gap by chance, from the evaluations nearby and the
+            lines through those around them.
         lead: how much better than the best of those four the evaluation is.
+        surprise: how much better it is than the line through the four evaluations before it, and
+            than that through the four after it, lead to expect; the smaller of the two.
+        negligible: difference in score that does not matter, see `standing.py`; 0 if unknown.
     """
 
     step: int
@@ -48,16 +55,24 @@ class StandOut:
     gap: float
     noise: float
     lead: float = math.inf
+    surprise: float = math.inf
+    negligible: float = 0.0
 
     @property
     def is_alone(self) -> bool:
-        """Whether none of those around it is as good; on a plateau several are."""
-        return self.gap > 0 and self.lead > _LEAD * self.noise
+        """Whether none of those around it is as good, and the curve does not just turn there."""
+        is_best = self.gap > 0 and self.lead > _LEAD * self.noise
+        return is_best and self.surprise > self.noise
 
     @property
     def is_noise(self) -> bool:
         """Whether the evaluation is better than those around it by more than their noise."""
         return self.is_alone and self.gap > self.noise
+
+    @property
+    def is_dip(self) -> bool:
+        """Whether it is better by more than the noise, and so much that it matters."""
+        return self.is_noise and self.gap > self.negligible
 
     def in_words(self) -> str:
         """Describe it in one sentence part that begins with the evaluation, from 1."""
@@ -68,10 +83,16 @@ class StandOut:
             return f"{subject} does not stand out from those around it"
         if not self.is_noise:
             return f"{subject} is {gap} better than those around it, within {noise}"
+        if not self.is_dip:
+            equal = wording.score(self.negligible, self.expected)
+            return (
+                f"{subject} is {gap} better than those around it, more than {noise} but not more "
+                f"than practically equal trials differ, {equal}"
+            )
         return f"{subject} is {gap} better than those around it, more than {noise}"
 
 
-def best_of_curve(trial: TrialRecord, curve: Curve, direction: Direction) -> StandOut | None:
+def best_of_curve(study: StudyRecord, trial: TrialRecord, curve: Curve) -> StandOut | None:
     """Return how far the best evaluation of a complete trial stands out; None if unknown.
 
     Args:
@@ -79,15 +100,19 @@ def best_of_curve(trial: TrialRecord, curve: Curve, direction: Direction) -> Sta
     """
     if trial.state != "complete" or trial.best_step is None:
         return None
-    return stand_out(curve.score, trial.best_step, direction)
+    negligible = standings_of(study).region or 0.0
+    return stand_out(curve.score, trial.best_step, study.direction, negligible)
 
 
-def stand_out(scores: Sequence[float], step: int, direction: Direction) -> StandOut | None:
+def stand_out(
+    scores: Sequence[float], step: int, direction: Direction, negligible: float = 0.0
+) -> StandOut | None:
     """Compare an evaluation of a curve with those around it.
 
     Args:
         scores: the mean curve, one score per evaluation.
         step: index of the best evaluation.
+        negligible: difference in score that does not matter.
 
     Returns:
         None if the curve is too short, or has a score that is not finite.
@@ -97,22 +122,40 @@ def stand_out(scores: Sequence[float], step: int, direction: Direction) -> Stand
     if not (N_AROUND < len(curve) and step < len(curve) and np.isfinite(curve).all()):
         return None
     others = sorted(set(range(len(curve))) - {step}, key=lambda other: abs(other - step))[:N_USUAL]
-    differences = [curve[other] - _on_line(curve, other) for other in others]
-    expected = _on_line(curve, step)
+    lines = {other: _line(curve, other, _around(curve, other)) for other in (step, *others)}
+    sides = [np.arange(1, N_AROUND + 1) + start for start in (step - N_AROUND - 1, step)]
+    whole = [side for side in sides if side[0] >= 0 and side[-1] < len(curve)]
+    led_to = max((_line(curve, step, side).level for side in whole), default=-math.inf)
+    differences = [(curve[other] - lines[other].level) / lines[other].error for other in others]
+    expected = lines[step].level
     return StandOut(
         step,
         expected=sign * expected,
         gap=float(curve[step] - expected),
-        noise=float(_NORMAL * np.median(np.abs(differences))),
+        noise=float(_NORMAL * np.median(np.abs(differences)) * lines[step].error),
         lead=float(curve[step] - curve[_around(curve, step)].max()),
+        surprise=float(curve[step] - led_to),
+        negligible=negligible,
     )
 
 
-def _on_line(curve: NDArray[np.float64], step: int) -> float:
-    """Return the value at `step` of the least-squares line through the evaluations around it."""
-    around = _around(curve, step)
-    _, level = np.polyfit(around - step, curve[around], deg=1)
-    return float(level)
+class _Line(NamedTuple):
+    """The least-squares line through evaluations near another one.
+
+    Attributes:
+        level: its value at that evaluation.
+        error: standard deviation of the evaluation from `level`, in units of the noise of one
+            evaluation; larger at the ends of a curve, where the line is extrapolated.
+    """
+
+    level: float
+    error: float
+
+
+def _line(curve: NDArray[np.float64], step: int, near: NDArray[np.intp]) -> _Line:
+    at = near - step
+    _, level = np.polyfit(at, curve[near], deg=1)
+    return _Line(float(level), math.sqrt(1 + 1 / len(at) + at.mean() ** 2 / (len(at) * at.var())))
 
 
 def _around(curve: NDArray[np.float64], step: int) -> NDArray[np.intp]:

@@ -7,16 +7,20 @@ difference over J splits from s²/J to (1/J + n_valid/n_train) s²; for k folds 
 1/(k - 1), and with repeats J is their number times k (Bouckaert and Frank, PAKDD 2004). If the
 training parts grow with time, the mean of n_valid/n_train over the splits is used.
 
-It compares the best trial with an untuned baseline; `standing` compares trials with each other.
-One fold allows no test.
+It compares the best trial with an untuned baseline or with guessing; `standing` compares trials
+with each other. One fold allows no test.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import starmap
 from operator import sub
+
+import numpy as np
+
+from tunecli.report.analysis.moderated_variance import VariancePrior
 
 LEVEL = 0.05
 
@@ -41,17 +45,52 @@ def p_value(one: Sequence[float], other: Sequence[float], ratio: float | None = 
     n_splits = len(one)
     if n_splits < 2 or len(other) != n_splits:
         return math.nan
-    differences = list(starmap(sub, zip(one, other, strict=True)))
-    mean = math.fsum(differences) / n_splits
-    try:
-        variance = math.fsum((d - mean) ** 2 for d in differences) / (n_splits - 1)
-    except OverflowError:  # scores that nearly diverged
+    mean, variance = _moments(one, other)
+    return _chance(mean, variance, n_splits - 1, variance_factor(n_splits, ratio))
+
+
+def moderated_p_value(
+    one: Sequence[float],
+    other: Sequence[float],
+    alike: Iterable[Sequence[float]],
+    ratio: float | None = None,
+) -> float:
+    """Return the p-value of `p_value` with a variance that further models help to estimate.
+
+    Few folds tell little of the noise of one difference: see `moderated_variance`.
+
+    Args:
+        alike: scores of models like `one`, which may be among them; those with another number of
+            splits are left out.
+    """
+    n_splits = len(one)
+    if n_splits < 2 or len(other) != n_splits:
         return math.nan
+    mean, variance = _moments(one, other)
+    variances = [_moments(scores, other)[1] for scores in alike if len(scores) == n_splits]
+    known = np.array([value for value in variances if math.isfinite(value)])
+    prior = VariancePrior.fitted(known, n_splits - 1)
+    (shrunk,), n_free = prior.moderated(np.array([variance]), n_splits - 1)
+    return _chance(mean, float(shrunk), n_free, variance_factor(n_splits, ratio))
+
+
+def _moments(one: Sequence[float], other: Sequence[float]) -> tuple[float, float]:
+    """Return the mean and the variance of paired differences; NaN beyond all floats."""
+    differences = list(starmap(sub, zip(one, other, strict=True)))
+    mean = math.fsum(differences) / len(differences)
+    try:
+        variance = math.fsum((d - mean) ** 2 for d in differences) / (len(differences) - 1)
+    except OverflowError:  # scores that nearly diverged
+        return mean, math.nan
+    return mean, variance
+
+
+def _chance(mean: float, variance: float, n_free: float, factor: float) -> float:
+    """Return the two-sided p-value of Student's t."""
     if not math.isfinite(variance):
         return math.nan
     if variance == 0:
         return 1.0 if mean == 0 else 0.0
-    error = math.sqrt(variance_factor(n_splits, ratio) * variance)
     from scipy.special import stdtr
 
-    return float(2 * stdtr(n_splits - 1, -abs(mean) / error))
+    return float(2 * stdtr(n_free, -abs(mean) / math.sqrt(factor * variance)))

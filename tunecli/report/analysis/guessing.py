@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 
 from tunecli.database.records import StudyRecord
-from tunecli.report.analysis.fold_test import LEVEL, p_value
-from tunecli.report.analysis.ranking import best_trial, n_valid_per_train
+from tunecli.report.analysis.fold_test import LEVEL, moderated_p_value
+from tunecli.report.analysis.ranking import best_trial, n_valid_per_train, ranked
 from tunecli.training.outcome.evaluation import GUESSES
 
 
 def guess_scores(study: StudyRecord) -> tuple[float, ...]:
-    """Return the scores of guessing: per fold, or one mean over folds; empty if unknown."""
+    """Return the scores of guessing: per fold, or one mean over folds.
+
+    Empty if they are unknown or not finite: then nothing is known to be worse.
+    """
+    scores = _stored_scores(study)
+    return scores if all(map(math.isfinite, scores)) else ()
+
+
+def _stored_scores(study: StudyRecord) -> tuple[float, ...]:
     for baseline in study.baselines:
         if baseline.name in GUESSES and baseline.fold_scores:
             return baseline.fold_scores
-    guess = study.summary.guess.get(study.metric) if study.summary is not None else None
+    if study.summary is None:
+        return ()
+    if study.metric in study.summary.guess_folds:
+        return study.summary.guess_folds[study.metric]
+    guess = study.summary.guess.get(study.metric)
     return () if guess is None else (guess,)
 
 
@@ -28,7 +41,8 @@ def guess_of(study: StudyRecord) -> float | None:
 def is_guessing_beaten(study: StudyRecord) -> bool:
     """Return whether the best trial is reliably better than guessing; True if that is unknown.
 
-    It is not if a trial is no better on average, or if the folds show no difference (`p_value`).
+    It is not if a trial is no better on average, or if the folds show no difference
+    (`moderated_p_value`).
     """
     best, scores = best_trial(study), guess_scores(study)
     if best is None or best.value is None or not scores:
@@ -38,4 +52,6 @@ def is_guessing_beaten(study: StudyRecord) -> bool:
     ahead = best.value - statistics.fmean(scores)
     if study.direction == "minimize":
         ahead = -ahead
-    return ahead > 0 and not p_value(best.fold_scores, scores, n_valid_per_train(best)) >= LEVEL
+    alike = (trial.fold_scores for trial in ranked(study))
+    p = moderated_p_value(best.fold_scores, scores, alike, n_valid_per_train(best))
+    return ahead > 0 and not p >= LEVEL

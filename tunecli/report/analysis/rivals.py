@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tunecli.database.records import StudyRecord, TrialRecord
-from tunecli.study_file.settings.settings import Task
 from tunecli.training.outcome.evaluation import BASELINES, GUESSES, Baseline
 
 
@@ -41,8 +40,9 @@ def rivals(study: StudyRecord, baselines: Sequence[Baseline]) -> list[Rival]:
     of_models = [_rival(study.metric, one) for one in baselines if one.fold_scores]
     if any(rival.is_guess for rival in of_models) or study.summary is None:
         return sorted(of_models, key=lambda rival: rival.is_guess)
-    task: Task = "classification" if study.summary.classes else "regression"
-    return [*of_models, Rival(BASELINES[task][0], study.summary.guess)]
+    name = BASELINES[study.summary.task][0]
+    guess = Rival(name, study.summary.guess, study.summary.guess_folds)
+    return [*of_models, guess]
 
 
 def _rival(metric: str, baseline: Baseline) -> Rival:

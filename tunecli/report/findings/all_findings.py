@@ -20,6 +20,7 @@ from tunecli.report.findings.space.losing_options import isolated_options, undec
 from tunecli.report.findings.space.narrow import narrow
 from tunecli.report.findings.space.unstable import unstable
 from tunecli.report.findings.ties import ties
+from tunecli.report.findings.untrained import untrained
 from tunecli.report.findings.worse_metric import worse_metric
 
 # Of equal weight, the first comes first. A kind comes after those that it takes into account, so
@@ -33,7 +34,7 @@ from tunecli.report.findings.worse_metric import worse_metric
 #   narrow      leaves out ranges that another finding changes
 #   isolation, ties and noise rest on the same standings of the trials.
 _ALL: tuple[FindingKind, ...]
-_ALL = (failures, limits, unstable, edges, isolated_options, lengths, fitting, dead)
+_ALL = (failures, untrained, limits, unstable, edges, isolated_options, lengths, fitting, dead)
 _ALL += (undecided_choices, narrow, baseline, worse_metric, ties, noise, budget, optimism)
 
 KINDS = {kind.name: kind for kind in _ALL}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from tunecli.report.analysis.fold_test import LEVEL, p_value
+from tunecli.report.analysis.fold_test import LEVEL, moderated_p_value
 from tunecli.report.analysis.rivals import Rival, rivals
 from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.findings.evidence.finding import Finding, Severity, finding
@@ -29,7 +29,8 @@ def baseline(evidence: Evidence) -> Iterator[Finding]:
     reached = strongest.values[metric]
     ahead = evidence.goodness(best) - evidence.sign * reached
     folds = strongest.folds.get(metric, ())
-    p = p_value(best.fold_scores, folds, evidence.n_valid_per_train)
+    alike = (trial.fold_scores for trial in evidence.ranked)
+    p = moderated_p_value(best.fold_scores, folds, alike, evidence.n_valid_per_train)
     severity, verdict = _verdict(ahead, p)
     if severity == "note" and strongest.is_guess:
         return  # as anyone expects

@@ -3,6 +3,10 @@
 A training loss and a validation score have different units. In any unit, a trial overfits if its
 training loss keeps falling while its validation score gets worse. The models underfit if
 regularization hurts: then the good trials crowd where there is almost none.
+
+Overfitting compares a trial with itself, so it can be found where no trial beats guessing: there
+it says that models learn their training rows by heart. Underfitting compares trials with each
+other, whose differences mean nothing there.
 """
 
 from __future__ import annotations
@@ -79,7 +83,8 @@ def fitting(evidence: Evidence, lengths: Sequence[Finding] = ()) -> list[Finding
     """
     factor = next((one.figures["factor"] for one in lengths if "factor" in one.figures), 1.0)
     overfitting = _overfitting(evidence) if factor <= 1 else ()
-    underfitting = _underfitting(evidence) if factor >= 1 else ()
+    can_compare = factor >= 1 and evidence.is_guessing_beaten
+    underfitting = _underfitting(evidence) if can_compare else ()
     return [*overfitting] or [*underfitting]
 
 

@@ -31,10 +31,15 @@ _LONGER = 2
 _PATIENCE = "training.early_stopping.patience"
 
 
-@finding("length", plot="learning", of_several=True, compares=True, rank=4)
-def lengths(evidence: Evidence) -> list[Finding]:
-    """Return a finding on the number of epochs (or steps), else one on early stopping."""
-    return [*_peaks(evidence)] or [*_early_stopping(evidence)]
+@finding("length", plot="learning", of_several=True, compares=True, rank=4, after=("untrained",))
+def lengths(evidence: Evidence, untrained: Sequence[Finding] = ()) -> list[Finding]:
+    """Return a finding on the number of epochs (or steps), else one on early stopping.
+
+    Args:
+        untrained: findings on networks that have hardly learned: larger steps help them more than
+            a longer training.
+    """
+    return [] if untrained else [*_peaks(evidence)] or [*_early_stopping(evidence)]
 
 
 def _n_planned(trial: TrialRecord) -> int:

@@ -4,15 +4,37 @@ It differs from the best score of the search by chance: the best of many trials 
 validation and test rows are samples. `report.analysis.expected_score` adds that up; only a test
 score that is worse than its interval needs another explanation. An ensemble of fold models is
 compared by the scores of its networks one by one, as the search scored them.
+
+A worse model is due to the test rows or to its training, which had other rows and other steps than
+those of the search. The search's fold models tell which: nothing but the rows is new to them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Literal
 
 from tunecli.report.findings.evidence.evidence import Evidence, TestScore
 from tunecli.report.findings.evidence.finding import Finding, finding
 from tunecli.report.phrases.wording import score
+
+Cause = Literal["rows", "training", "either"]
+"""What makes a model worse than chance explains."""
+
+_SENTENCES: Mapping[Cause, str] = {
+    "rows": "That is worse than chance explains: the test rows differ from those searched on.",
+    "training": "On the same rows, the models of the search score no worse than expected: the "
+    "training on all rows went worse.",
+    "either": "That is worse than chance explains: the test rows differ from those searched on, "
+    "or the training on all rows went worse.",
+}
+_SPLIT = "check how the test rows were split off (data.test, data.group, data.time)"
+_ADVICE: Mapping[Cause, str] = {
+    "rows": _SPLIT,
+    "training": "refit with --seeds 5 to see how much trainings differ, or with --as-searched to "
+    "use the search's models",
+    "either": f"{_SPLIT}, and refit with --seeds 5",
+}
 
 
 @finding("optimism", plot="test")
@@ -22,12 +44,12 @@ def optimism(evidence: Evidence) -> Iterator[Finding]:
     if test is None:
         return
     best = evidence.ranked[0]
-    is_worse = expected is not None and evidence.sign * (test.compared - _worst(evidence)) < 0
+    cause = _cause(evidence, test)
     sentences = [_scores(test, best.value)]
     if expected is not None:
-        sentences.append(_unexplained(test) if is_worse else _explained(evidence, test))
+        sentences.append(_SENTENCES[cause] if cause is not None else _explained(evidence, test))
     yield Finding(
-        "advice" if is_worse else "note",
+        "note" if cause is None else "advice",
         " ".join(sentences),
         weight=0.8,
         figures={
@@ -37,20 +59,33 @@ def optimism(evidence: Evidence) -> Iterator[Finding]:
             "best": best.value,
             "n_networks": test.n_networks,
             "compared": test.compared,
+            "of_folds": test.of_folds,
+            "cause": cause,
             "luck": expected.drop if expected is not None else None,
             "expected": expected.score if expected is not None else None,
             "expected_low": expected.low if expected is not None else None,
             "expected_high": expected.high if expected is not None else None,
         },
         trials=(best.number,),
-        advice=_advice(test) if is_worse else "",
+        advice="" if cause is None else _ADVICE[cause],
     )
 
 
-def _worst(evidence: Evidence) -> float:
-    """Return the worse end of the interval that the test score is expected in."""
-    assert evidence.expected is not None, "the caller has looked"
-    return evidence.expected.low if evidence.sign > 0 else evidence.expected.high
+def _cause(evidence: Evidence, test: TestScore) -> Cause | None:
+    """Return what made the model worse than chance explains; None if chance explains its score."""
+    if not _is_worse(evidence, test.compared):
+        return None
+    if test.of_folds is None:
+        return "rows" if test.single is not None else "either"  # fold models were trained before
+    return "rows" if _is_worse(evidence, test.of_folds) else "training"
+
+
+def _is_worse(evidence: Evidence, score_on_test: float) -> bool:
+    """Return whether a score is beyond the worse end of the interval that it is expected in."""
+    if evidence.expected is None:
+        return False
+    worst = evidence.expected.low if evidence.sign > 0 else evidence.expected.high
+    return evidence.sign * (score_on_test - worst) < 0
 
 
 def _scores(test: TestScore, in_search: float | None) -> str:
@@ -63,13 +98,6 @@ def _scores(test: TestScore, in_search: float | None) -> str:
     )
 
 
-def _unexplained(test: TestScore) -> str:
-    other = "" if test.single is not None else ", or the training on all rows went worse"
-    return (
-        f"That is worse than chance explains: the test rows differ from those searched on{other}."
-    )
-
-
 def _explained(evidence: Evidence, test: TestScore) -> str:
     if evidence.sign * test.compared >= evidence.goodness(evidence.ranked[0]):
         return "The score in the search was not too optimistic."
@@ -77,11 +105,6 @@ def _explained(evidence: Evidence, test: TestScore) -> str:
         "Chance explains the gap: the best of many trials is partly lucky, and it is scored on "
         "other rows."
     )
-
-
-def _advice(test: TestScore) -> str:
-    split = "check how the test rows were split off (data.test, data.group, data.time)"
-    return split if test.single is not None else f"{split}, and refit with --seeds 5"
 
 
 def expected_luck(evidence: Evidence) -> float | None:

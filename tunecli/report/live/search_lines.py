@@ -102,9 +102,9 @@ def waiting(what: str) -> Line:
 
 def printed(number: int | None, text: str) -> Line:
     """Return a line that a trial printed; its control characters are made visible."""
-    who = "search" if number is None else f"trial {number}"
+    label = "search │" if number is None else f"trial {number} │"
     shown = foreign_text.shortened(foreign_text.plain(text.expandtabs(4)), LONGEST)
-    return Line(Text.assemble((f"{who} │ ", "dim"), shown))
+    return Line(Text(shown), label, width=len(label) + 1)
 
 
 def finished(trial: TrialFinished, state: SearchState) -> Line:

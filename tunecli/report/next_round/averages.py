@@ -22,12 +22,16 @@ def means_macro(study: StudyRecord) -> bool:
 
 
 def say_macro(data: dict[str, Any]) -> None:
-    """Write `average: macro` for each metric of `objective` and `metrics` without an average."""
+    """Write `average: macro` for each metric without an average."""
     objective = data.get("objective")
     goals = objective if isinstance(objective, list) else [objective]
     for goal in goals:
         if isinstance(goal, dict):
             goal.update({direction: _said(metric) for direction, metric in goal.items()})
+    if isinstance(data.get("constraints"), dict):
+        data["constraints"].update(
+            {name: _said_next_to(limits, name) for name, limits in data["constraints"].items()}
+        )
     if isinstance(data.get("metrics"), list):
         data["metrics"] = [_said(metric) for metric in data["metrics"]]
 
@@ -40,3 +44,9 @@ def _said(written: Any) -> Any:
         return written
     said = with_average(metric, of_two=False)
     return {said.name: said.arguments}
+
+
+def _said_next_to(limits: Any, name: str) -> Any:
+    """Return the limits of a metric as a study file writes them: `{average: macro, min: 0.5}`."""
+    said = _said({name: {}})[name]
+    return said | limits if isinstance(limits, dict) else limits

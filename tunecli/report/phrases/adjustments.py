@@ -22,6 +22,10 @@ ERROR_DEFINITION = (
     "probability of the most probable class and the share of rows that are of this class, over "
     f"{N_BINS} bins with equally many rows each."
 )
+_OF_SINGLE = (
+    "fitted to and judged on single networks; the model predicts their mean, which is less "
+    "certain, so its own gain may differ"
+)
 JUDGED = "each fold was scored with what was fitted to the others."
 
 
@@ -39,6 +43,8 @@ def adjustment_lines(
         yield "threshold", _threshold(adjustment.threshold, titles)
     if adjustment.why_not:
         yield "note", f"neither calibrated nor given a tuned threshold: {adjustment.why_not}"
+    elif adjustment.is_of_single:
+        yield "note", _OF_SINGLE
 
 
 def point_rows(adjustment: Adjustment) -> Iterator[tuple[str, ...]]:
@@ -63,7 +69,8 @@ def point_cells(point: OperatingPoint) -> tuple[str, ...]:
 
 def how_points_were_measured(adjustment: Adjustment) -> str:
     """Return what the operating points were measured on."""
-    return f"on {adjustment.n_rows:,} out-of-fold predictions of the search"
+    by = " by single networks" if adjustment.is_of_single else ""
+    return f"on {adjustment.n_rows:,} out-of-fold predictions of the search{by}"
 
 
 def _calibration(found: Calibration | None) -> str:

@@ -16,20 +16,28 @@ LABEL = 12  # columns of a label and the gap after it
 
 @dataclass(frozen=True)
 class Line:
-    """One line. Attributes: `label`: None for a sentence without a label, empty to indent."""
+    """One line.
+
+    Attributes:
+        label: what is in front of the text; empty to indent, None for a sentence.
+        width: columns of the label and the gap after it.
+    """
 
     text: Text
     label: str | None = None
+    width: int = LABEL
 
     def flat(self) -> Text:
         """Return everything in one line, however long."""
         if self.label is None:
             return self.text
-        return Text.assemble((f"{self.label:<{LABEL}}", "dim"), self.text)
+        return Text.assemble((f"{self.label:<{self.width}}", "dim"), self.text)
 
     def hanging(self) -> RenderableType:
         """Return the line wrapped so that no text runs under the label."""
-        return self.text if self.label is None else beside(self.label, self.text)
+        if self.label is None:
+            return self.text
+        return beside(self.label, self.text, self.width)
 
 
 def labelled(label: str, text: str | Text) -> Line:
@@ -37,10 +45,10 @@ def labelled(label: str, text: str | Text) -> Line:
     return Line(Text(text) if isinstance(text, str) else text, label)
 
 
-def beside(label: str, content: RenderableType) -> Table:
+def beside(label: str, content: RenderableType, width: int = LABEL) -> Table:
     """Return any content, indented next to a dim label; a string is shown literally."""
     grid = Table.grid()
-    grid.add_column(width=LABEL, style="dim", no_wrap=True)
+    grid.add_column(width=width, style="dim", no_wrap=True)
     grid.add_column(overflow="fold")
     grid.add_row(Text(label), Text(content) if isinstance(content, str) else content)
     return grid

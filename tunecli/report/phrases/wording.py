@@ -15,7 +15,7 @@ from tunecli.study_file.settings.ranges import GATE, is_gate
 from tunecli.study_file.settings.units import with_unit
 from tunecli.study_file.text.counts import count
 from tunecli.study_file.text.scalars import Scalar
-from tunecli.training.outcome.evaluation import GUESSES, Baseline
+from tunecli.training.outcome.evaluation import BASELINES, GUESSES, Baseline
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _UNITS = ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s"))  # in seconds
@@ -252,7 +252,7 @@ def data_lines(
     if not summary.n_rows:
         source = "provided by the training code"
         return [("data", source), ("validation", plain(summary.validation))]
-    kind = count(len(summary.classes), "class") if summary.classes else "regression"
+    kind = count(len(summary.classes), "class") if summary.classes else summary.task
     test = (
         f"{count(summary.n_test, 'row')} held out, {summary.n_search:,} used for the search"
         if summary.n_test
@@ -268,7 +268,7 @@ def data_lines(
         ("validation", plain(summary.validation)),
     ]
     if summary.guess:
-        what = "commonest class" if summary.classes else "mean"
+        what = BASELINES[summary.task][0]
         scores = ", ".join(
             f"{plain((titles or {}).get(name, name))} {score(value)}"
             for name, value in summary.guess.items()

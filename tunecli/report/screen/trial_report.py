@@ -124,7 +124,7 @@ def trial_facts(study: StudyRecord, trial: TrialRecord) -> Iterator[RenderableTy
         _evaluation(trial, curve),
     )
     folds = trial.fold_scores if len(trial.fold_scores) > 1 else ()
-    best = best_of_curve(trial, curve, study.direction)
+    best = best_of_curve(study, trial, curve)
     lines = [
         ("folds", "  ".join(wording.score(score, trial.value) for score in folds)),
         ("metrics", " · ".join(metrics)),
@@ -137,8 +137,10 @@ def trial_facts(study: StudyRecord, trial: TrialRecord) -> Iterator[RenderableTy
 
 
 def _evaluation(trial: TrialRecord, curve: Curve) -> str:
-    """Return which evaluation counts, of how many."""
+    """Return which evaluation counts, of how many, and whether a smoothed curve chose it."""
     n_evaluations = len(curve.step)
     if trial.best_step is None or not n_evaluations:
         return ""
-    return f"scored at evaluation {trial.best_step + 1} of {n_evaluations}"
+    smooth = (trial.config or {}).get("training", {}).get("smooth_score", 1)
+    by = f" (the best median of {smooth})" if smooth > 1 and trial.state == "complete" else ""
+    return f"scored at evaluation {trial.best_step + 1} of {n_evaluations}{by}"

@@ -69,15 +69,17 @@ def front_table(study: StudyRecord, trials: Sequence[TrialRecord]) -> Renderable
 def rival_table(
     heads: Sequence[str], rows: Sequence[tuple[str, Sequence[float | None]]]
 ) -> RenderableType:
-    """Return one row per metric, one column per model; see `rivals.rival_scores`."""
+    """Return one row per metric, one column per model; see `rivals.rival_scores`.
+
+    Only the metrics' names, which may contain a long name of a class, are broken to fit.
+    """
     trial, *models = heads
-    stacked = [trial, *(model.replace(" ", "\n") for model in models)]
-    columns = [Column(head, justify="right", overflow="fold") for head in stacked]
+    columns = [numeric(head) for head in (trial, *(model.replace(" ", "\n") for model in models))]
     texts = (
         [foreign_text.plain(name), *(wording.score(value, values[0]) for value in values)]
         for name, values in rows
     )
-    return plain_table([Column("metric", no_wrap=True), *columns], texts)
+    return plain_table([folded("metric"), *columns], texts)
 
 
 def marked_score(trial: TrialRecord, best: TrialRecord, verdict: Verdict) -> str:

@@ -151,7 +151,7 @@ class TrialEvaluated:
 
     Attributes:
         score: mean over folds.
-        best: the trial's best mean so far.
+        best: the mean at the trial's best evaluation so far.
         folds: the evaluation of each fold.
     """
 

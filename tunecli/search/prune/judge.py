@@ -22,6 +22,7 @@ from optuna.trial import FrozenTrial, TrialState
 from tunecli.database.trials import STATES, Trial
 from tunecli.search.prune.halving import HALVING, Brackets, Halving
 from tunecli.study_file.settings.settings import Component, Direction, TrialConfig
+from tunecli.training.outcome.evaluation_choice import choice_for
 from tunecli.training.step.timetable import n_evaluations
 
 RISING = frozenset({"OneCycleLR", "CyclicLR"})
@@ -102,7 +103,7 @@ class Judge:
         )
 
     def add(self, number: int, mean: float) -> None:
-        """Add the mean score of the trial's next evaluation."""
+        """Add the mean score of the trial's next evaluation, smoothed over those before it."""
         self._trials[number].curve.append(mean)
 
     def stops(self, number: int) -> bool:
@@ -129,7 +130,8 @@ class Judge:
         """Add a trial of an earlier call, with its curve if it has ended."""
         self.start(trial.number, trial.config, visible)
         if trial.outcome is not None:
-            self._trials[trial.number].curve.extend(trial.curve)
+            smoothed = choice_for(trial.config, trial.curve).smoothed
+            self._trials[trial.number].curve.extend(smoothed)
             self.finish(trial)
 
     def _comparable(self, judged: _Judged) -> list[_Judged]:

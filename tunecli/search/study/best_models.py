@@ -51,6 +51,10 @@ class BestModels:
         """Take a trial whose end is recorded, and remove folders that are not needed any more."""
         self._folders.remove(*(gone.number for gone in self._insert(trial)))
 
+    def remove_root(self) -> None:
+        """Remove the folder of all models if it is empty; no trial may be running."""
+        self._folders.remove_root()
+
     def _insert(self, trial: Trial) -> list[Trial]:
         """Insert a trial, and return those that are not, or no longer, among the best."""
         if not self._n:

@@ -8,7 +8,7 @@ from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 
-from tunecli.files.own import opened_folder, remove_files
+from tunecli.files.own import opened_folder, remove_empty, remove_files
 
 CHECKPOINTS = "checkpoints"
 BEST = "best"
@@ -41,6 +41,11 @@ class TrialFolders:
         if self._root:
             with suppress(OSError):
                 self._remove([name for name in os.listdir(self._root) if name in names])
+
+    def remove_root(self) -> None:
+        """Remove the folder of all these folders if it is empty; no trial may be running."""
+        if self._root:
+            remove_empty(self._root)
 
     def _remove(self, names: Collection[str]) -> None:
         if self._root and names:

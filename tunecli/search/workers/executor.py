@@ -30,7 +30,8 @@ class Executor(Protocol):
     def submit(self, job: Job) -> None:
         """Train `job` as soon as a worker is free; first come, first served.
 
-        For a trial, `Evaluated` events follow, then `Finished`; for a baseline, `BaselineScored`.
+        For a trial, `Evaluated` events follow, `Concluded` if it is complete, then `Finished`; for
+        a baseline, `BaselineScored`.
         """
 
     def reply(self, number: int, go_on: bool) -> None:

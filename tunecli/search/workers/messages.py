@@ -118,6 +118,14 @@ class Evaluated:
 
 
 @dataclass(frozen=True)
+class Concluded:
+    """A trial is complete, and its models are saved next; `Finished` follows with this result."""
+
+    number: int
+    result: TrialResult
+
+
+@dataclass(frozen=True)
 class Finished:
     """A trial ended in a worker.
 
@@ -220,4 +228,14 @@ def _how_it_ended(exit_code: int | None) -> str:
 Ended = Finished | BaselineScored | Suspended
 """How a job ends if its worker lives on."""
 
-Event = Evaluated | Resumed | Ended | Notice | Printed | CodeLoaded | WorkerDied | DataReady
+Event = (
+    Evaluated
+    | Resumed
+    | Concluded
+    | Ended
+    | Notice
+    | Printed
+    | CodeLoaded
+    | WorkerDied
+    | DataReady
+)

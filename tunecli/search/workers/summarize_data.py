@@ -32,16 +32,24 @@ from tunecli.data.text.tokenizers import UNKNOWN
 from tunecli.data.text.tokens import MAX_LENGTH
 from tunecli.errors import UserCodeError
 from tunecli.study_file.settings.code_names import is_code
-from tunecli.study_file.settings.metric_names import is_binary, label, prediction_metrics, title
+from tunecli.study_file.settings.metric_names import (
+    is_binary,
+    is_for,
+    label,
+    prediction_metrics,
+    title,
+)
 from tunecli.study_file.settings.settings import Component, TrialConfig
 from tunecli.study_file.settings.source_kinds import NO_SOURCE
 from tunecli.study_file.study_file import Study, StudyFile
 from tunecli.study_file.text.counts import count
 from tunecli.study_file.text.document import Path
 from tunecli.training.fold_data import folds_of, takes_integers
+from tunecli.training.outcome.evaluation import BASELINES
 from tunecli.training.outcome.metrics import constant, guesses, measure, why_undefined
 from tunecli.training.outcome.score_guard import NoScoreError, float_of
 from tunecli.training.step.batches import batch_sizes, padding_share
+from tunecli.training.token_baselines import counted_sums
 
 Rows = tuple[str, Tensor]
 """The name of a part of the rows, and the row numbers."""
@@ -99,6 +107,7 @@ def describe(config: TrialConfig, store: FoldStore | NoData | None = None) -> Da
     store = store or FoldStore(config.data, config.validation)
     dataset, split = store.dataset, store.split
     counts = _class_counts(dataset, store)
+    guess = _guess(config, store)
     kinds = Counter("date" if c.date else c.kind for c in dataset.columns if c.is_first)
     return DataSummary(
         source=config.data.source,
@@ -112,7 +121,8 @@ def describe(config: TrialConfig, store: FoldStore | NoData | None = None) -> Da
         positive=store.positive_name,
         n_folds=len(split.folds),
         validation=validation_in_words(config.validation, dataset),
-        guess=_guess(config, store),
+        guess={name: float(np.mean(scores)) for name, scores in guess.items()},
+        guess_folds=guess,
         fingerprint=dataset.fingerprint,
         notes=(
             *dataset.notes,
@@ -202,21 +212,34 @@ def _tokens(config: TrialConfig, store: FoldStore) -> TokenSummary:
     )
 
 
-def _guess(config: TrialConfig, store: FoldStore) -> dict[str, float]:
-    """Return the mean over folds of each metric of a constant guess, where it is finite."""
+def _guess(config: TrialConfig, store: FoldStore) -> dict[str, tuple[float, ...]]:
+    """Return the scores on each fold of a constant guess, by metric, where they are finite."""
     # User code may not accept a guess.
     metrics = [metric for metric in prediction_metrics(config) if not is_code(metric.name)]
-    scores = [
-        _measured_guess(metrics, store, *pair, store.dataset.weights_of(pair[1]))
-        for pair in store.split.folds
-    ]
-    means = {name: float(np.mean([score[name] for score in scores])) for name in scores[0]}
-    return {name: mean for name, mean in means.items() if math.isfinite(mean)}
+    if store.dataset.task == "language_modeling":
+        scores = [*_token_guesses(metrics, config, store)]
+    else:
+        scores = [
+            _measured_guess(metrics, store, *pair, store.dataset.weights_of(pair[1]))
+            for pair in store.split.folds
+        ]
+    folds = {name: tuple(float(score[name]) for score in scores) for name in scores[0]}
+    return {name: values for name, values in folds.items() if all(map(math.isfinite, values))}
+
+
+def _token_guesses(
+    metrics: Sequence[Component], config: TrialConfig, store: FoldStore
+) -> Iterator[dict[str, float]]:
+    """Yield the metrics of guessing tokens by their frequencies, for each fold."""
+    known = [metric for metric in metrics if is_for(metric, "language_modeling")]
+    for fold in folds_of(store, config):
+        sums = counted_sums(BASELINES["language_modeling"][0], fold)
+        yield measure(known, fold.task, np.empty(0), sums, fold.n_classes)
 
 
 def _class_counts(dataset: Dataset, store: FoldStore) -> tuple[int, ...]:
     """Return the number of search rows of each class; empty for regression."""
-    if dataset.task == "regression":
+    if dataset.task != "classification":
         return ()
     labels = dataset.y[store.split.search_rows].numpy()
     return tuple(int(n) for n in np.bincount(labels, minlength=len(dataset.classes)))
@@ -224,7 +247,7 @@ def _class_counts(dataset: Dataset, store: FoldStore) -> tuple[int, ...]:
 
 def _notes(dataset: Dataset, store: FoldStore, counts: Sequence[int]) -> list[str]:
     """Return notes on classes with too few rows to train or validate on."""
-    if dataset.task == "regression":
+    if dataset.task != "classification":
         return []
     parts = [
         np.bincount(dataset.y[rows].numpy(), minlength=len(dataset.classes))
@@ -273,7 +296,15 @@ def _binary_of_many(study: Study, store: FoldStore) -> Iterator[tuple[Path, str]
     for at, metric in study.named_metrics:
         if is_binary(metric):
             message = f"binary needs two classes, but the data has {classes}."
-            yield (*at, metric.name, "average"), f"{message} Write macro, micro or weighted."
+            yield (
+                (*_arguments_of(metric, at), "average"),
+                f"{message} Write macro, micro or weighted.",
+            )
+
+
+def _arguments_of(metric: Component, at: Path) -> Path:
+    """Return the place of a metric's arguments; those of a limited one are next to its limits."""
+    return at if at[-1] == metric.name else (*at, metric.name)
 
 
 def _mistakes(config: TrialConfig, store: FoldStore) -> Iterator[tuple[Path, str]]:

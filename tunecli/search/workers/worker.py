@@ -191,6 +191,8 @@ class Trainer:
             if checkpoints is not None and checkpoints.is_due and index >= n_before:
                 self._save(checkpoints, training, job)
         end = conclude(training, quiet)
+        if end.result.outcome == "complete":
+            self._say(messages.Concluded(job.number, end.result))
         if job.is_worth_keeping(end.result):
             self._keep_models(job, end)
         return end.result

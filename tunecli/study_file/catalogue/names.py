@@ -46,22 +46,29 @@ CODE_KINDS = frozenset(
 )
 """Kinds of components that can be the user's own code."""
 
-_LOSS_TASKS: dict[str, Task] = {
-    "CrossEntropyLoss": "classification",
-    "NLLLoss": "classification",
-    "BCEWithLogitsLoss": "classification",
-    "MultiMarginLoss": "classification",
-    "MSELoss": "regression",
-    "L1Loss": "regression",
-    "SmoothL1Loss": "regression",
-    "HuberLoss": "regression",
-    "PoissonNLLLoss": "regression",
-    "GaussianNLLLoss": "regression",
+_LOSS_TASKS: dict[str, tuple[Task, ...]] = {
+    "CrossEntropyLoss": ("classification", "language_modeling"),
+    "NLLLoss": ("classification",),
+    "BCEWithLogitsLoss": ("classification",),
+    "MultiMarginLoss": ("classification",),
+    "MSELoss": ("regression",),
+    "L1Loss": ("regression",),
+    "SmoothL1Loss": ("regression",),
+    "HuberLoss": ("regression",),
+    "PoissonNLLLoss": ("regression",),
+    "GaussianNLLLoss": ("regression",),
 }
 LOSS_TASKS = MappingProxyType(_LOSS_TASKS)
-"""The supported losses, and the task of each."""
+"""The supported losses, and the tasks of each."""
 
-OWN_MODELS = ("Linear", "MLP", "ResNet", "CNN", *AUTO_MODELS)
+LANGUAGE_MODELS = ("TransformerDecoder",)
+"""Models of tunecli's own that score the next token."""
+OWN_MODELS = ("Linear", "MLP", "ResNet", "CNN", *LANGUAGE_MODELS, *AUTO_MODELS)
+_OWN_MODULES = {
+    "CNN": "convolutional.py",
+    "TransformerDecoder": "text/transformer_decoder.py",
+    **dict.fromkeys(AUTO_MODELS, "auto_models.py"),
+}
 _SAMPLERS = (
     "RandomSampler",
     "TPESampler",
@@ -124,6 +131,10 @@ _EVERYDAY = {
     "quantile_loss": "pinball",
     "sensitivity": "recall",
     "matthews_corrcoef": "mcc",
+    "ppl": "perplexity",
+    "bpb": "bits_per_byte",
+    "bits_per_character": "bits_per_byte",
+    "bpc": "bits_per_byte",
 }
 """What people call metrics, in lower case."""
 
@@ -319,8 +330,7 @@ def library_signature(kind: Kind, name: str) -> Signature:
 def _file(kind: Kind, name: str) -> Path:
     """Return the source file of a class."""
     if kind == "model":
-        modules = {"CNN": "convolutional.py", **dict.fromkeys(AUTO_MODELS, "auto_models.py")}
-        module = modules.get(name, "dense.py")
+        module = _OWN_MODULES.get(name, "dense.py")
         return Path(tunecli.__file__).parent / "training" / "models" / module
     if kind in ("optimizer", "sampler", "pruner"):
         return signatures.imported_from(_SOURCES[kind][0], _source(kind))[name]

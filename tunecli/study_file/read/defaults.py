@@ -8,6 +8,7 @@ from typing import Any
 from tunecli.study_file.settings.settings import (
     Component,
     DataSettings,
+    Direction,
     Objective,
     Task,
     ValidationSettings,
@@ -15,10 +16,15 @@ from tunecli.study_file.settings.settings import (
 from tunecli.study_file.space.tree import SETTINGS, Named, Node, Plain, Slot
 
 EPOCHS = 20
+EVALUATIONS_OVER_STEPS = 10
+"""Number of evaluations with `training.steps`, unless `eval_every` is set."""
+
 MOST_ROWS_FOR_FOLDS = 20_000
 FOLDS = 5
 HOLDOUT = 0.2
 TEST = 0.2
+OF_LANGUAGE = 0.1
+"""Share of the test set and of the holdout of a language model."""
 
 _OPEN: tuple[Slot, ...] = (
     ("data", "tokenizer"),
@@ -26,44 +32,57 @@ _OPEN: tuple[Slot, ...] = (
     ("data", "max_length"),
     ("schedule",),
 )
-_LOSSES: dict[Task, str] = {"classification": "CrossEntropyLoss", "regression": "MSELoss"}
+LOSSES: dict[Task, str] = {
+    "classification": "CrossEntropyLoss",
+    "regression": "MSELoss",
+    "language_modeling": "CrossEntropyLoss",
+}
+_OBJECTIVES: dict[Task, tuple[Direction, str]] = {
+    "classification": ("maximize", "accuracy"),
+    "regression": ("minimize", "rmse"),
+    "language_modeling": ("minimize", "perplexity"),
+}
 
 
 def loss(task: Task) -> Named:
-    """Return CrossEntropyLoss for classification, MSELoss for regression."""
-    return Named("loss", _LOSSES[task], at=("loss",))
+    """Return MSELoss for regression, else CrossEntropyLoss."""
+    return Named("loss", LOSSES[task], at=("loss",))
 
 
 def objective(task: Task) -> Objective:
-    """Return the default: maximize accuracy, or minimize the root mean squared error."""
-    if task == "classification":
-        return Objective(direction="maximize", metric=Component(name="accuracy"))
-    return Objective(direction="minimize", metric=Component(name="rmse"))
+    """Return the default: accuracy, the root mean squared error, or perplexity."""
+    direction, metric = _OBJECTIVES[task]
+    return Objective(direction=direction, metric=Component(name=metric))
 
 
 def with_data_defaults(
-    written: DataSettings, given: Collection[str], positive: str | None
+    written: DataSettings, given: Collection[str], positive: str | None, task: Task
 ) -> DataSettings:
-    """Return the settings with a test set of 0.2, unless the file or the data has its own.
+    """Return the settings with a test set, unless the file or the data has its own.
+
+    Its share is 0.2, or 0.1 for a language model.
 
     Args:
         positive: the positive class, unless the file has its own.
     """
     found: dict[str, Any] = {"positive": positive} if written.positive is None else {}
     if written.test is None and "test" not in given:
-        found |= {"test": TEST}
+        found |= {"test": OF_LANGUAGE if task == "language_modeling" else TEST}
     return written.model_copy(update=found)
 
 
 def validation(
-    written: ValidationSettings, n_rows: int, given: Collection[str] = ()
+    written: ValidationSettings, n_rows: int, given: Collection[str], task: Task
 ) -> ValidationSettings:
     """Return 5 folds up to 20,000 rows or if they are repeated, a holdout of 0.2 beyond.
 
-    Settings that are given, and data with its own validation rows, are left unchanged.
+    A language model has a holdout of 0.1: its score is a mean over many tokens. Settings that are
+    given, and data with its own validation rows, are left unchanged.
     """
     if not written.is_open or ("validation" in given and written.repeats == 1):
         return written
+    if task == "language_modeling" and written.repeats == 1:
+        return written.model_copy(update={"holdout": OF_LANGUAGE})
     if n_rows <= MOST_ROWS_FOR_FOLDS or written.repeats > 1:
         return written.model_copy(update={"folds": FOLDS})
     return written.model_copy(update={"holdout": HOLDOUT})

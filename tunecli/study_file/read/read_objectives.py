@@ -7,8 +7,9 @@ from typing import Any
 
 from tunecli.study_file.read.read_components import Grammar
 from tunecli.study_file.read.read_fixed import RANGE, FixedReader
+from tunecli.study_file.settings.code_names import is_code
 from tunecli.study_file.settings.metric_names import COSTS, METRICS, written_label
-from tunecli.study_file.settings.objective_settings import ObjectiveSettings
+from tunecli.study_file.settings.objective_settings import MetricLimits, ObjectiveSettings
 from tunecli.study_file.settings.settings import (
     Component,
     Constraint,
@@ -146,30 +147,31 @@ class ObjectiveReader(FixedReader):
         read = [self._read_constraint(name, limits) for name, limits in data.items()]
         return tuple(one for one in read if one is not None)
 
-    def _read_constraint(self, name: Any, limits: Any) -> Constraint | None:
+    def _read_constraint(self, name: Any, written: Any) -> Constraint | None:
+        """Read the limits of a metric, with its arguments next to them."""
         at: Path = ("constraints", name)
-        metric = self.component(name, at, "metric", optional=False)
+        arguments, limits = _divided(name, written)
+        of_metric, place = ({name: arguments}, at[:-1]) if arguments else (name, at)
+        metric = self.component(of_metric, place, "metric", optional=False)
         if is_none(limits):
             return None
         if not isinstance(limits, dict) or not limits:
-            message = f"must have min, max or both, as in {{max: 5}}, but got {inline(limits)}."
+            message = f"must have min, max or both, as in {{max: 5}}, but got {inline(written)}."
             self.problems.add_new(at, message)
             return None
         limits = self.without_ranges(limits, at)
         if limits is RANGE or metric is None:
             return None
         in_units = {key: in_base_unit(value, metric.name) for key, value in limits.items()}
-        constraint = self.settings(Constraint, {"metric": metric, **in_units}, at)
-        if constraint is None:
+        read = self.settings(MetricLimits, in_units, at, _argument_names(name))
+        if read is None or (read.min is None and read.max is None):
             return None
-        low, high = constraint.min, constraint.max
-        if low is None and high is None:
-            return None
+        constraint = Constraint(metric=metric, **read.model_dump())
         if not self.has_own_training:  # which can report anything under any name
             self._check_reach(constraint, at)
         self.named.append((at, metric))
-        if low is not None and high is not None and low > high:
-            message = f"min must not be above max, but got {low:g} and {high:g}."
+        if read.min is not None and read.max is not None and read.min > read.max:
+            message = f"min must not be above max, but got {read.min:g} and {read.max:g}."
             self.problems.add_new((*at, "min"), message)
         return constraint
 
@@ -212,3 +214,23 @@ def _goals(data: dict[str, Any]) -> list[Any]:
     """Return the keys that are directions, or are meant to be."""
     directions = [key for key in data if key in _DIRECTIONS]
     return directions or [key for key in data if key not in ObjectiveSettings.model_fields]
+
+
+def _divided(name: Any, written: Any) -> tuple[dict[str, Any], Any]:
+    """Return the arguments of a limited metric, and its limits as written.
+
+    Unknown keys count as limits, except those of the user's own metrics, which take any others.
+    """
+    if not isinstance(written, dict):
+        return {}, written
+    limits = set(MetricLimits.model_fields if is_code(name) else written) - {
+        *_argument_names(name)
+    }
+    arguments = {key: value for key, value in written.items() if key not in limits}
+    return arguments, {key: value for key, value in written.items() if key in limits}
+
+
+def _argument_names(name: Any) -> tuple[str, ...]:
+    """Return the names of the arguments of a metric that tunecli knows."""
+    known = METRICS.get(name)
+    return tuple(known.arguments) if known is not None else ()

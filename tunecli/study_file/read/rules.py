@@ -16,11 +16,13 @@ from tunecli.study_file.catalogue.bounds import BOUNDS, out_of_bounds
 from tunecli.study_file.catalogue.component_arguments import signature
 from tunecli.study_file.catalogue.names import LOSS_TASKS
 from tunecli.study_file.catalogue.value_types import is_number
+from tunecli.study_file.read.defaults import EPOCHS, EVALUATIONS_OVER_STEPS, LOSSES
 from tunecli.study_file.settings.code_names import is_code
 from tunecli.study_file.settings.ranges import FloatRange, Parameter
 from tunecli.study_file.settings.setting_types import NotWithLBFGS, mark
 from tunecli.study_file.settings.settings import Component, Task, TrainingSettings, TrialConfig
 from tunecli.study_file.settings.source_kinds import kind_of
+from tunecli.study_file.text.counts import count
 from tunecli.study_file.text.document import Path
 
 
@@ -202,6 +204,45 @@ def _evaluation_count(config: TrialConfig) -> Iterator[Conflict]:
     yield Conflict(path, message, (other,))
 
 
+def _smooth_score(config: TrialConfig) -> Iterator[Conflict]:
+    """Yield a window that has more evaluations than a trial, or delays improvements too much."""
+    training = config.training
+    if training.smooth_score == 1 or config.train is not None:
+        return
+    path: Path = ("training", "smooth_score")
+    n_evaluations, unit = _planned_evaluations(training)
+    if training.smooth_score >= n_evaluations + 1:
+        message = (
+            f"must be at most the number of evaluations, {math.ceil(n_evaluations)}, but got "
+            f"{training.smooth_score}. Lower smooth_score or eval_every."
+        )
+        yield Conflict(path, message, (("training", "eval_every"), ("training", unit)))
+    stopping = training.early_stopping
+    if stopping is None or stopping.monitor != "score":
+        return
+    delay = _delay(training.smooth_score)
+    if stopping.patience <= delay:
+        message = (
+            f"patience must be above {delay}, but got {stopping.patience}: with smooth_score "
+            f"{training.smooth_score}, an improvement counts only {count(delay, 'evaluation')} "
+            "later. Raise patience."
+        )
+        yield Conflict(("training", "early_stopping", "patience"), message, (path,))
+
+
+def _planned_evaluations(training: TrainingSettings) -> tuple[float, str]:
+    """Return how many evaluations a trial has, not rounded up, and the setting of its length."""
+    if training.steps is not None:
+        every = training.eval_every or math.ceil(training.steps / EVALUATIONS_OVER_STEPS)
+        return training.steps / every, "steps"
+    return (training.epochs or EPOCHS) / (training.eval_every or 1) - 1e-9, "epochs"
+
+
+def _delay(smooth: int) -> int:
+    """Return after how many evaluations a lasting improvement is the median of those so far."""
+    return (smooth // 2 + 1) // 2
+
+
 def _precision(config: TrialConfig) -> Iterator[Conflict]:
     training = config.training
     if training.dtype in ("tf32", "fp16") and training.device in ("cpu", "mps"):
@@ -296,6 +337,7 @@ _RULES: tuple[Rule, ...] = (
     _transformers,
     _evaluations,
     _evaluation_count,
+    _smooth_score,
     _lbfgs,
     _pictures_only,
     _text_only,
@@ -312,15 +354,24 @@ _RULES: tuple[Rule, ...] = (
 
 
 def loss_conflicts(loss: Component, task: Task) -> list[Conflict]:
-    """Return a conflict if a loss does not fit the task of the data."""
-    if LOSS_TASKS.get(loss.name, task) == task:  # the user's own loss may fit any task
-        return []
-    fitting = "CrossEntropyLoss" if task == "classification" else "MSELoss"
+    """Return a conflict if a loss, or an argument of it, does not fit the task of the data."""
+    if task in LOSS_TASKS.get(loss.name, (task,)):  # the user's own loss may fit any task
+        return [*_of_tokens(loss)] if task == "language_modeling" else []
     message = (
-        f"{loss.name} is for {LOSS_TASKS[loss.name]}, but the task is {task}. "
-        f"Write {fitting}, or leave loss out."
+        f"{loss.name} is for {LOSS_TASKS[loss.name][0]}, but the task is {task}. "
+        f"Write {LOSSES[task]}, or leave loss out."
     )
     return [Conflict(("loss",), message)]
+
+
+def _of_tokens(loss: Component) -> Iterator[Conflict]:
+    """Yield what a loss cannot do with the tokens of a language model."""
+    if is_code(loss.name):
+        message = "your own loss is not supported for language_modeling. Write CrossEntropyLoss."
+        yield Conflict(("loss",), message)
+    if loss.arguments.get("weight") is not None:
+        message = "weights classes, but a language model predicts tokens. Remove it."
+        yield Conflict(("loss", "weight"), message)
 
 
 def sampler_conflicts(sampler: Component, parameters: Sequence[Parameter]) -> Iterator[str]:

@@ -33,10 +33,10 @@ MetricArgument = tuple[str | None, ...] | MetricNumber
 
 @dataclass(frozen=True)
 class MetricInfo:
-    """One metric as scikit-learn defines it, or one cost of a model.
+    """One metric as scikit-learn or language modelling defines it, or one cost of a model.
 
     Attributes:
-        task: the only task that it measures; None for a cost, which fits every task.
+        tasks: the tasks that it measures; empty for a cost, which fits every task.
         direction: the direction of improvement.
         arguments: what each argument can be.
         lowest, highest: the range of possible values.
@@ -44,7 +44,7 @@ class MetricInfo:
     """
 
     name: str
-    task: Task | None
+    tasks: tuple[Task, ...]
     direction: Direction
     arguments: Mapping[str, MetricArgument] = field(default_factory=dict)
     lowest: float = 0.0
@@ -59,61 +59,64 @@ _AVERAGE: Mapping[str, MetricArgument] = {"average": ("macro", "micro", "weighte
 """A stored metric without an average has the first; for new ones, see `with_average`."""
 _OF_AUC = {"average": ("macro", "weighted")}
 
+_CLASSES: tuple[Task, ...] = ("classification",)
+_VALUES: tuple[Task, ...] = ("regression",)
+_TOKENS: tuple[Task, ...] = ("language_modeling",)
+
 METRICS: dict[str, MetricInfo] = {
     info.name: info
     for info in (
-        MetricInfo("accuracy", "classification", "maximize"),
-        MetricInfo("balanced_accuracy", "classification", "maximize"),
-        MetricInfo("precision", "classification", "maximize", _AVERAGE),
-        MetricInfo("recall", "classification", "maximize", _AVERAGE),
-        MetricInfo("f1", "classification", "maximize", _AVERAGE),
-        MetricInfo(
-            "fbeta", "classification", "maximize", {"beta": MetricNumber("(0, inf)"), **_AVERAGE}
-        ),
-        MetricInfo(
-            "top_k_accuracy", "classification", "maximize", {"k": MetricNumber("[1, inf)", 2)}
-        ),
-        MetricInfo("roc_auc", "classification", "maximize", _OF_AUC, needs="rows of every class"),
+        MetricInfo("accuracy", _CLASSES, "maximize"),
+        MetricInfo("balanced_accuracy", _CLASSES, "maximize"),
+        MetricInfo("precision", _CLASSES, "maximize", _AVERAGE),
+        MetricInfo("recall", _CLASSES, "maximize", _AVERAGE),
+        MetricInfo("f1", _CLASSES, "maximize", _AVERAGE),
+        MetricInfo("fbeta", _CLASSES, "maximize", {"beta": MetricNumber("(0, inf)"), **_AVERAGE}),
+        MetricInfo("top_k_accuracy", _CLASSES, "maximize", {"k": MetricNumber("[1, inf)", 2)}),
+        MetricInfo("roc_auc", _CLASSES, "maximize", _OF_AUC, needs="rows of every class"),
         MetricInfo(
             "average_precision",
-            "classification",
+            _CLASSES,
             "maximize",
             _AVERAGE,
             needs="rows of every class",
         ),
-        MetricInfo("log_loss", "classification", "minimize", highest=inf),
-        MetricInfo("brier", "classification", "minimize", highest=2.0),
-        MetricInfo("mcc", "classification", "maximize", lowest=-1.0),
+        MetricInfo("log_loss", (*_CLASSES, *_TOKENS), "minimize", highest=inf),
+        MetricInfo("brier", _CLASSES, "minimize", highest=2.0),
+        MetricInfo("mcc", _CLASSES, "maximize", lowest=-1.0),
         MetricInfo(
             "cohen_kappa",
-            "classification",
+            _CLASSES,
             "maximize",
             {"weights": (None, "linear", "quadratic")},
             lowest=-1.0,
         ),
-        MetricInfo("rmse", "regression", "minimize", highest=inf),
-        MetricInfo("mse", "regression", "minimize", highest=inf),
-        MetricInfo("mae", "regression", "minimize", highest=inf),
-        MetricInfo("mape", "regression", "minimize", highest=inf, needs="targets other than 0"),
+        MetricInfo("rmse", _VALUES, "minimize", highest=inf),
+        MetricInfo("mse", _VALUES, "minimize", highest=inf),
+        MetricInfo("mae", _VALUES, "minimize", highest=inf),
+        MetricInfo("mape", _VALUES, "minimize", highest=inf, needs="targets other than 0"),
         MetricInfo(
             "pinball",
-            "regression",
+            _VALUES,
             "minimize",
             {"alpha": MetricNumber("[0, 1]", 0.5)},
             highest=inf,
         ),
-        MetricInfo("r2", "regression", "maximize", lowest=-inf, needs="at least two rows"),
-        MetricInfo("size", None, "minimize", lowest=1.0, highest=inf),  # bytes of the packed file
-        MetricInfo("n_weights", None, "minimize", lowest=1.0, highest=inf),
+        MetricInfo("r2", _VALUES, "maximize", lowest=-inf, needs="at least two rows"),
+        MetricInfo("perplexity", _TOKENS, "minimize", lowest=1.0, highest=inf),
+        MetricInfo("bits_per_byte", _TOKENS, "minimize", highest=inf),
+        MetricInfo("token_accuracy", _TOKENS, "maximize"),
+        MetricInfo("size", (), "minimize", lowest=1.0, highest=inf),  # bytes of the packed file
+        MetricInfo("n_weights", (), "minimize", lowest=1.0, highest=inf),
         # multiplications with addition for one row
-        MetricInfo("macs", None, "minimize", highest=inf),
+        MetricInfo("macs", (), "minimize", highest=inf),
         # seconds for one row
-        MetricInfo("latency", None, "minimize", lowest=_NO_TIME, highest=inf),
-        MetricInfo("zeros", None, "maximize"),  # share of the weights
+        MetricInfo("latency", (), "minimize", lowest=_NO_TIME, highest=inf),
+        MetricInfo("zeros", (), "maximize"),  # share of the weights
     )
 }
 
-COSTS = frozenset(info.name for info in METRICS.values() if info.task is None)
+COSTS = frozenset(info.name for info in METRICS.values() if not info.tasks)
 """Metrics of the model alone, which need no targets."""
 
 
@@ -171,6 +174,16 @@ def _averages(info: MetricInfo) -> tuple[str | None, ...]:
 def has_average(metric: Component) -> bool:
     """Return whether a metric is of one class or an average over classes, as it says."""
     return metric.name in METRICS and "binary" in _averages(METRICS[metric.name])
+
+
+def is_for(metric: Component, task: Task) -> bool:
+    """Return whether a known metric measures predictions of a task; costs do not."""
+    return metric.name in METRICS and task in METRICS[metric.name].tasks
+
+
+def tasks_in_words(name: str) -> str:
+    """Return the tasks of a metric: `regression`, `classification or language_modeling`."""
+    return " or ".join(METRICS[name].tasks)
 
 
 def is_binary(metric: Component) -> bool:

@@ -1,4 +1,4 @@
-"""The settings of a single objective, which the file writes next to its metric."""
+"""What the file writes next to a metric: settings of a single objective, or limits."""
 
 from __future__ import annotations
 
@@ -17,3 +17,10 @@ class ObjectiveSettings(Settings):
     """largest difference in score that does not matter to you, such as 0.002; the report calls
     trials within it practically equal. Default: a quarter of the standard deviation between folds.
     """
+
+
+class MetricLimits(Settings):
+    """The limits of a metric in its own unit (seconds, bytes)."""
+
+    min: float | None = None
+    max: float | None = None

@@ -132,6 +132,17 @@ Size = Annotated[
 """Height and width of pictures in pixels; one number means both."""
 
 
+def _is_odd(written: Any) -> Any:
+    """Accept an odd number, so that as many evaluations are before the middle one as after it."""
+    if type(written) is int and written >= 1 and written % 2:
+        return written
+    raise PydanticCustomError("not_odd", "an odd whole number from 3, or 1 for off")
+
+
+OddWindow = Annotated[Positive, BeforeValidator(_is_odd, json_schema_input_type=Positive)]
+"""Number of neighbouring values to take the median of; 1 is off."""
+
+
 LONGEST = 10 * 365 * 24 * 3600
 """Ten years in seconds, since timers have a longest wait."""
 

@@ -24,6 +24,7 @@ from tunecli.study_file.settings.setting_types import (
     Fraction,
     NoRange,
     NotWithLBFGS,
+    OddWindow,
     Off,
     OnEdit,
     OnlyFor,
@@ -154,9 +155,7 @@ class DataSettings(Settings):
     in size.
     """
     channels: Annotated[Literal[1, 3] | None, _PICTURES] = None
-    """number of channels of pictures: 1 for grey, 3 for colour. Default: 1 if all are grey, else
-    3.
-    """
+    """channels of pictures: 1 for grey, 3 for colour. Default: 1 if all are grey, else 3."""
     skip_unreadable: Annotated[bool, OnlyFor(("pictures",))] = False
     """whether to leave out pictures that cannot be read."""
     root: Annotated[str | None, OnlyFor(("torchvision",))] = None
@@ -277,6 +276,8 @@ class TrainingSettings(Settings):
     """decay of an exponential moving average of the weights, which evaluations use."""
     early_stopping: Annotated[EarlyStopping | None, AnyTraining()] = None
     """when to stop a trial that no longer improves; none for never."""
+    smooth_score: Annotated[OddWindow, Off(1), NoRange()] = 1
+    """an odd number of evaluations, by whose median score the best one is chosen; 1 is off."""
     max_time: Annotated[Duration | None, AnyTraining(), NoRange(), OnEdit("budget")] = None
     """longest training time of a trial (30m, 2h), after which it is stopped and counts as failed;
     for trials that hang. If a trial resumes, its time up to the checkpoint still counts.

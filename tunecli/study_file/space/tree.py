@@ -294,9 +294,10 @@ def objective_data(objectives: Sequence[Objective]) -> Any:
 
 
 def constraint_data(constraints: Sequence[Constraint]) -> dict[str, Any]:
-    """Return `{metric: {min: …, max: …}}`."""
+    """Return `{metric: {min: …, max: …}}`, with the metric's arguments before its limits."""
     return {
-        one.metric.name: one.model_dump(include={"min", "max"}, exclude_none=True)
+        one.metric.name: one.metric.arguments
+        | one.model_dump(include={"min", "max"}, exclude_none=True)
         for one in constraints
     }
 

@@ -20,6 +20,7 @@ from tunecli.training.models.convolutional import CNN
 from tunecli.training.models.dense import MLP, NO_COLUMNS, Linear, ResNet
 from tunecli.training.models.embeddings import Columns
 from tunecli.training.models.fine_tuning import freeze
+from tunecli.training.models.text.transformer_decoder import TransformerDecoder
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ _OWN = {
     "CNN": Needs(True, smallest=8),
     "AutoModelForSequenceClassification": Needs(False),
     "AutoModelForCausalLM": Needs(False),
+    "TransformerDecoder": Needs(False),
     # Every stage divides its picture into windows of 7 × 7, the last one at 1/32 of the size.
     "maxvit_t": Needs(True, multiple=224),
 }
@@ -98,8 +100,10 @@ def _indivisible(name: str, wanted: Needs, shape: tuple[int, ...]) -> DataError:
 
 
 _PLAIN: dict[str, type[nn.Module]] = {"Linear": Linear, "CNN": CNN}
-_OF_COLUMNS: dict[str, type[nn.Module]] = {"MLP": MLP, "ResNet": ResNet}
-_AUTO: dict[str, type[nn.Module]] = {
+_OF_COLUMNS: dict[str, type[nn.Module]] = {
+    "MLP": MLP,
+    "ResNet": ResNet,
+    "TransformerDecoder": TransformerDecoder,
     "AutoModelForSequenceClassification": AutoModelForSequenceClassification,
     "AutoModelForCausalLM": AutoModelForCausalLM,
 }
@@ -132,8 +136,6 @@ def build_model(
         return _PLAIN[component.name](**arguments)
     if component.name in _OF_COLUMNS:
         return _OF_COLUMNS[component.name](**arguments, columns=columns)
-    if component.name in _AUTO:
-        return _AUTO[component.name](**arguments, columns=columns)
     from tunecli.training.models.torchvision_models import build_torchvision
 
     return build_torchvision(component, shape, n_outputs)

@@ -102,6 +102,8 @@ class Adjustment:
             classes.
         curve: operating points from the lowest to the highest threshold, for a plot.
         why_not: why nothing was fitted, in words; else empty.
+        is_of_single: whether the model predicts the mean of several networks, while everything
+            here was fitted to and judged on single ones.
     """
 
     trial: int
@@ -112,6 +114,7 @@ class Adjustment:
     points: tuple[OperatingPoint, ...] = ()
     curve: tuple[OperatingPoint, ...] = ()
     why_not: str = ""
+    is_of_single: bool = False
 
     @property
     def temperature(self) -> float | None:
@@ -125,6 +128,17 @@ class Adjustment:
         threshold = self.threshold
         value = threshold.in_use if threshold is not None else None
         return (threshold.positive, value) if threshold is not None and value is not None else None
+
+    @property
+    def wish(self) -> ThresholdWish:
+        """The threshold that the user asked for; `none` also where no metric could choose one."""
+        match self.threshold:
+            case Threshold(how="given", value=float(value)):
+                return value
+            case Threshold(how="default", metric=""):
+                return "none"
+            case _:
+                return "auto"
 
     @property
     def changes_model(self) -> bool:

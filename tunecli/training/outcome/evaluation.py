@@ -52,8 +52,8 @@ class TrialResult:
         outcome: one of the five outcomes.
         reason: why the trial ended so; for a complete trial, the compression steps that were
             skipped, or empty.
-        value: mean score over folds at the best evaluation of the mean curve (the last one for a
-            pruned trial); None unless complete or pruned.
+        value: mean score over folds at the best evaluation, see `evaluation_choice.py` (at the
+            last one for a pruned trial); None unless complete or pruned.
         best_step: index of that evaluation; None without a value.
         fold_scores: score of each fold at that evaluation.
         metrics: mean over folds of the other metrics at that evaluation.
@@ -82,6 +82,7 @@ class TrialResult:
 BASELINES: Mapping[Task, tuple[str, ...]] = {
     "classification": ("commonest class", "logistic regression", "gradient-boosted trees"),
     "regression": ("mean", "ridge regression", "gradient-boosted trees"),
+    "language_modeling": ("token frequencies", "bigram model"),
 }
 """Names of the untuned baselines by task: a guess first, then models that learn."""
 

@@ -20,6 +20,7 @@ from tunecli.study_file.settings.metric_names import argument, argument_number, 
 from tunecli.study_file.settings.settings import Component, Task
 from tunecli.training.models import user_parts
 from tunecli.training.outcome.class_predictions import ClassPredictions, Floats
+from tunecli.training.outcome.token_predictions import TokenPredictions
 
 
 def guesses(
@@ -47,8 +48,9 @@ def measure(
         metrics: metrics of this task, from `metric_names.METRICS`, or the user's own.
         task: the kind of prediction.
         y_true: (n,) class indices, or values in the original unit.
-        predictions: (n, n_classes) probabilities, each row with sum 1, or (n,) values in the
-            original unit; as `Loss.predict` gives them.
+        predictions: (n, n_classes) probabilities, each row with sum 1; (n,) values in the
+            original unit; or (n, 4) sums of a language model, see `token_predictions`, which hold
+            the truth, too; as `Loss.predict` gives them.
         n_classes: number of classes in the data, whether or not they occur in these rows; 0 for
             regression.
         weights: weight of each row, (n,), at least 0; None for equal weights.
@@ -73,7 +75,10 @@ def measure(
         )
     others = [metric for metric in metrics if metric not in own]
     values = predictions.astype(np.float64)
-    if task == "regression":
+    if task == "language_modeling":
+        tokens = TokenPredictions(values)
+        measured = {label(metric): _LANGUAGE[metric.name](tokens) for metric in others}
+    elif task == "regression":
         rows = _Values(y_true.astype(np.float64), values, weights)
         measured = {label(metric): _REGRESSION[metric.name](rows, metric) for metric in others}
     else:
@@ -253,4 +258,11 @@ _REGRESSION: Mapping[str, Callable[[_Values, Component], float]] = {
     "mape": lambda values, _: values.mape,
     "pinball": lambda values, metric: values.pinball(argument_number(metric, "alpha")),
     "r2": lambda values, _: values.r2,
+}
+
+_LANGUAGE: Mapping[str, Callable[[TokenPredictions], float]] = {
+    "log_loss": lambda tokens: tokens.log_loss,
+    "perplexity": lambda tokens: tokens.perplexity,
+    "bits_per_byte": lambda tokens: tokens.bits_per_byte,
+    "token_accuracy": lambda tokens: tokens.accuracy,
 }

@@ -21,12 +21,13 @@ class OutputMeaning:
         kind: `softmax` (scores of classes), `sigmoid` (one score for two classes, or one
             classifier for each class), `value` (the first output is a standardized target),
             `log_rate` (the first output is the logarithm of a rate), `probability` (the outputs
-            are the probabilities of the classes).
+            are the probabilities of the classes), `next_token` (scores of the token after each
+            position).
         mean: added to values, or to the logarithm of rates.
         std: factor of values, applied before the mean is added.
     """
 
-    kind: Literal["softmax", "sigmoid", "value", "log_rate", "probability"]
+    kind: Literal["softmax", "sigmoid", "value", "log_rate", "probability", "next_token"]
     mean: float = 0.0
     std: float = 1.0
 
@@ -39,12 +40,14 @@ class OutputMeaning:
         """Return predictions in the type of the outputs.
 
         Args:
-            outputs: outputs of the model, (n, n_outputs).
+            outputs: outputs of the model, (n, n_outputs), or (n, length, n_outputs) of tokens.
 
         Returns:
-            Probabilities (n, n_classes), each row with sum 1; or values (n,) in the original unit.
-            NaN where an output is NaN.
+            Probabilities (n, n_classes), each row with sum 1; values (n,) in the original unit; or
+            probabilities of tokens (n, length, n_outputs). NaN where an output is NaN.
         """
+        if self.kind == "next_token":
+            return outputs.softmax(2)
         if self.kind == "softmax":
             return outputs.softmax(1)
         if self.kind == "probability":

@@ -39,29 +39,30 @@ class NoScoreError(Exception):
 
 
 def finite_evaluation(
-    evaluation: Evaluation, fold: int, objective: str, *, has_loss: bool = True
+    evaluation: Evaluation, fold: int | None, objective: str, *, has_loss: bool = True
 ) -> Evaluation:
     """Return the evaluation with all numbers as floats; loss, score and rate must be finite.
 
     The other metrics may be NaN or infinite: they are only displayed.
 
     Args:
+        fold: number of the fold, for messages; None if there is only one.
         objective: name of the metric that is the score.
         has_loss: whether the training loss must be finite; otherwise it may be NaN for unknown.
 
     Raises:
         NoScoreError: a value is not a number, or one of these three is not finite.
     """
+    of = "" if fold is None else f" of fold {fold}"
     at = f" at epoch {evaluation.epoch:g}"
     loss = finite_float if has_loss else float_of
     return replace(
         evaluation,
-        lr=finite_float(evaluation.lr, f"learning rate of fold {fold}", at),
-        train_loss=loss(evaluation.train_loss, f"training loss of fold {fold}", at),
-        score=finite_float(evaluation.score, f"{objective} of fold {fold}", at),
+        lr=finite_float(evaluation.lr, f"learning rate{of}", at),
+        train_loss=loss(evaluation.train_loss, f"training loss{of}", at),
+        score=finite_float(evaluation.score, f"{objective}{of}", at),
         metrics={
-            name: float_of(value, f"{name} of fold {fold}", at)
-            for name, value in evaluation.metrics.items()
+            name: float_of(value, f"{name}{of}", at) for name, value in evaluation.metrics.items()
         },
     )
 

@@ -22,12 +22,10 @@ from tunecli.files.small import read_small
 from tunecli.files.whole import whole_file
 from tunecli.numerics import NUMERICS
 from tunecli.study_file.settings.settings import TrialConfig
+from tunecli.training.state.older_checkpoints import FORMAT_3, digest_of_3, upgraded_from_3
 from tunecli.training.state.trial_files import INDEX, STATES, state_file
 
 FORMAT = 4
-READABLE = (3, 4)
-"""Formats that can be read; the older one holds frozen weights, the newer one their digests."""
-
 MOST_SHARE = 0.05
 """Largest share of a trial's time that is spent on saving."""
 
@@ -55,7 +53,7 @@ class Checkpoints:
     def __init__(self, folder: Path, config: TrialConfig, n_bytes: int = 0) -> None:
         self._folder = folder
         self._index = folder / INDEX
-        self._config = _digest(f"{NUMERICS} {config.model_dump_json()}".encode())
+        self._config = config
         self._due = time.monotonic() + _pause(n_bytes / WRITE_SPEED)
 
     @property
@@ -78,7 +76,13 @@ class Checkpoints:
             name = state_file(number, n_rounds)
             files[name] = write_whole(self._folder / name, partial(torch.save, fold))
         rest = {key: value for key, value in state.items() if key != "folds"}
-        index = {"format": FORMAT, "config": self._config, "files": files, "trial": rest}
+        index = {
+            "format": FORMAT,
+            "numerics": NUMERICS,
+            "config": self._config.model_dump_json(),
+            "files": files,
+            "trial": rest,
+        }
         content = json.dumps(index).encode()
         line = _digest(content).encode() + b"\n"
         write_whole(self._index, lambda file: file.write(line + content))
@@ -99,10 +103,11 @@ class Checkpoints:
             if _digest(content) != digest.decode():
                 raise CheckpointError("its checksum is wrong")
             index = json.loads(content)
-            if index["format"] not in READABLE or index["config"] != self._config:
+            if not self._is_of_this_trial(index):
                 raise CheckpointError("it belongs to another trial or version of tunecli")
             folds = [self._read_fold(name, digest) for name, digest in index["files"].items()]
-            return {"folds": folds, **index["trial"]}
+            state = {"folds": folds, **index["trial"]}
+            return upgraded_from_3(state) if index["format"] == FORMAT_3 else state
         except FileNotFoundError:
             if self._index.exists():
                 raise CheckpointError("a part of it is missing") from None
@@ -111,6 +116,15 @@ class Checkpoints:
             raise
         except Exception as error:  # whatever damaged bytes can cause
             raise CheckpointError(f"it cannot be read ({type(error).__name__})") from error
+
+    def _is_of_this_trial(self, index: dict[str, Any]) -> bool:
+        """Compare configurations; settings that the checkpoint lacks have their defaults."""
+        if index["format"] == FORMAT_3:
+            return bool(index["config"] == digest_of_3(self._config))
+        if (index["format"], index["numerics"]) != (FORMAT, NUMERICS):
+            return False
+        saved = TrialConfig.model_validate_json(index["config"])
+        return saved.model_dump_json() == self._config.model_dump_json()  # infinity equals itself
 
     def _read_fold(self, name: str, digest: str) -> Any:
         if Path(name).name != name:

@@ -19,11 +19,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tunecli.data.rows.dataset import FoldData
+from tunecli.data.text.token_blocks import NO_LOSS
 from tunecli.errors import DataError
 from tunecli.study_file.settings.code_names import is_code
 from tunecli.study_file.settings.settings import WITHOUT, Component
 from tunecli.training.models import user_parts
 from tunecli.training.outcome.output_meaning import OutputMeaning
+from tunecli.training.outcome.token_predictions import token_sums
 
 Predictions = NDArray[np.floating]
 """Probabilities, float32; or values in the original unit, float64."""
@@ -40,10 +42,13 @@ class Loss(ABC):
         n_outputs: number of outputs that the model must have.
         meaning: meaning of the outputs.
         standardized_target: whether the loss takes standardized regression targets.
+        n_evaluated: batches that are evaluated at once: so few that evaluation needs no more
+            memory than training.
         fits_probabilities: whether the smallest loss is that of the true probabilities.
     """
 
     standardized_target: ClassVar[bool] = True
+    n_evaluated: ClassVar[int] = 8
     fits_probabilities: ClassVar[bool] = False
     meaning: OutputMeaning
 
@@ -87,6 +92,10 @@ class Loss(ABC):
     def total_weight(self, y: Tensor) -> Tensor | int:
         """Return the weight of these rows in a mean over several batches: their number."""
         return len(y)
+
+    def kept(self, outputs: Tensor, y: Tensor) -> Tensor:
+        """Return what `predict` needs of the outputs, (batch, …), for rows with targets `y`."""
+        return outputs
 
 
 class _SoftmaxLoss(Loss):
@@ -217,6 +226,35 @@ class _PoissonLoss(Loss):
         return self.module(outputs[:, 0].float() + self.meaning.mean, y)
 
 
+class _TokenLoss(Loss):
+    """CrossEntropyLoss of the next token at each position of a block; all tokens count alike."""
+
+    meaning = OutputMeaning("next_token")
+    n_evaluated = 1
+
+    def __init__(self, name: str, arguments: dict[str, Any], fold: FoldData) -> None:
+        super().__init__(name, {**arguments, "ignore_index": NO_LOSS}, fold)
+        self._valid_bytes = fold.valid_bytes
+
+    def __call__(self, outputs: Tensor, y: Tensor) -> Tensor:
+        targets = y[:, : outputs.shape[1]].flatten().long()
+        return self.module(outputs.float().flatten(0, 1), targets)
+
+    def total_weight(self, y: Tensor) -> Tensor:
+        """Return the number of tokens that count."""
+        return (y != NO_LOSS).sum()
+
+    def kept(self, outputs: Tensor, y: Tensor) -> Tensor:
+        """Return the sums over each row's tokens: the outputs of all rows need too much memory."""
+        return token_sums(outputs, y.to(outputs.device))
+
+    def predict(self, outputs: Tensor) -> Predictions:
+        """Return the sums over each validation row, (n_valid, 4) float64."""
+        assert self._valid_bytes is not None, "the fold holds tokens"
+        sums = [outputs.cpu().double(), self._valid_bytes.double().unsqueeze(1)]
+        return torch.cat(sums, dim=1).numpy()
+
+
 class _UserLoss(Loss):
     """The user's own loss; see `user_parts`."""
 
@@ -283,7 +321,8 @@ def build_loss(component: Component, fold: FoldData) -> Loss:
         DataError: the targets or the number of classes do not fit.
         TypeError, ValueError: an argument is invalid for the loss.
     """
-    return _class_of(component)(component.name, component.arguments, fold)
+    kind = _TokenLoss if fold.task == "language_modeling" else _class_of(component)
+    return kind(component.name, component.arguments, fold)
 
 
 def _class_of(component: Component) -> type[Loss]:

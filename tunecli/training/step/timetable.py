@@ -13,9 +13,6 @@ from dataclasses import dataclass
 from tunecli.study_file.read import defaults
 from tunecli.study_file.settings.settings import TrainingSettings, TrialConfig
 
-EVALUATIONS_OVER_STEPS = 10
-"""Number of evaluations with `training.steps`, unless `eval_every` is set."""
-
 
 @dataclass(frozen=True)
 class Timetable:
@@ -51,7 +48,7 @@ class Timetable:
         steps_per_epoch = math.ceil(n_batches / settings.accumulate)
         if settings.steps is not None:
             n_steps = settings.steps
-            every = settings.eval_every or math.ceil(n_steps / EVALUATIONS_OVER_STEPS)
+            every = settings.eval_every or math.ceil(n_steps / defaults.EVALUATIONS_OVER_STEPS)
             evaluations = _moments(n_steps, every, 1)
         else:
             epochs = settings.epochs or defaults.EPOCHS

@@ -36,6 +36,7 @@ from tunecli.study_file.settings.metric_names import label, prediction_metrics
 from tunecli.study_file.settings.settings import TrialConfig
 from tunecli.study_file.space.tree import component_data
 from tunecli.training.outcome.evaluation import Evaluation
+from tunecli.training.outcome.evaluation_choice import EvaluationChoice
 from tunecli.training.outcome.score_guard import finite_float, float_of
 from tunecli.training.state.random_state import RandomStream, fold_seed
 from tunecli.training.state.trial_files import KEPT, OWN_TRAINING
@@ -143,9 +144,9 @@ class UserFoldTraining:
         self._n_returned += 1
         return self._reports.kept[self._n_returned - 1]
 
-    def keep(self) -> None:
-        """Mark the last evaluation as the best; its weights are up to the user."""
-        self._predictions.best = self._n_returned - 1
+    def follow(self, choice: EvaluationChoice) -> None:
+        """Mark the chosen evaluation as the best; its weights are up to the user."""
+        self._predictions.best = choice.step
 
     def save_best(self) -> None:
         """Let the training save the model of the last evaluation, if that is the best one.
@@ -278,7 +279,7 @@ class UserFoldTraining:
             raise UserCodeError(
                 f"{self._name}: the study needs {', '.join(missing)}, but the report {given}."
             )
-        where = f" of fold {self.fold.number}"
+        where = "" if self._trial.is_refit else f" of fold {self.fold.number}"
         at = f" at step {step}"
         loss = values.get("train_loss")
         return Evaluation(

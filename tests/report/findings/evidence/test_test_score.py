@@ -16,7 +16,7 @@ from tunecli.report.findings.evidence.evidence import Evidence
 AT = "2026-01-01T00:00:00+00:00"
 OLD = {"trial": 0, "at": AT, "score": 0.8, "low": 0.7608, "high": 0.8392}
 NEW = {**OLD, "score": 0.81, "n_networks": 2, "single": 0.79, "n_test": 360}
-NEW |= {"n_fold": 718.5, "n_valid": 1437.0, "compressed": False}
+NEW |= {"n_fold": 718.5, "n_valid": 1437.0, "compressed": False, "of_folds": 0.78}
 
 
 def evidence_of(folder: Path, *looks: dict[str, Any]) -> Evidence:
@@ -38,6 +38,7 @@ def test_the_newest_look_at_the_best_trial_counts(tmp_path: Path) -> None:
     assert found is not None
     assert (found.score, found.compared, found.n_networks) == (0.81, 0.79, 2)
     assert found.rows == RowCounts(718.5, 1437.0, 360)
+    assert found.of_folds == 0.78
 
 
 def test_a_model_that_was_compressed_afterwards_says_nothing_of_the_test_rows(

@@ -53,6 +53,7 @@ class TestScore:
         low, high: its 95 % interval.
         n_networks: number of networks whose mean was scored.
         single: mean score of these networks one by one; None if there is one.
+        of_folds: mean score of the search's fold models on the test rows; None if unknown.
         rows: how many rows this score and that of the search rest on; None if it is not stored.
     """
 
@@ -62,6 +63,7 @@ class TestScore:
     n_networks: int = 1
     single: float | None = None
     rows: RowCounts | None = None
+    of_folds: float | None = None
 
     @property
     def compared(self) -> float:
@@ -276,6 +278,7 @@ def test_score(study: StudyRecord) -> TestScore | None:
                 n_networks=look.n_networks,
                 single=look.single,
                 rows=_rows_of(look),
+                of_folds=look.of_folds,
             )
     return None
 

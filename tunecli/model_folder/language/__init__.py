@@ -1,0 +1,1 @@
+"""Score and continue texts with a language model."""
