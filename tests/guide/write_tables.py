@@ -19,6 +19,8 @@ from typer.main import get_command
 from tunecli.cli import app
 from tunecli.report.findings.space.useful_bounds import CONVENTIONS
 from tunecli.search.suggest.samplers import KINDS
+from tunecli.study_file.catalogue.adapters import ADAPTERS
+from tunecli.study_file.catalogue.architectures import AUTO_MODELS
 from tunecli.study_file.catalogue.component_arguments import argument_type, signature
 from tunecli.study_file.catalogue.names import (
     LOSS_TASKS,
@@ -249,7 +251,9 @@ def own_names_table() -> str:
         ("data: torchvision datasets", quoted(TORCHVISION)),
         ("scale", quoted((*SCALES, "none"))),
         ("tokenizer", quoted(TOKENIZERS)),
-        ("model: tunecli's own", quoted(OWN_MODELS)),
+        ("model: tunecli's own", quoted(n for n in OWN_MODELS if n not in AUTO_MODELS)),
+        ("model: of transformers", quoted(AUTO_MODELS)),
+        ("adapter: of peft", quoted(ADAPTERS)),
         ("loss", quoted(LOSS_TASKS)),
         ("metrics", quoted(i.name for i in METRICS.values() if i.tasks)),
         ("costs, as metrics", quoted(i.name for i in METRICS.values() if not i.tasks)),

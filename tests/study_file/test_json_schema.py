@@ -54,7 +54,10 @@ def test_the_shipped_studies_validate(file: Path) -> None:
     assert mistakes(file.read_text(encoding="utf-8")) == []
 
 
+LORA = "{LoraConfig: {r: {int: [4, 64], log: true}, lora_alpha: 16, target_modules: all-linear}}"
 GOOD = [
+    f"model: {{AutoModelForSequenceClassification: {{pretrained: a/b, adapter: {LORA}}}}}",
+    "model: {AutoModelForCausalLM: {config: gpt2, n_layer: {int: [2, 6]}, adapter: none}}",
     "study: mine",
     "seed: 3",
     "data: {source: iris, test: 0, scale: none}",
@@ -101,6 +104,9 @@ GOOD = [
 ]
 
 BAD = [
+    "model: {AutoModelForCausalLM: {config: gpt2, adapter: {LoraConfig: {rank: 4}}}}",
+    "model: {AutoModelForCausalLM: {config: gpt2, adapter: AdaLoraConfig}}",
+    "model: {AutoModelForSequenceClassification: {pretrained: a/b, pooling: max}}",
     "study: 3",
     "seed: -1",
     "seed: {int: [0, 3]}",

@@ -25,6 +25,7 @@ from tunecli.model_folder.results import MANY_ROWS
 from tunecli.study_file.settings.settings import CompressionSettings, Direction, TrialConfig
 from tunecli.training.compression.costs import Latency, latency, share_of_zeros
 from tunecli.training.compression.fusing import norm_pairs
+from tunecli.training.compression.merging import can_be_merged
 from tunecli.training.compression.packing import plain_file
 from tunecli.training.cross_validation import CrossValidation
 from tunecli.training.fold import FoldTraining, new_model
@@ -68,7 +69,9 @@ class CompressedModel:
         return fmean(self.fold_scores)
 
 
-def grid(finetune_epochs: int, *, has_norms: bool) -> list[CompressionSettings]:
+def grid(
+    finetune_epochs: int, *, has_norms: bool, has_adapter: bool = False
+) -> list[CompressionSettings]:
     """Return the compressions of the table's rows, after row 0 of the uncompressed models."""
     tuned: dict[str, Any] = {"finetune_epochs": finetune_epochs}
     steps: list[dict[str, Any]] = [
@@ -87,12 +90,15 @@ def grid(finetune_epochs: int, *, has_norms: bool) -> list[CompressionSettings]:
         ]
     if has_norms:
         steps += [{"fuse": True}, {"fuse": True, "quantize": "int8"}]
+    if has_adapter:
+        steps += [{"merge": True}, {"merge": True, "quantize": "int8"}]
     return [CompressionSettings.model_validate(one) for one in steps]
 
 
 def recipe_in_words(steps: CompressionSettings) -> str:
     """Return the steps as in `prune 80 % + int8`, without fine-tuning, which all rows share."""
-    parts = [f"structured {steps.structured.amount:.0%}"] if steps.structured else []
+    parts = ["merge"] if steps.merge else []
+    parts += [f"structured {steps.structured.amount:.0%}"] if steps.structured else []
     parts += [f"prune {steps.prune.amount:.0%}"] if steps.prune else []
     parts += [f"share {steps.share.clusters}"] if steps.share else []
     parts += ["fuse"] if steps.fuse else []
@@ -111,8 +117,10 @@ def ways(trial: RefitTrial, store: FoldStore, finetune_epochs: int) -> list[Comp
         why = "was trained by your own code" if config.train else "is compressed already"
         raise RefitError(f"trial {trial.number} {why}. Choose another trial with --trial.")
     model = new_model(config, folds_of(store, config)[0])
-    has_norms = bool(norm_pairs(model))
-    return [CompressionSettings(), *grid(finetune_epochs, has_norms=has_norms)]
+    rows = grid(
+        finetune_epochs, has_norms=bool(norm_pairs(model)), has_adapter=can_be_merged(model)
+    )
+    return [CompressionSettings(), *rows]
 
 
 def compressed_ways(

@@ -15,6 +15,7 @@ from tunecli.model_folder.format.manifest import Manifest, MemberManifest
 from tunecli.study_file.catalogue.code_hashes import OF_FILES
 from tunecli.study_file.settings.code_names import CodeName
 from tunecli.study_file.settings.settings import TrialConfig
+from tunecli.training.models.auto_models import library_versions
 
 
 def manifest_of(
@@ -41,7 +42,7 @@ def manifest_of(
             "members": members,
             "fingerprint": dataset.fingerprint,
             "code": _code_hash(config, store),
-            "versions": versions(),
+            "versions": versions() | library_versions(config.model.name),
         }
     )
 

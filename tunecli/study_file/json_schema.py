@@ -34,7 +34,7 @@ Schema = dict[str, Any]
 
 _SEARCHED: tuple[Kind, ...] = (
     *("model", "loss", "optimizer", "schedule", "train", "scale", "tokenizer"),
-    "augmentation",
+    *("augmentation", "adapter"),
 )
 _FIXED: tuple[Kind, ...] = ("sampler", "pruner", "metric")
 _CODE = r"^[^:]+:[A-Za-z_]\w*$"
@@ -281,8 +281,8 @@ def _spellings(kind: Kind, full: str) -> list[str]:
 
 def _arguments_name(kind: Kind, name: str) -> str:
     """Return the name in `$defs`; the same for all torchvision builders, which take `**kwargs`."""
-    is_open = kind == "model" and component_arguments.signature(kind, name).open
-    return "torchvision" if is_open else f"{kind}.{name}"
+    is_torchvision = kind == "model" and name not in names.OWN_MODELS
+    return "torchvision" if is_torchvision else f"{kind}.{name}"
 
 
 def _arguments(kind: Kind, name: str) -> Schema:

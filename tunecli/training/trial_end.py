@@ -244,7 +244,7 @@ def _known_before(compression: CompressionSettings) -> frozenset[str]:
     """Return the names of costs that neither training nor this compression changes."""
     if compression.is_none:
         return frozenset({"size", "n_weights", "macs"})
-    if compression.structured is None and not compression.fuse:
+    if compression.structured is None and not (compression.fuse or compression.merge):
         return frozenset({"n_weights", "macs"})
     return frozenset()
 

@@ -33,6 +33,12 @@ def test_architectures_are_those_of_transformers(model: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("model", AUTO_MODELS)
+def test_every_architecture_has_arguments(model: str) -> None:
+    assert all(architecture(model_type).arguments for model_type in model_types(model))
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("model_type", ["bert", "distilbert", "gpt2", "llama", "modernbert"])
 def test_arguments_are_the_fields_of_the_configuration_class(model_type: str) -> None:
     from transformers import CONFIG_MAPPING, PreTrainedConfig

@@ -53,6 +53,16 @@ LBFGS = {"optimizer": "LBFGS", "training": "{batch_size: full}"}
             "training.input_noise",
             "LBFGS",
         ),
+        (
+            {"model": "{AutoModelForCausalLM: {config: gpt2, freeze: 1, adapter: LoraConfig}}"},
+            "model.AutoModelForCausalLM.freeze",
+            "has no effect with an adapter",
+        ),
+        (
+            {"model": "{AutoModelForCausalLM: {config: gpt2, max_length: 9}}"},
+            "model.AutoModelForCausalLM.max_length",
+            "write data.max_length",
+        ),
         ({"training": "{batch_size: full, accumulate: 2}"}, "training.accumulate", "but got 2"),
         ({"training": "{epochs: 3, steps: 3}"}, "training.steps", "only one of epochs and steps"),
         ({"training": "{epochs: none}"}, "training.epochs", "got neither"),

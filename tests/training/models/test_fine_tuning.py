@@ -201,3 +201,62 @@ def test_a_factor_of_nothing_is_refused(factor: float) -> None:
     chosen = component("resnet18", backbone_lr=factor)
     with pytest.raises(ValueError, match=r"backbone_lr must be above 0.*freeze: features"):
         rate_factors(chosen, build_model(chosen, SMALL, 3))
+
+
+def test_layer_decay_lowers_the_rate_with_the_depth() -> None:
+    chosen = component("resnet18", layer_decay=0.5)
+    model = build_model(chosen, SMALL, 3)
+    factors = rate_factors(chosen, model)
+    powers = {"layer4": 1, "layer3": 2, "layer2": 3, "layer1": 4, "conv1": 5, "bn1": 5}
+    for name, parameter in model.named_parameters():
+        first = name.partition(".")[0]
+        assert factors.get(parameter, 1.0) == 0.5 ** powers.get(first, 0), name
+
+
+def test_what_is_outside_of_all_blocks_learns_like_the_first_block() -> None:
+    chosen = component("vit_b_16", layer_decay=0.5)
+    with torch.device("meta"):
+        model = _fresh(chosen, SMALL, 3)
+    factors = rate_factors(chosen, model)
+    n_blocks = len(backbone_blocks(model))
+    outside = [p for c in containers(model) for p in c.parameters(recurse=False)]
+    assert len(outside) == 2  # the class token and the positions
+    assert {factors[p] for p in outside} == {0.5**n_blocks} == {min(factors.values())}
+
+
+def test_backbone_lr_and_layer_decay_multiply() -> None:
+    chosen = component("resnet18", layer_decay=0.5, backbone_lr=0.1, freeze=2)
+    model = build_model(chosen, SMALL, 3)
+    both = rate_factors(chosen, model)
+    assert both[model.get_submodule("layer4.0.conv1").weight] == pytest.approx(0.05)  # type: ignore[index]
+    assert both[model.get_submodule("layer2.0.conv1").weight] == pytest.approx(0.1 / 8)  # type: ignore[index]
+    [built] = build_optimizers(component("SGD", lr=1.0), model, "all", both)
+    rates = [group["lr"] for group in built.param_groups]
+    assert rates == pytest.approx([1.0, 0.0125, 0.025, 0.05])
+    trained = sum(len(group["params"]) for group in built.param_groups)
+    assert trained == sum(p.requires_grad for p in model.parameters())
+
+
+def test_a_decay_of_one_changes_no_bit() -> None:
+    def losses(**arguments: object) -> list[float]:
+        config = trial(model=component("squeezenet1_1", **arguments), epochs=2)
+        return [e.train_loss for e in FoldTraining(config, pictures(), CPU)]
+
+    assert losses(layer_decay=1.0) == losses()
+
+
+def test_each_block_moves_by_its_factor() -> None:
+    plain, slow = _moved(), _moved(layer_decay=0.5)
+    with torch.device("meta"):
+        model = _fresh(component("squeezenet1_1"), SMALL, 3)
+    names = {id(p): name for name, p in model.named_parameters()}
+    for depth, block in enumerate(reversed(backbone_blocks(model)), 1):
+        for name in (names[id(p)] for module in block for p in module.parameters()):
+            torch.testing.assert_close(slow[name], plain[name] * 0.5**depth, atol=2e-7, rtol=2e-3)
+
+
+@pytest.mark.parametrize("decay", [0, -0.5, 1.1])
+def test_a_layer_decay_out_of_bounds_is_refused(decay: float) -> None:
+    chosen = component("resnet18", layer_decay=decay)
+    with pytest.raises(ValueError, match=r"layer_decay must be above 0 and at most 1, but got"):
+        rate_factors(chosen, build_model(chosen, SMALL, 3))

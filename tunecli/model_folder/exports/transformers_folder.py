@@ -81,6 +81,7 @@ def export_transformers(model: Model, folder: Path, source: str, study_folder: P
     refuse_other_models(model)
     [member] = model.members
     rows, base = some_rows(model, source), _base(model, study_folder)
+    assert isinstance(rows, TextRows)
     try:
         if folder.exists() and any(folder.iterdir()):
             raise FileExistsError(errno.EEXIST, "the folder is not empty", str(folder))

@@ -30,6 +30,7 @@ from tunecli.study_file.settings.code_names import CodeName, is_code
 from tunecli.study_file.settings.settings import Component, TrialConfig
 from tunecli.training.compression.compressible_layers import make_plain
 from tunecli.training.compression.fusing import remove_norms
+from tunecli.training.compression.merging import merge_adapter
 from tunecli.training.compression.packing import take_shapes
 from tunecli.training.models.building import build_model, names_initial_weights
 from tunecli.training.models.embeddings import Columns
@@ -157,6 +158,7 @@ def _network(
         raise ValueError(f"{sum(member.n_bins):,} bins, but fewer weights")
     channels = config.compression.structured
     growth = min(1 / (1 - channels.amount) ** 2, _MOST_GROWTH) if channels else 1.0
+    growth *= 1 + config.compression.merge  # an adapter that is in the other weights
     if not is_code(model.name):
         check_arguments(own, weights, growth)
         check_arguments(json.loads(member.architecture or "{}"), weights, growth)
@@ -164,6 +166,8 @@ def _network(
         network = build_model(component, member.shape, member.n_outputs, columns)
     if not config.compression.is_none:
         make_plain(network)
+    if config.compression.merge:
+        merge_adapter(network)
     remove_norms(network.eval(), list(member.norms))
     if not config.compression.is_none:
         take_shapes(network, weights)  # compression may have removed channels

@@ -30,7 +30,6 @@ from tunecli.data.splits.split import copy_notes, left_out, validation_in_words
 from tunecli.data.tables.tables import table_column_facts
 from tunecli.data.text.token_features import TokenFeatures
 from tunecli.data.text.tokenizers import UNKNOWN
-from tunecli.data.text.tokens import MAX_LENGTH
 from tunecli.errors import UserCodeError
 from tunecli.study_file.settings.code_names import is_code
 from tunecli.study_file.settings.metric_names import (
@@ -45,7 +44,7 @@ from tunecli.study_file.settings.source_kinds import NO_SOURCE
 from tunecli.study_file.study_file import Study, StudyFile
 from tunecli.study_file.text.counts import count
 from tunecli.study_file.text.document import Path
-from tunecli.training.fold_data import folds_of, takes_integers
+from tunecli.training.fold_data import feature_form, folds_of, takes_integers
 from tunecli.training.outcome.evaluation import BASELINES
 from tunecli.training.outcome.metrics import constant, guesses, measure, why_undefined
 from tunecli.training.outcome.score_guard import NoScoreError, float_of
@@ -206,7 +205,9 @@ def _tokens(config: TrialConfig, store: FoldStore) -> TokenSummary:
     train, valid, form = as_features(fold.x_train), as_features(fold.x_valid), fold.tokens
     assert isinstance(train, TokenFeatures)
     assert isinstance(valid, TokenFeatures)
+    setting = feature_form(config, store.workspace.folder).tokens
     assert form is not None
+    assert setting is not None
     n_whole = train.tokens.n_whole
     sizes = batch_sizes(len(train), config.training.batch_size)
     known = [*form.vocabulary]
@@ -216,7 +217,7 @@ def _tokens(config: TrialConfig, store: FoldStore) -> TokenSummary:
         vocab_size=form.vocab_size,
         median=int(np.median(n_whole)),
         longest=int(n_whole.max()),
-        max_length=config.data.max_length or MAX_LENGTH,
+        max_length=setting.max_length,
         cut=float((n_whole > train.tokens.lengths).mean()),
         padding=padding_share(train.lengths, sizes, shuffle=config.training.shuffle),
         unknown=float((valid.tokens.ids == unknown).mean()),

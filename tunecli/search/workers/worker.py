@@ -33,6 +33,7 @@ from tunecli.study_file.settings.settings import TrialConfig
 from tunecli.study_file.study_file import Study
 from tunecli.training.cross_validation import CrossValidation, Round
 from tunecli.training.fold_data import folds_of
+from tunecli.training.models.auto_models import library_versions
 from tunecli.training.outcome.evaluation import Baseline, BaselinePlan, TrialResult
 from tunecli.training.outcome.trial_failures import failure, is_beyond_repair, release_memory
 from tunecli.training.score_baselines import fit_baseline
@@ -274,6 +275,7 @@ def environment(config: TrialConfig) -> dict[str, str]:
         "platform": platform.platform(),
         "device": f"{device.type} {name}".strip(),
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        **library_versions(config.model.name),
     }
 
 

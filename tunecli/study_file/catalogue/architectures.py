@@ -24,6 +24,17 @@ AUTO_MODELS = tuple(_MAPPINGS)
 
 NOT_INSTALLED = "needs the packages transformers and peft: pip install 'tunecli[transformers]'."
 
+_QUANTIZED = (
+    "a base of 4 or 8 bits is not supported: it trains on CUDA alone, and its model could not be "
+    "stored with the weights that it was trained with. Leave it out; training: {dtype: bf16} and "
+    "checkpoint_activations: true save memory."
+)
+REFUSED = {
+    **dict.fromkeys(("load_in_4bit", "load_in_8bit", "quantization_config"), _QUANTIZED),
+    "trust_remote_code": "no code of a model's folder is ever run. Leave it out.",
+}
+"""Arguments of `from_pretrained` that a study file cannot set, and the reason."""
+
 _COMMON = ("albert", "bert", "distilbert", "gpt2", "llama", "modernbert", "roberta")
 """Architectures that messages name."""
 
@@ -79,9 +90,9 @@ def architecture(model_type: str) -> Signature:
     and those that a classifier or a language model cannot change.
     """
     modules = _table(_file("auto", "auto_mappings.py"), "SPECIAL_MODEL_TYPE_TO_MODULE_NAME")
-    module = modules.get(model_type, model_type).replace("-", "_")
-    file, name = _file(module, f"configuration_{module}.py"), _config_classes()[model_type]
-    every = signatures.dataclass_signature((file,), name).arguments
+    folder = _file(modules.get(model_type, model_type).replace("-", "_"))
+    files, name = tuple(sorted(folder.glob("configuration_*.py"))), _config_classes()[model_type]
+    every = signatures.dataclass_signature(files, name).arguments
     left_out = _OF_TOKENIZER | _OF_OTHER_TASKS
     return Signature(name, tuple(one for one in every if one.name not in left_out))
 

@@ -17,6 +17,7 @@ from tunecli.study_file.catalogue.allowed_code import FOR_TUNECLI
 from tunecli.study_file.catalogue.architectures import (
     AUTO_MODELS,
     NOT_INSTALLED,
+    REFUSED,
     open_arguments,
     transformers_is_installed,
     unknown_architecture,
@@ -73,20 +74,6 @@ WITHDRAWN: dict[str, dict[str, str]] = {
     },
 }
 """Arguments, by sampler, that the library still accepts but has deprecated, and what to do."""
-
-_QUANTIZED = (
-    "a base of 4 or 8 bits is not supported: it trains on CUDA alone, and its model could not be "
-    "stored with the weights that it was trained with. Leave it out; training: {precision: bf16} "
-    "and checkpoint_activations: true save memory."
-)
-_REMOTE_CODE = "no code of a model's folder is ever run. Leave it out."
-WITHDRAWN |= {
-    name: {
-        **dict.fromkeys(("load_in_4bit", "load_in_8bit", "quantization_config"), _QUANTIZED),
-        "trust_remote_code": _REMOTE_CODE,
-    }
-    for name in AUTO_MODELS
-}
 
 _FILLED_IN: dict[tuple[Kind, str], set[str]] = {
     ("augmentation", "RandomCrop"): {"size"},
@@ -148,6 +135,12 @@ _NOT_NESTED = {"Muon": ("Muon", "LBFGS"), "PatientPruner": ("PatientPruner",)}
 def nested_kind(kind: Kind, name: str, argument: str) -> Kind | None:
     """Return the kind of component that an argument holds: Muon's `rest` is an optimizer."""
     return _NESTED.get((kind, name, argument))
+
+
+def can_be_none(kind: Kind, name: str, argument: str) -> bool:
+    """Return whether an argument can be none, which is what leaving it out means."""
+    known = signature(kind, name).argument(argument)
+    return known is not None and known.is_none_by_default
 
 
 @cache
@@ -315,7 +308,7 @@ def unknown_argument(
         return None
     library = names.library_signature(kind, known.name)
     argument = library.argument(name)
-    if library.open and (name in _set(kind) or name in WITHDRAWN.get(component, ())):
+    if library.open and (name in _set(kind) or (component in AUTO_MODELS and name in REFUSED)):
         argument = argument or Argument(name)
     if argument and (why := _why_not(kind, known.name, argument)):
         return f"{name} of {known.name} cannot be set in a study file: {why}"
@@ -334,6 +327,8 @@ def _why_not(kind: Kind, name: str, argument: Argument) -> str | None:
     """Return why an argument of the library cannot be set, and what to set instead, if so."""
     if argument.name in WITHDRAWN.get(name, ()):
         return WITHDRAWN[name][argument.name]
+    if name in AUTO_MODELS and argument.name in REFUSED:
+        return REFUSED[argument.name]
     if argument.name in _set(kind) or (kind == "scale" and argument.name not in SCALES[name][1]):
         return "tunecli sets it."
     if kind == "adapter" and argument.name not in ADAPTERS[name][1]:

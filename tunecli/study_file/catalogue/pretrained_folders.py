@@ -1,4 +1,4 @@
-"""Find the folder of a pretrained model: beside the study file, or in the cache of the hub.
+"""Find the folder of a pretrained model: relative to the study file, or in the hub's cache.
 
 Nothing is downloaded, so a study does not depend on the network, and a folder is used only if no
 part of it would have to be unpickled or run.
@@ -71,9 +71,9 @@ def _in_cache(name: str, study_folder: Path) -> Path:
         return Path(snapshot_download(name, local_files_only=True))
     except (LocalEntryNotFoundError, HFValidationError, HfHubHTTPError, OSError):
         raise DataError(
-            f"{name!r} is neither a folder beside the study file nor in the cache of the hub. "
-            f"tunecli downloads no models. Fetch it with `hf download {name}`, or write the path "
-            "of a folder."
+            f"{name!r} is neither a folder, relative to the study file, nor in the cache of the "
+            f"hub. tunecli downloads no models. Fetch it with `hf download {name}`, or write the "
+            "path of a folder."
         ) from None
 
 

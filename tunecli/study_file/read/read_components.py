@@ -284,9 +284,10 @@ class Grammar:
             unknown = component_arguments.unknown_argument(kind, component, key, data)
             meant = self._meant(kind, component, key, data) if unknown else key
             nested = component_arguments.nested_kind(kind, component, meant)
+            can_lack = component_arguments.can_be_none(kind, component, meant)
             below, inner = (*at, key), f"{name}.{key}"
             arguments[meant] = (
-                self.component(value, Role(nested, below, inner, optional=False))
+                self.component(value, Role(nested, below, inner, optional=can_lack))
                 if nested is not None
                 else self.value(without_none(value), below, inner)
             )

@@ -214,6 +214,15 @@ def _with_nested(path: Path, component: Component) -> Iterator[tuple[Path, Compo
             yield from _with_nested((*path, name, value.name), value)
 
 
+def _merge(config: TrialConfig) -> Iterator[Conflict]:
+    if config.compression.merge and config.model.arguments.get("adapter") is None:
+        message = (
+            f"merge needs a model with an adapter, but {config.model.name} has none. Remove it, "
+            "or let a variant set model and merge together."
+        )
+        yield Conflict(("compression", "merge"), message, (("model",),))
+
+
 def _accumulation(config: TrialConfig) -> Iterator[Conflict]:
     training = config.training
     if training.accumulate > 1 and training.batch_size == "full":
@@ -349,14 +358,17 @@ def _batch_norm(config: TrialConfig) -> Iterator[Conflict]:
         yield Conflict(("training", single), message, (("model", "batch_norm"),))
 
 
-def _adapters(config: TrialConfig) -> Iterator[Conflict]:
-    """Yield an argument that has no effect with an adapter."""
-    given = config.model.arguments
-    if config.model.name not in AUTO_MODELS or given.get("adapter") is None:
+def _transformers(config: TrialConfig) -> Iterator[Conflict]:
+    """Yield arguments of a model of transformers that have no effect."""
+    given = {name for name, value in config.model.arguments.items() if value is not None}
+    if config.model.name not in AUTO_MODELS:
         return
-    if given.get("freeze") is not None:
+    if {"adapter", "freeze"} <= given:
         message = "freeze has no effect with an adapter, which freezes the whole model. Remove it."
         yield Conflict(("model", "freeze"), message, (("model", "adapter"),))
+    if {"config", "max_length"} <= given:
+        message = "max_length applies to pretrained models. With config, write data.max_length."
+        yield Conflict(("model", "max_length"), message, (("model", "config"),))
 
 
 def _argument_values(config: TrialConfig) -> Iterator[Conflict]:
@@ -397,7 +409,7 @@ def _ordered_arguments(config: TrialConfig) -> Iterator[Conflict]:
 
 _RULES: tuple[Rule, ...] = (
     _budget,
-    _adapters,
+    _transformers,
     _evaluations,
     _evaluation_count,
     _smooth_score,
@@ -411,6 +423,7 @@ _RULES: tuple[Rule, ...] = (
     _heads,
     _nesterov,
     _accumulation,
+    _merge,
     _precision,
     _cyclic_schedules,
     _batch_norm,

@@ -322,6 +322,8 @@ class ShareSettings(Settings):
 class CompressionSettings(Settings):
     """Compression of each fold's model after training; the compressed model is scored."""
 
+    merge: bool = False
+    """adds an adapter to the weights that it adapts; faster."""
     structured: StructuredSettings | None = None
     """removes whole channels; smaller and faster."""
     prune: PruneSettings | None = None
@@ -329,7 +331,7 @@ class CompressionSettings(Settings):
     share: ShareSettings | None = None
     """makes weights share values; smaller."""
     finetune_epochs: Annotated[int, Field(ge=0, le=1_000_000), Off(0)] = 0
-    """epochs of training after these three; zeros stay zero, and shared weights stay shared."""
+    """epochs of training after the steps above; zeros stay zero, shared weights stay shared."""
     fuse: bool = False
     """folds batch norms into the layers before them; faster."""
     quantize: Literal["int8", "int4"] | None = None
@@ -338,7 +340,8 @@ class CompressionSettings(Settings):
     @property
     def is_none(self) -> bool:
         """Whether nothing is compressed."""
-        return not any((self.fuse, self.structured, self.prune, self.share, self.quantize))
+        steps = (self.structured, self.prune, self.share, self.quantize)
+        return not (self.merge or self.fuse) and all(step is None for step in steps)
 
 
 class Objective(Settings):

@@ -32,6 +32,7 @@ from tunecli.errors import DataError
 from tunecli.training.compression.codes import Codes
 from tunecli.training.compression.compressible_layers import make_plain
 from tunecli.training.compression.fusing import remove_norms
+from tunecli.training.compression.merging import merge_adapter
 
 FORMAT = 2
 LARGEST_MANIFEST = 16 * 2**20
@@ -53,6 +54,7 @@ class PackedTensor:
         has_scale: whether factors of the output channels follow.
         is_sparse: whether a mask of the non-zero entries comes first.
         zero: index of zero in the table if zeros are not written; otherwise -1.
+        axis: axis that the factors belong to; written only if it is not the first one.
     """
 
     name: str
@@ -65,10 +67,18 @@ class PackedTensor:
     has_scale: bool = False
     is_sparse: bool = False
     zero: int = -1
+    axis: Literal[0, 1] = 0
 
     def __post_init__(self) -> None:
         if not -1 <= self.zero < max(self.n_values, 1) or self.n_values > 2**self.n_bits:
             raise ValueError(f"{self.name} has {self.n_values} values in {self.n_bits} bits")
+        if self.axis >= max(len(self.shape), 1):
+            raise ValueError(f"{self.name} has factors along axis {self.axis}")
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the fields, as the manifest holds them."""
+        fields = asdict(self)
+        return fields if self.axis else {k: v for k, v in fields.items() if k != "axis"}
 
 
 @plain_dataclass(frozen=True)
@@ -80,20 +90,23 @@ class Packed:
         data: the bytes of all tensors.
         norms: names of batch norms that were folded into other layers.
         left_out: compression steps that were skipped because they make the file no smaller.
+        is_merged: whether an adapter was added to the weights that it adapts.
     """
 
     entries: tuple[PackedTensor, ...]
     data: Bytes
     norms: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
+    is_merged: bool = False
 
     def to_bytes(self) -> bytes:
         """Return the packed file."""
         manifest = {
             "format": FORMAT,
-            "entries": [asdict(entry) for entry in self.entries],
+            "entries": [entry.as_dict() for entry in self.entries],
             "norms": self.norms,
             "left_out": self.left_out,
+            **({"is_merged": True} if self.is_merged else {}),
         }
         text = zlib.compress(json.dumps(manifest, separators=(",", ":")).encode(), 9)
         arrays = {"manifest": np.frombuffer(text, np.uint8).copy(), "data": self.data}
@@ -129,7 +142,8 @@ class Packed:
                 for entry in manifest["entries"]
             )
             norms, left_out = (tuple(map(str, manifest[name])) for name in ("norms", "left_out"))
-            return cls(entries, arrays["data"].numpy(), norms, left_out)
+            is_merged = manifest.get("is_merged") is True
+            return cls(entries, arrays["data"].numpy(), norms, left_out, is_merged)
         except Exception as error:  # whatever damaged bytes can cause
             reason = " ".join(str(error).split())[:200]
             raise DataError(f"This is not a packed model of tunecli ({reason}).") from None
@@ -156,6 +170,8 @@ def pack(
     codes: Mapping[str, Codes],
     norms: tuple[str, ...] = (),
     left_out: tuple[str, ...] = (),
+    *,
+    is_merged: bool = False,
 ) -> Packed:
     """Pack a model's tensors.
 
@@ -163,6 +179,7 @@ def pack(
         codes: codes of weights, by the layers' names.
         norms: names of batch norms that were folded into other layers.
         left_out: compression steps that were skipped.
+        is_merged: whether an adapter was added to the weights that it adapts.
     """
     entries, parts = [], []
     # Removing parametrizations reorders tensors.
@@ -176,7 +193,7 @@ def pack(
         entries.append(entry)
         parts.append(data)
     data = np.concatenate(parts) if parts else np.zeros(0, np.uint8)
-    return Packed(tuple(entries), data, norms, left_out)
+    return Packed(tuple(entries), data, norms, left_out, is_merged)
 
 
 def takes_less(codes: Codes, weight: Tensor) -> bool:
@@ -211,8 +228,9 @@ def _written(
     if codes.scale is not None:
         tail.append(_bytes_of(codes.scale.cpu().contiguous().numpy()))
     lowest = int(table[0]) if way == "range" else 0
+    has_scale = codes.scale is not None
     entry = PackedTensor(
-        name, shape, dtype, n_bits, len(table), way, lowest, codes.scale is not None
+        name, shape, dtype, n_bits, len(table), way, lowest, has_scale, axis=codes.axis
     )
     yield entry, np.concatenate([_pack_bits(index, n_bits), *tail])
     if codes.zero is not None:
@@ -258,8 +276,9 @@ class _Reader:
         table = self._table(entry)
         scale = None
         if entry.has_scale:
-            scale = torch.from_numpy(self._numbers(entry.shape[0], "float32"))
-        return Codes(torch.from_numpy(index).reshape(entry.shape), table, scale).dense()
+            scale = torch.from_numpy(self._numbers(entry.shape[entry.axis], "float32"))
+        codes = Codes(torch.from_numpy(index).reshape(entry.shape), table, scale, entry.axis)
+        return codes.dense()
 
     def _table(self, entry: PackedTensor) -> Tensor:
         n = entry.n_values
@@ -292,15 +311,22 @@ def _table(table: NDArray[np.float32]) -> tuple[Literal["float32", "int8", "rang
 
 
 def _pack_bits(index: NDArray[np.int64], n_bits: int) -> Bytes:
-    """Pack indices of `n_bits` bits each without gaps."""
-    bits = (index[:, None] >> np.arange(n_bits - 1, -1, -1)) & 1
-    return np.packbits(bits.astype(np.uint8).reshape(-1))
+    """Pack indices of 1, 2, 4 or 8 bits each without gaps, the first one in the highest bits."""
+    n_per_byte = 8 // n_bits
+    padded = np.zeros(-(-len(index) // n_per_byte) * n_per_byte, np.uint8)
+    padded[: len(index)] = index
+    parts = padded.reshape(-1, n_per_byte) << _shifts(n_bits)
+    return np.bitwise_or.reduce(parts, axis=1, dtype=np.uint8)
 
 
 def _unpack_bits(data: Bytes, n_bits: int, n: int) -> NDArray[np.int64]:
-    bits = np.unpackbits(data, count=n * n_bits).reshape(n, n_bits)
-    weights = 1 << np.arange(n_bits - 1, -1, -1)
-    return (bits.astype(np.int64) @ weights).astype(np.int64)
+    parts = (data[:, None] >> _shifts(n_bits)) & np.uint8(2**n_bits - 1)
+    return parts.reshape(-1)[:n].astype(np.int64)
+
+
+def _shifts(n_bits: int) -> NDArray[np.uint8]:
+    """Return the number of bits behind each index of a byte."""
+    return np.arange(8 - n_bits, -1, -n_bits).astype(np.uint8)
 
 
 def take_shapes(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
@@ -348,6 +374,8 @@ def unpack(packed: Packed, model: nn.Module) -> nn.Module:
     try:
         tensors = packed.state_dict()
         make_plain(model)
+        if packed.is_merged:
+            merge_adapter(model)
         remove_norms(model.eval(), list(packed.norms))
         take_shapes(model, tensors)
         model.load_state_dict(tensors)

@@ -1,6 +1,7 @@
 """The steps of compression in their order.
 
-    prune channels → prune weights → share values → fine-tune → fold norms in → quantize
+    merge the adapter → prune channels → prune weights → share values → fine-tune
+        → fold norms in → quantize
 
 Fine-tuning runs while masks and shared values are active, so it keeps both; norms are still there
 then, since a network without them learns worse.
@@ -16,8 +17,14 @@ from torch import Tensor, nn
 
 from tunecli.study_file.settings.settings import CompressionSettings
 from tunecli.training.compression.codes import BITS, quantize
-from tunecli.training.compression.compressible_layers import make_plain, weight_of, weighted_layers
+from tunecli.training.compression.compressible_layers import (
+    channel_axis,
+    make_plain,
+    weight_of,
+    weighted_layers,
+)
 from tunecli.training.compression.fusing import fuse
+from tunecli.training.compression.merging import merge_adapter
 from tunecli.training.compression.packing import Packed, pack, takes_less
 from tunecli.training.compression.pruning import prune, prune_channels
 from tunecli.training.compression.sharing import share_weights, shared_codes
@@ -27,7 +34,7 @@ _FOR_SIZE = ("prune", "share", "quantize")
 
 
 def lose_channels(model: nn.Module, settings: CompressionSettings, example: Tensor) -> bool:
-    """Prune channels in place, and make all weights plain tensors.
+    """Merge the adapter and prune channels in place, and make all weights plain tensors.
 
     Args:
         example: a few rows as the model takes them.
@@ -36,9 +43,11 @@ def lose_channels(model: nn.Module, settings: CompressionSettings, example: Tens
         Whether channels were pruned.
 
     Raises:
-        DataError: torch-pruning cannot analyse the model.
+        DataError: the adapter cannot be merged, or torch-pruning cannot analyse the model.
     """
     make_plain(model)
+    if settings.merge:
+        merge_adapter(model)
     if settings.structured is None or not settings.structured.amount:
         return False
     prune_channels(model, settings.structured.amount, example)
@@ -103,12 +112,12 @@ def write_down(
         for name, layer in weighted_layers(model).items():
             if name in codes and codes[name].n_bits <= BITS[settings.quantize]:
                 continue
-            coded = quantize(weight_of(layer), settings.quantize)
+            coded = quantize(weight_of(layer), settings.quantize, channel_axis(layer))
             if takes_less(coded, weight_of(layer)):
                 codes[name] = coded
     for name, coded in codes.items():
         weight_of(model.get_submodule(name)).copy_(coded.dense())
-    return pack(model, codes, tuple(norms), left_out)
+    return pack(model, codes, tuple(norms), left_out, is_merged=settings.merge)
 
 
 def _prunes(settings: CompressionSettings) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 
 from tunecli.data.rows.dataset import TokenForm
 from tunecli.errors import DataError
+from tunecli.study_file.catalogue.architectures import AUTO_MODELS
 from tunecli.study_file.catalogue.pretrained_folders import pretrained_folder
 from tunecli.study_file.settings.settings import Component
 from tunecli.training.models.blocks import Division
@@ -97,6 +99,12 @@ class TransformersModel(nn.Module):
         inner = self.network if self.adapter is None else self.network.get_base_model()
         return cast("PreTrainedModel", inner)
 
+    def merge_adapter(self) -> None:
+        """Add the adapter to the weights that it adapts; the network then has none."""
+        with quiet_transformers():
+            self.network = self.network.merge_and_unload()
+        self.adapter = None
+
     def architecture(self) -> str:
         """Return the configuration of the network as JSON; see `Columns.architecture`."""
         return config_text(self.library_network().config)
@@ -135,11 +143,11 @@ class TransformersModel(nn.Module):
         got = longest if max_length is None else max_length
         if most is None or got + n_virtual <= most:
             return
-        beside = f", {n_virtual} of them for virtual tokens" if n_virtual else ""
+        virtual = f", {n_virtual} of them for virtual tokens" if n_virtual else ""
         setting = "max_length" if max_length is not None else "the number of tokens per row"
         raise ValueError(
             f"{setting} must be at most {most - n_virtual}, since this model has {most} "
-            f"positions{beside}, but got {got}."
+            f"positions{virtual}, but got {got}."
         )
 
     def _freeze(self, what: Freeze | None) -> None:
@@ -163,7 +171,7 @@ class AutoModelForSequenceClassification(TransformersModel):
         max_length: largest number of tokens per row of a pretrained model.
         pooling: the vector of a text that a linear layer is put on: mean, cls (the first token) or
             last. None for the head that transformers has for the architecture; if it has none, or
-            cannot use it (with other columns beside the text, and with virtual tokens), mean for
+            cannot use it (with other columns next to the text, and with virtual tokens), mean for
             encoders and last for decoders.
         freeze: number of leading blocks (embeddings, then layers) that are not trained, or
             `features` for all but the head.
@@ -290,6 +298,11 @@ class AutoModelForCausalLM(TransformersModel):
 def stored_architecture(model: nn.Module) -> str:
     """Return the configuration of a network of transformers as JSON; empty for other models."""
     return model.architecture() if isinstance(model, TransformersModel) else ""
+
+
+def library_versions(model: str) -> dict[str, str]:
+    """Return the versions of the libraries that a model is from; empty for other models."""
+    return {name: version(name) for name in ("transformers", "peft") if model in AUTO_MODELS}
 
 
 def _check_arguments(

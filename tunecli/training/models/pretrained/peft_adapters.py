@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 TaskType = Literal["SEQ_CLS", "FEATURE_EXTRACTION", "CAUSAL_LM"]
 """What peft calls the use of a network: with the head of transformers, without one, or causal."""
 
+_SAVED_BY_PEFT = ("classifier", "score")
 _NORM = re.compile("norm", re.IGNORECASE)
 
 
@@ -45,8 +46,8 @@ def add_adapter(network: PreTrainedModel, adapter: Component, task: TaskType) ->
     _refuse_without_cache(network, adapter)
     given = {name: value for name, value in adapter.arguments.items() if value is not None}
     given = _filled_in(network, adapter) | given
-    heads = [] if task == "FEATURE_EXTRACTION" else [*head_modules(network)]
-    if heads and not n_virtual_tokens(adapter):  # peft trains only the last layer of a head
+    heads = [name for name in head_modules(network) if name not in _SAVED_BY_PEFT]
+    if heads and task == "SEQ_CLS":  # such as the first of the two layers of DistilBERT's head
         given["modules_to_save"] = [*given.get("modules_to_save", ()), *heads]
     try:
         config = getattr(peft, adapter.name)(task_type=task, **given)

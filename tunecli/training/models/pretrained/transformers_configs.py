@@ -54,9 +54,15 @@ def folder_config(
 
     Raises:
         DataError: `config.json` cannot be read.
-        ValueError: transformers does not know the architecture.
+        ValueError: transformers does not know the architecture, or the tokenizer does not fit.
     """
     content = read_model_config(folder)
+    n_known = content.get("vocab_size", tokens.vocab_size)
+    if n_known < tokens.vocab_size:
+        raise ValueError(
+            f"the tokenizer of {folder} has {tokens.vocab_size:,} tokens, but its model knows "
+            f"{n_known:,}. Write the folder with the tokenizer that belongs to the model."
+        )
     replaced = dropouts.arguments_for(_from_content(content))
     return _from_content({**content, **replaced, "pad_token_id": tokens.pad}, n_outputs)
 
