@@ -64,6 +64,7 @@ LBFGS = {"optimizer": "LBFGS", "training": "{batch_size: full}"}
             "write data.max_length",
         ),
         ({"training": "{batch_size: full, accumulate: 2}"}, "training.accumulate", "but got 2"),
+        ({"compression": "{merge: true}"}, "compression.merge", "an adapter, but MLP has none"),
         ({"training": "{epochs: 3, steps: 3}"}, "training.steps", "only one of epochs and steps"),
         ({"training": "{epochs: none}"}, "training.epochs", "got neither"),
         ({"training": "{steps: 9, eval_every: 0.5}"}, "training.eval_every", "whole number"),
