@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -108,7 +106,7 @@ def _searched_from(model: Path, runs: Path, here: Path) -> Path:
     return Path(file).absolute().parent if file else here
 
 
-def _lines(exported: Exported) -> list[str]:
+def _lines(exported: "Exported") -> list[str]:
     lines = [f"{exported.path}: {exported.path.stat().st_size:,} bytes"]
     if exported.n_rows:
         rows = f"on {count(exported.n_rows, 'row')}"

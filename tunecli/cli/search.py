@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -102,7 +100,7 @@ def search(
         raise Exit(code_of_exit)
 
 
-def _run(held: HeldSearch, searching: Search, view: LiveView) -> int:
+def _run(held: "HeldSearch", searching: "Search", view: "LiveView") -> int:
     """Search to the end or until a signal comes, and return the exit code."""
     ending = ""
     with interrupting(searching) as received, view:
