@@ -64,7 +64,7 @@ def search(
 
     Example: tunecli search studies/digits.yaml --trials 30
     """
-    from tunecli.search.events.trackers.tracker import Destination
+    from tunecli.search.events.trackers.destination import Destination
     from tunecli.search.search_call import SearchCall
     from tunecli.study_file.settings.switching_off import is_none
 
