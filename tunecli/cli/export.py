@@ -34,7 +34,8 @@ def export(
         bool,
         Option(
             "--int8",
-            help="Write an int8-quantized ONNX file if its score is worse by at most --tolerance.",
+            help="Write an int8-quantized ONNX file, if its score drops by no more than "
+            "--tolerance.",
         ),
     ] = False,
     tolerance: Annotated[
@@ -43,7 +44,7 @@ def export(
     code: CodeOption = None,
     runs: RunsOption = Path("runs"),
 ) -> None:
-    """Export a model to one file for other programs, if the file agrees with the model.
+    """Export a model to a file for other programs, if the file gives the same predictions.
 
     Example: tunecli export digits --to onnx -o digits.onnx
     """
