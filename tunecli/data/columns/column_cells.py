@@ -284,7 +284,8 @@ def _note(series: pd.Series, where: Where, reading: Reading) -> str:
     first = int(bad.argmax())
     return (
         f"Column {series.name!r} has numbers in {share:.0%} of its cells and texts in "
-        f"others, such as {str(series.iloc[first])[:50]!r} in {where(first)}. It is read as categories."
+        f"others, such as {str(series.iloc[first])[:50]!r} in {where(first)}. "
+        "It is read as categories."
     )
 
 
