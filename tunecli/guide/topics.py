@@ -15,7 +15,7 @@ TOPICS = MappingProxyType(
         "data": "Which data tunecli reads, and how: tables, dates, arrays, pictures, splits.",
         "models": "Models, losses, optimizers and schedules, and what is filled in for you.",
         "transformers": "Fine-tune pretrained transformers, whole or with an adapter.",
-        "language": "Language models: documents, blocks, metrics, scores, continuations.",
+        "language": "Language models: documents, blocks, metrics, continuations.",
         "compression": "Make models smaller or faster, and search for the best compression.",
         "own-code": "Use your own model, loss, metric, data or training loop.",
         "report": "Read a report: findings, the page, Python, the next round, trackers.",
