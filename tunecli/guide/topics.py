@@ -16,6 +16,7 @@ TOPICS = MappingProxyType(
         "models": "Models, losses, optimizers and schedules, and what is filled in for you.",
         "text": "Classify text and predict numbers from it: tokens, models, word vectors.",
         "transformers": "Fine-tune pretrained transformers, whole or with an adapter.",
+        "language": "Language models: documents, blocks, metrics, continuations.",
         "compression": "Make models smaller or faster, and search for the best compression.",
         "own-code": "Use your own model, loss, metric, data or training loop.",
         "report": "Read a report: findings, the page, Python, the next round, trackers.",
