@@ -21,15 +21,17 @@ from tunecli.report.findings.space.useful_bounds import CONVENTIONS
 from tunecli.search.suggest.samplers import KINDS
 from tunecli.study_file.catalogue.adapters import ADAPTERS
 from tunecli.study_file.catalogue.architectures import AUTO_MODELS
-from tunecli.study_file.catalogue.component_arguments import signature
+from tunecli.study_file.catalogue.component_arguments import argument_type, signature
 from tunecli.study_file.catalogue.names import (
     LOSS_TASKS,
     OWN_MODELS,
     SCALES,
+    TEXT_MODELS,
     TOKENIZERS,
     Kind,
     names,
 )
+from tunecli.study_file.catalogue.signatures import Argument
 from tunecli.study_file.catalogue.value_types import Interval
 from tunecli.study_file.settings import settings
 from tunecli.study_file.settings.metric_names import METRICS, MetricArgument, MetricNumber
@@ -201,6 +203,26 @@ def losses_table() -> str:
     )
 
 
+def text_models_table() -> str:
+    """Return the arguments of the models of text with their defaults; shared ones come last."""
+    own = {name: signature("model", name).arguments for name in TEXT_MODELS}
+    shared = [a for a in own[TEXT_MODELS[0]] if all(a in arguments for arguments in own.values())]
+    rows = [(f"`{n}`", with_defaults(n, (a for a in own[n] if a not in shared))) for n in own]
+    rows.append(("all", with_defaults(TEXT_MODELS[0], shared)))
+    return table(("model", "arguments, their defaults (and other words)"), rows)
+
+
+def with_defaults(name: str, arguments: Iterable[Argument]) -> str:
+    return ", ".join(f"`{a.name}: {flow(a.default)}`{other_words(name, a)}" for a in arguments)
+
+
+def other_words(name: str, argument: Argument) -> str:
+    """Return the words that an argument may have instead of its default, in brackets."""
+    words = argument_type("model", name, argument).schema.get("enum", ())
+    others = quoted(word for word in words if word != argument.default)
+    return f" ({others})" if others else ""
+
+
 def tokenizers_table() -> str:
     """Return the arguments of each tokenizer, with their defaults."""
     rows = []
@@ -276,6 +298,7 @@ TABLES_OF_GUIDE: dict[str, Callable[[], str]] = {
     "options": options_table,
     "metrics": metrics_table,
     "losses": losses_table,
+    "models of text": text_models_table,
     "samplers": samplers_table,
     "names": own_names_table,
     "tokenizers": tokenizers_table,

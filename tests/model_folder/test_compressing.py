@@ -120,6 +120,8 @@ def test_a_way_that_fails_leaves_the_other_rows(
 def test_norms_are_folded_only_where_there_are_any() -> None:
     assert not any(one.fuse for one in grid(5, has_norms=False))
     assert any(one.fuse for one in grid(5, has_norms=True))
+    assert not any(one.merge for one in grid(5, has_norms=True))
+    assert [one.merge for one in grid(5, has_norms=False, has_adapter=True)][-2:] == [True, True]
     assert len({one.model_dump_json() for one in grid(5, has_norms=True)}) == len(
         grid(5, has_norms=True)
     )

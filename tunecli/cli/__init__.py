@@ -1,9 +1,8 @@
 """The commands: each parses options, makes one call, prints, and sets the exit code.
 
-Heavy packages are imported inside the commands only.
+Heavy packages are imported inside the commands only. The modules of commands have no
+`from __future__ import annotations`: Typer would compile each annotation again, twice.
 """
-
-from __future__ import annotations
 
 import errno
 import sys

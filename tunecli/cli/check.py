@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 from pathlib import Path
 
 from typer import Exit
@@ -14,7 +12,7 @@ def check(
     code: options.CodeOption = None,
     runs: options.RunsOption = Path("runs"),
 ) -> None:
-    """Check a study file and its data; train all pairs of options of choices, two batches each.
+    """Check a study file and its data, and train every pair of options for two batches.
 
     Example: tunecli check studies/digits.yaml
     """

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -41,7 +39,8 @@ def export(
         bool,
         Option(
             "--int8",
-            help="Write an int8-quantized ONNX file if its score is worse by at most --tolerance.",
+            help="Write an int8-quantized ONNX file, if its score drops by no more than "
+            "--tolerance.",
         ),
     ] = False,
     tolerance: Annotated[
@@ -50,7 +49,7 @@ def export(
     code: CodeOption = None,
     runs: RunsOption = Path("runs"),
 ) -> None:
-    """Export a model for other programs, if what is written agrees with the model.
+    """Export a model for other programs, if the result gives the same predictions.
 
     Example: tunecli export digits --to onnx -o digits.onnx
     """
@@ -119,12 +118,14 @@ def _searched_from(model: Path, runs: Path, here: Path) -> Path:
     return Path(file).absolute().parent if file else here
 
 
-def _lines(exported: Exported) -> list[str]:
+def _lines(exported: "Exported") -> list[str]:
     lines = [f"{exported.path}: {exported.path.stat().st_size:,} bytes"]
     if exported.n_rows:
         rows = f"on {count(exported.n_rows, 'row')}"
         lines.append(f"differs from the model by at most {exported.difference:.1g} {rows}")
-    if exported.left_out:
+    if exported.tokenizer is not None:
+        lines.append(f"the file takes the tokens of texts, which {exported.tokenizer} makes")
+    elif exported.left_out:
         many = exported.n_networks > 1
         each = f" of its {exported.n_networks} networks, concatenated" if many else ""
         lines.append(

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 
@@ -52,7 +50,7 @@ def predict(
         Option(
             "--temperature",
             min=0,
-            help="Draw each token after dividing scores by this. Default: 0, the most probable one.",
+            help="Draw each token after dividing scores by this. Default: 0, the likeliest one.",
             show_default=False,
         ),
     ] = None,
@@ -90,8 +88,8 @@ def predict(
     from tunecli.model_folder.find import model_at
     from tunecli.model_folder.format.loading import load_with
     from tunecli.model_folder.format.predicting import write_predictions
+    from tunecli.model_folder.format.write_texts import Wanted, write_texts
     from tunecli.model_folder.language.continuations import Sampling
-    from tunecli.model_folder.language.write_texts import Wanted, write_texts
     from tunecli.study_file.catalogue.allowed_code import AllowedCode
 
     here = Path().absolute()

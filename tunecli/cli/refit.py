@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import math
 from math import isfinite
 from os.path import abspath, normpath
@@ -115,18 +113,18 @@ def _model_path(output: Path | None) -> Path | None:
     return path
 
 
-def say_moved(written: WrittenModel) -> None:
+def say_moved(written: "WrittenModel") -> None:
     """Print where the models are now that were in the place of this one."""
     for path in written.moved:
         say(f"The earlier model was moved to {path}.")
 
 
-def written_lines(written: WrittenModel) -> list[str]:
+def written_lines(written: "WrittenModel") -> list[str]:
     """Return the lines on the scores of a refit, the costs of its model, and its folder."""
     return [*results_lines(written.results), f"model       {written.path}"]
 
 
-def _threshold(given: str) -> ThresholdWish:
+def _threshold(given: str) -> "ThresholdWish":
     """Read `--threshold`.
 
     Raises:
@@ -148,8 +146,8 @@ def _threshold(given: str) -> ThresholdWish:
 
 
 def workspace_of(
-    study: str, study_folder: StudyFolder, record: StudyRecord, code: list[str] | None
-) -> Workspace:
+    study: str, study_folder: "StudyFolder", record: "StudyRecord", code: list[str] | None
+) -> "Workspace":
     """Return where a study's trials train again, with the code that is or was allowed."""
     from tunecli.data.rows.workspace import Workspace
     from tunecli.search.study.permissions import allowed_before
@@ -159,7 +157,7 @@ def workspace_of(
     return Workspace(allowed.folder, study_folder.runs.absolute() / ".cache", allowed)
 
 
-def _study_file_of(study: str, record: StudyRecord) -> Path:
+def _study_file_of(study: str, record: "StudyRecord") -> Path:
     """Return the study file that paths are relative to: the one given, or that of the search.
 
     Raises:
@@ -181,13 +179,13 @@ def _study_file_of(study: str, record: StudyRecord) -> Path:
     return file
 
 
-def say_other_numerics(record: StudyRecord) -> None:
+def say_other_numerics(record: "StudyRecord") -> None:
     """Print why a model that is trained now may differ from those of the search."""
     if other := other_numerics(version_of(record.environment)):
         say(f"{other} A model that is trained now may score differently than in the search.")
 
 
-def results_lines(results: Results) -> list[str]:
+def results_lines(results: "Results") -> list[str]:
     """Return the lines on the scores of a refit and the costs of its model."""
     from tunecli.report.phrases.adjustments import adjustment_lines
     from tunecli.report.phrases.wording import with_spread
@@ -239,7 +237,7 @@ def results_lines(results: Results) -> list[str]:
     return [*lines, f"costs       {size}{weights}, {latency} for one row"]
 
 
-def _unadjusted_line(results: Results) -> list[str]:
+def _unadjusted_line(results: "Results") -> list[str]:
     """Return the test score that compares with that of the search, if the model's own does not."""
     plain = results.test_unadjusted.get(results.metric)
     if plain is None or plain == results.of_test:

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 from pathlib import Path
 
 from tunecli.cli.shared.find_study import display_storage, study_at

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -85,14 +83,14 @@ def report(
         _show(record, top, options_again(runs, storage), everything, _console(wide))
 
 
-def _console(wide: bool) -> Console:
+def _console(wide: bool) -> "Console":
     out = console(stderr=False)
     if not wide:
         out.width = min(out.width, _COLUMNS)
     return out
 
 
-def _list(runs: Path, storage: str | None, out: Console) -> None:
+def _list(runs: Path, storage: str | None, out: "Console") -> None:
     from tunecli.report.screen import listing_table
     from tunecli.report.studies import listing
 
@@ -103,7 +101,7 @@ def _list(runs: Path, storage: str | None, out: Console) -> None:
     out.print(listing_table.render_listing(studies, where))
 
 
-def _show(record: StudyRecord, top: int, options: str, everything: bool, out: Console) -> None:
+def _show(record: "StudyRecord", top: int, options: str, everything: bool, out: "Console") -> None:
     from tunecli.report.analysis import ranking
     from tunecli.report.screen import terminal
     from tunecli.report.studies import best
@@ -114,7 +112,7 @@ def _show(record: StudyRecord, top: int, options: str, everything: bool, out: Co
         out.print(part, crop=False)
 
 
-def _printed_lines(study_folder: StudyFolder, number: int) -> list[str]:
+def _printed_lines(study_folder: "StudyFolder", number: int) -> list[str]:
     """Return a heading, and the last lines that a trial printed; empty for none."""
     from tunecli.search.study.trial_logs import last_lines, trial_log
 
@@ -123,7 +121,7 @@ def _printed_lines(study_folder: StudyFolder, number: int) -> list[str]:
     return [f"End of {path}", *lines] if lines else []
 
 
-def _show_trial(record: StudyRecord, number: int, printed: list[str], out: Console) -> None:
+def _show_trial(record: "StudyRecord", number: int, printed: list[str], out: "Console") -> None:
     from tunecli.report.screen import trial_report
     from tunecli.report.studies import best
 
@@ -131,7 +129,7 @@ def _show_trial(record: StudyRecord, number: int, printed: list[str], out: Conso
     out.print(trial_report.render_trial(record, number, file, printed), crop=False)
 
 
-def _export(record: StudyRecord, form: str, html: Path | None, everything: bool) -> None:
+def _export(record: "StudyRecord", form: str, html: Path | None, everything: bool) -> None:
     """Write a study as JSON, CSV, Markdown or HTML."""
     from tunecli.report.export import study_export
     from tunecli.report.findings.all_findings import all_findings, leading_findings
@@ -158,7 +156,7 @@ def _export(record: StudyRecord, form: str, html: Path | None, everything: bool)
 
 
 def _compare(
-    records: list[StudyRecord], asked: list[str], html: Path | None, out: Console
+    records: "list[StudyRecord]", asked: list[str], html: Path | None, out: "Console"
 ) -> None:
     from tunecli.report.studies.comparison import compared
 

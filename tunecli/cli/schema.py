@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 from tunecli.cli.shared.streams import print_result
 
 

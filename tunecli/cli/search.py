@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -66,7 +64,7 @@ def search(
 
     Example: tunecli search studies/digits.yaml --trials 30
     """
-    from tunecli.search.events.trackers.tracker import Destination
+    from tunecli.search.events.trackers.destination import Destination
     from tunecli.search.search_call import SearchCall
     from tunecli.study_file.settings.switching_off import is_none
 
@@ -102,7 +100,7 @@ def search(
         raise Exit(code_of_exit)
 
 
-def _run(held: HeldSearch, searching: Search, view: LiveView) -> int:
+def _run(held: "HeldSearch", searching: "Search", view: "LiveView") -> int:
     """Search to the end or until a signal comes, and return the exit code."""
     ending = ""
     with interrupting(searching) as received, view:

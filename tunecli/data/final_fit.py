@@ -10,7 +10,7 @@ from torch import Tensor
 
 from tunecli.data.fold_store import FoldStore
 from tunecli.data.preprocessing.feature_form import FeatureForm
-from tunecli.data.preprocessing.preparation import Prepared, Preprocessing, fit_preprocessing
+from tunecli.data.preprocessing.preparation import Preprocessing, fit_preprocessing, prepared_by
 from tunecli.data.rows.dataset import FoldData
 from tunecli.data.splits.splitters import splitter_of
 from tunecli.errors import DataError
@@ -50,9 +50,7 @@ def final_fit(
     cut = _cut(store) if cut_validation else None
     train, valid = cut or (rows, rows)
     fitted = fit_preprocessing(dataset, train, store.settings, form, store.workspace.cache)
-    x_train = fitted.features(dataset.x, train)
-    x_valid = fitted.features(dataset.x, valid) if cut else x_train
-    features = Prepared(x_train, x_valid, fitted.cardinalities, fitted.tokens)
+    features = prepared_by(fitted, dataset, train, valid if cut else None, store.workspace.cache)
     fold = store.fold_data((train, valid), features, standardize_target)
     return FinalFit(fold, fitted, cut is not None)
 

@@ -108,7 +108,7 @@ def _kind_of(asked: Asked) -> SourceKind:
     kind, folder = source_kinds.kind_of(asked.source), asked.workspace.folder
     if kind is None:
         raise DataError(source_kinds.unknown_source(asked.source, folder))
-    if kind in ("table", "arrays", "pictures"):
+    if kind in ("table", "arrays", "corpus", "pictures"):
         missing = source_kinds.missing_file(asked.source, folder, kind)
         if missing is not None:
             raise DataError(missing)

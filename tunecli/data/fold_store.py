@@ -12,6 +12,7 @@ from torch import Tensor
 from tunecli.data.cache.cached_datasets import kept_split
 from tunecli.data.preprocessing.feature_form import FeatureForm
 from tunecli.data.preprocessing.preparation import Prepared, prepared
+from tunecli.data.preprocessing.prepared_blocks import PreparedBlocks
 from tunecli.data.preprocessing.scaling import TargetScale
 from tunecli.data.rows.dataset import Dataset, FoldData, TokenForm
 from tunecli.data.rows.positive_class import positive_class
@@ -39,7 +40,7 @@ MOST_DATASETS = 2
 GIVEN = ("test", "validation")
 """The splits that tunecli cannot make, because it has no rows."""
 
-PreparedFolds = tuple[Prepared, ...]
+PreparedFolds = tuple[Prepared | PreparedBlocks, ...]
 
 
 class FoldStore:
@@ -112,11 +113,14 @@ class FoldStore:
     def fold_data(
         self,
         rows: tuple[Tensor, Tensor],
-        features: Prepared,
+        features: Prepared | PreparedBlocks,
         standardize_target: bool,
         number: int = 0,
     ) -> FoldData:
         """Return the tensors of training and validation rows, (n,) int64 each; see `folds`."""
+        if isinstance(features, PreparedBlocks):
+            blocks = features.fold(number)
+            return replace(blocks, tokens=self._with_folder(blocks.tokens))
         train_rows, valid_rows = rows
         y_train = self.dataset.y[train_rows]
         fold = FoldData(

@@ -20,6 +20,7 @@ from tunecli.data.pictures.torchvision_sets import load_torchvision
 from tunecli.data.rows.dataset import Column, Dataset
 from tunecli.data.rows.workspace import HERE, Workspace
 from tunecli.data.tables.tables import load_table
+from tunecli.data.text.corpora import load_corpus
 from tunecli.errors import DataError
 from tunecli.study_file.settings import source_kinds
 from tunecli.study_file.settings.setting_types import SourceKind
@@ -73,6 +74,7 @@ _LOADERS: dict[SourceKind, Loader] = {
     "bundled": _load_bundled,
     "table": load_table,
     "arrays": load_arrays,
+    "corpus": load_corpus,
     "pictures": _load_class_folders,
     "torchvision": load_torchvision,
     "code": load_user_data,

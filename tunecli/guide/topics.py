@@ -14,6 +14,7 @@ TOPICS = MappingProxyType(
         "study-file": "How to write a study file: ranges, choices, variants, objectives, limits.",
         "data": "Which data tunecli reads, and how: tables, dates, arrays, pictures, splits.",
         "models": "Models, losses, optimizers and schedules, and what is filled in for you.",
+        "text": "Classify text and predict numbers from it: tokens, models, word vectors.",
         "transformers": "Fine-tune pretrained transformers, whole or with an adapter.",
         "compression": "Make models smaller or faster, and search for the best compression.",
         "own-code": "Use your own model, loss, metric, data or training loop.",

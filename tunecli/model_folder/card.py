@@ -19,6 +19,7 @@ from tunecli.report.phrases.adjustments import (
     how_points_were_measured,
     point_rows,
 )
+from tunecli.report.phrases.document_lines import documents_text, held_out_text
 from tunecli.study_file.settings.code_names import CodeName
 from tunecli.study_file.settings.metric_names import metric_needs
 from tunecli.study_file.settings.units import NOT_DEFINED, with_unit
@@ -52,6 +53,7 @@ def card(facts: Manifest, results: Results, summary: DataSummary, n_weights: int
 
 def _what(facts: Manifest, n_weights: int) -> str:
     predicts = "a value" if not facts.classes else f"one of {len(facts.classes)} classes"
+    predicts = "the next token" if facts.task == "language_modeling" else predicts
     members = "networks" if facts.config.train is None else "models"
     with_weights = "" if facts.config.train is not None else f" with {n_weights:,} weights"
     many = f", the mean of {len(facts.members)} {members}," if len(facts.members) > 1 else ""
@@ -68,6 +70,10 @@ def _name(facts: Manifest) -> str:
 
 
 def _data(facts: Manifest, summary: DataSummary) -> Iterator[str]:
+    if facts.task == "language_modeling":
+        yield f"{documents_text(summary)}; {held_out_text(summary)}."
+        yield f"Fingerprint `{facts.fingerprint[:16]}`."
+        return
     rows = f"{count(summary.n_rows, 'row')}, {summary.n_test:,} of them held out for the test"
     yield f"{_plain(facts.config.data.source)}: {rows}. Fingerprint `{facts.fingerprint[:16]}`."
     if summary.target:
@@ -247,11 +253,27 @@ def _use(facts: Manifest) -> Iterator[str]:
     name = CodeName.parse(_name(facts))
     option = f" --code {name.to_allow}" if name else ""
     argument = f", code=[{json.dumps(name.to_allow)}]" if name else ""
+    if facts.task == "language_modeling":
+        yield from _use_of_language(option, argument)
+        return
     yield f"```sh\ntunecli predict FOLDER new_rows{option}\n```"
     proba = "\nmodel.predict_proba(x)  # one column per class" if facts.classes else ""
     yield (
         f'```python\nfrom tunecli import load\n\nmodel = load("FOLDER"{argument})\n'
         f"model.predict(x)  # a DataFrame, an array, a tensor, or a path{proba}\n```"
+    )
+
+
+def _use_of_language(option: str, argument: str) -> Iterator[str]:
+    """Yield how texts are scored and continued; see `_use`."""
+    yield (
+        f"```sh\ntunecli predict FOLDER new.txt --score{option}\n"
+        f'tunecli predict FOLDER --text "A text" --generate 100{option}\n```'
+    )
+    yield (
+        f'```python\nfrom tunecli import load\n\nmodel = load("FOLDER"{argument})\n'
+        'model.score(["A text"])  # loss, perplexity, bits per byte and tokens of each\n'
+        'model.generate(["A text"], 100)  # what follows\n```'
     )
 
 

@@ -14,6 +14,7 @@ from tunecli.data.fold_store import FoldStore
 from tunecli.data.preprocessing.preparation import Preprocessing, fit_preprocessing
 from tunecli.data.rows.dataset import FoldData
 from tunecli.data.rows.features import as_features
+from tunecli.data.rows.texts import TextRows
 from tunecli.errors import DataError, RefitError
 from tunecli.model_folder.describe_model import manifest_of
 from tunecli.model_folder.final_training import (
@@ -213,6 +214,11 @@ def as_searched(trial: RefitTrial, store: FoldStore, folder: Path) -> Refitted:
         RefitError: the search kept none of this trial, or they are damaged.
         UserCodeError: user code made them, and it has no `predict`.
     """
+    if store.dataset.task == "language_modeling" and len(store.split.folds) > 1:
+        raise RefitError(
+            "the fold models of a language model have other tokens each, so there is no mean of "
+            "them. Leave out --as-searched."
+        )
     members = fold_members(trial, store, folder)
     return _refitted(trial, trial.config, store, members, len(store.split.search_rows))
 
@@ -342,6 +348,11 @@ def _of_test_rows(model: Model, store: FoldStore) -> Predictions | None:
 
 
 def predicted(model: Model, store: FoldStore, rows: Tensor) -> Predictions:
-    """Return a model's predictions for some rows, as `Model.outputs` gives them."""
+    """Return a model's predictions for some rows, as `Model.outputs` gives them.
+
+    Those of a language model are sums over the tokens of each document; see `LanguageModel`.
+    """
+    if isinstance(store.dataset.x, TextRows) and store.dataset.task == "language_modeling":
+        return model.language.sums_of_part(store.dataset.x, rows)
     blocks = store.dataset.blocks(rows, model.row_kind.block_rows(model.batch_rows))
     return np.concatenate([model.of_rows(block) for block in blocks])

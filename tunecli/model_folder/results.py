@@ -184,7 +184,7 @@ def results_of(
     config, dataset = trial.config, store.dataset
     metrics = prediction_metrics(config)
     first = refits[0]
-    y = dataset.y[store.split.test_rows].numpy()
+    y = _truth(store, first)
     decision = first.model.decision
     test: dict[str, ScoreInterval] = {}
     unadjusted: dict[str, ScoreInterval] = {}
@@ -197,7 +197,7 @@ def results_of(
             guessed = predicted_classes(first.predictions, decision)
             counts = confusion_matrix(y, guessed, labels=range(len(dataset.classes)))
             confusion = tuple(map(tuple, counts.tolist()))
-        else:
+        elif dataset.task == "regression":
             residuals = residual_quantiles(y, first.predictions)
     return Results(
         metric=label(config.objective.metric),
@@ -224,6 +224,14 @@ def results_of(
         of_fold_models=_mean_scores(metrics, store, of_fold_models, y),
         validated=_validated(store),
     )
+
+
+def _truth(store: FoldStore, refitted: Refitted) -> NDArray[np.generic]:
+    """Return the targets of the test rows; a language model's predictions hold them."""
+    if store.dataset.task == "language_modeling" and refitted.predictions is not None:
+        return refitted.predictions
+    targets: NDArray[np.generic] = store.dataset.y[store.split.test_rows].numpy()
+    return targets
 
 
 def _mean_scores(

@@ -32,8 +32,8 @@ from tunecli.search.events.events import (
     SearchStarted,
     Waiting,
 )
+from tunecli.search.events.trackers.destination import Destination
 from tunecli.search.events.trackers.mirror import Mirrors
-from tunecli.search.events.trackers.tracker import Destination
 from tunecli.search.printed_lines import logged
 from tunecli.search.prune.judge import Judge
 from tunecli.search.resume import Edits, StoredStudy, create_study, keep_loaded_code

@@ -22,7 +22,7 @@ from tunecli.study_file.study_file import StudyFile, read_study_file
 
 if TYPE_CHECKING:
     from tunecli.search.events.events import SearchEvent
-    from tunecli.search.events.trackers.tracker import Destination
+    from tunecli.search.events.trackers.destination import Destination
     from tunecli.search.run import Search
 
 

@@ -82,6 +82,11 @@ class FirstLook:
         """Whether rows are pictures."""
         return len(self.shape) == 3
 
+    @property
+    def has_numbers(self) -> bool:
+        """Whether rows have columns that `data.scale` applies to: any but text."""
+        return self.is_pictures or self.shape[0] > len(self.text)
+
 
 def reading_settings(overrides: Sequence[str]) -> dict[str, Any]:
     """Return the settings of `data.name=value` overrides for reading a table, by name.
@@ -165,6 +170,7 @@ def _data(look: FirstLook) -> Iterator[str]:
         yield f"  target: {flow(look.target)}"
     for name, value in look.reading.items():
         yield f"  {name}: {flow(value)}"
+    yield from _text(look)
     yield from _proposed_time(look)
     yield from _proposed_group(look)
     if look.median_side is not None:
@@ -181,12 +187,21 @@ def _data(look: FirstLook) -> Iterator[str]:
         yield f"{line:<33} # the class that f1 and average_precision score"
     if not look.has_test:
         yield "  test: 0.2                       # held out for the end; no trial sees it"
-    yield "  scale: standard                 # fitted on each training part only"
+    if look.has_numbers:
+        yield "  scale: standard                 # fitted on each training part only"
     yield ""
     if not look.has_validation:
         few = look.n_rows <= MOST_ROWS_FOR_FOLDS
         yield f"validation: {'{folds: 5}' if few else '{holdout: 0.2}'}"
         yield ""
+
+
+def _text(look: FirstLook) -> Iterator[str]:
+    if not look.text:
+        return
+    line = f"  text: {flow(look.text[0] if len(look.text) == 1 else list(look.text))}"
+    yield f"{line:<33} # read as tokens; characters, BPE and others: `tunecli guide text`"
+    yield "  tokenizer: {words: {min_frequency: {int: [1, 3]}}}   # rarer words are all one token"
 
 
 def _proposed_time(look: FirstLook) -> Iterator[str]:
@@ -217,14 +232,14 @@ def _parts(look: FirstLook) -> Iterator[str]:
     yield ""
     yield "optimizer:"
     yield "  AdamW:"
-    yield "    lr: {float: [1e-4, 1e-1], log: true}"
+    yield f"    lr: {{float: {'[3e-4, 1e-2]' if look.text else '[1e-4, 1e-1]'}, log: true}}"
     yield "    weight_decay: {float: [1e-4, 1], log: true}"
     yield ""
     yield "schedule: {choice: [none, CosineAnnealingLR]}"
     yield ""
     yield "training:"
-    yield f"  epochs: {20 if look.n_rows <= MOST_ROWS_FOR_FOLDS else 10}"
-    yield f"  batch_size: {{choice: {_batch_sizes(look.n_rows)}}}"
+    yield f"  epochs: {_epochs(look)}"
+    yield f"  batch_size: {{choice: {_batch_sizes(look)}}}"
     yield "  early_stopping: {patience: 5}   # evaluations without a better mean over the folds"
     yield ""
     yield from _objective(look)
@@ -234,25 +249,51 @@ def _parts(look: FirstLook) -> Iterator[str]:
 
 
 def _models(look: FirstLook) -> Iterator[str]:
-    if look.is_pictures:
-        if min(look.shape[1:]) >= 8:
-            yield "    CNN: {channels: {int: [8, 32], step: 8}, depth: {int: [2, 4]}}"
-        if min(look.shape[1:]) >= 64:
-            yield "    resnet18: {}"
-        else:
-            yield "    MLP: {width: {int: [32, 256], log: true}, dropout: {float: [0.0, 0.5]}}"
-        return
-    yield "    Linear: {}"
-    yield "    MLP:"
-    yield "      width: {int: [16, 256], log: true}"
-    yield "      depth: {int: [1, 3]}"
-    yield "      dropout: {float: [0.0, 0.5]}"
+    if look.text:
+        yield from _TEXT_MODELS
+    elif look.is_pictures:
+        yield from _picture_models(min(look.shape[1:]))
+    else:
+        yield from _TABLE_MODELS
 
 
-def _batch_sizes(n_rows: int) -> list[int]:
-    if n_rows <= 2_000:
+_TEXT_MODELS = (
+    "    EmbeddingBag:                 # the mean of the tokens' vectors",
+    "      embed: {int: [32, 256], log: true}",
+    "      dropout: {float: [0.0, 0.5]}",
+    "    TextCNN:                      # convolutions over 3, 4 and 5 tokens",
+    "      embed: {int: [50, 200], step: 50}",
+    "      channels: {int: [50, 200], step: 50}",
+    "      dropout: {float: [0.1, 0.7]}",
+)
+_TABLE_MODELS = (
+    "    Linear: {}",
+    "    MLP:",
+    "      width: {int: [16, 256], log: true}",
+    "      depth: {int: [1, 3]}",
+    "      dropout: {float: [0.0, 0.5]}",
+)
+
+
+def _picture_models(side: int) -> Iterator[str]:
+    if side >= 8:
+        yield "    CNN: {channels: {int: [8, 32], step: 8}, depth: {int: [2, 4]}}"
+    if side >= 64:
+        yield "    resnet18: {}"
+    else:
+        yield "    MLP: {width: {int: [32, 256], log: true}, dropout: {float: [0.0, 0.5]}}"
+
+
+def _epochs(look: FirstLook) -> int:
+    return 20 if look.n_rows <= MOST_ROWS_FOR_FOLDS and not look.text else 10
+
+
+def _batch_sizes(look: FirstLook) -> list[int]:
+    if look.n_rows <= 2_000:
         return [16, 32, 64]
-    return [64, 128, 256] if n_rows <= 50_000 else [256, 512, 1024]
+    if look.text:  # embeddings of rare tokens learn only in the few batches that have them
+        return [32, 64, 128]
+    return [64, 128, 256] if look.n_rows <= 50_000 else [256, 512, 1024]
 
 
 def _objective(look: FirstLook) -> Iterator[str]:

@@ -2,9 +2,9 @@
 
 They are fitted with default arguments on the training part of each fold, and scored on its
 validation part by the study's metrics. Each takes the rows in a suitable form: linear models take
-the features of networks, standardized and one-hot, fitted on the training part; trees take the
-cells as they were read. Each takes seconds: large data is subsampled, and a model that would still
-take longer is skipped, with a note.
+the features of networks, standardized and one-hot, fitted on the training part, and the tf-idf of
+the words of a text; trees take the cells as they were read, without text. Each takes seconds:
+large data is subsampled, and a model that would still take longer is skipped, with a note.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ from tunecli.training.outcome.evaluation import MOST_BASELINE_SECONDS, Baseline
 from tunecli.training.outcome.metrics import measure
 from tunecli.training.outcome.score_guard import NoScoreError, finite_float, float_of, mean
 from tunecli.training.state.random_state import fold_seed
+from tunecli.training.text_baseline import NoWordsError, TextBaseline
 from tunecli.training.token_baselines import TOKEN_BASELINES, counted_sums
 
 Cells = NDArray[np.float64]
@@ -156,7 +157,7 @@ def _n_outputs(dataset: Dataset) -> int:
     return n_classes if n_classes > 2 else 1
 
 
-UntunedModel = Guess | LinearBaseline | Trees
+UntunedModel = Guess | LinearBaseline | TextBaseline | Trees
 
 MODELS: Mapping[str, UntunedModel] = {
     "commonest class": Guess(),
@@ -166,6 +167,17 @@ MODELS: Mapping[str, UntunedModel] = {
     "gradient-boosted trees": Trees(),
 }
 """The models by the names in `evaluation.BASELINES`."""
+
+_OF_TEXT: Mapping[str, UntunedModel] = {
+    **MODELS,
+    "logistic regression": TextBaseline(),
+    "ridge regression": TextBaseline(),
+}
+
+
+def _model(name: str, store: FoldStore) -> UntunedModel:
+    """Return a baseline for the rows of a store, which may have text."""
+    return (_OF_TEXT if store.dataset.text_columns else MODELS)[name]
 
 
 MOST_FEATURES = 1024
@@ -196,7 +208,7 @@ def fit_baseline(
         with threadpool_limits(config.training.threads), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about convergence
             baseline = _scored(name, config, store, limit)
-    except (NoBaselineError, NoScoreError) as error:
+    except (NoBaselineError, NoScoreError, NoWordsError) as error:
         return Baseline(name, note=str(error))
     return replace(baseline, seconds=time.perf_counter() - start)
 
@@ -205,7 +217,7 @@ def _scored(name: str, config: TrialConfig, store: FoldStore, limit: float) -> B
     if name in TOKEN_BASELINES:
         measured, note = _of_tokens(name, config, store), ""
     else:
-        measured, note = _of_rows(MODELS[name], config, store, limit)
+        measured, note = _of_rows(_model(name, store), config, store, limit)
     fold_values = [
         {name: float_of(value, name) for name, value in values.items()} for values in measured
     ]
@@ -268,7 +280,7 @@ def expected_seconds(name: str, store: FoldStore, limit: float) -> float:
     """Return the estimated time of a baseline on all folds; 0 if it is skipped."""
     if name in TOKEN_BASELINES:
         return _SECONDS_PER_BYTE * store.dataset.x_bytes * len(store.split.folds)
-    model, n_rows = MODELS[name], _n_largest(store)
+    model, n_rows = _model(name, store), _n_largest(store)
     try:
         return _estimate(model, store, n_rows, _affordable(model, store, n_rows, limit))
     except NoBaselineError:
@@ -294,7 +306,7 @@ def _affordable(model: UntunedModel, store: FoldStore, n_rows: int, limit: float
     """
     if isinstance(store.dataset.x, LoadedRows) and not isinstance(model, Guess):
         raise NoBaselineError("the rows are loaded batch by batch")
-    if store.dataset.text_columns and not store.dataset.columns and not isinstance(model, Guess):
+    if store.dataset.text_columns and not store.dataset.columns and isinstance(model, Trees):
         raise NoBaselineError("the rows have no columns besides text")
     n_features = model.n_features(store)
     if n_features > MOST_FEATURES:
@@ -332,9 +344,9 @@ def _predictions(
     return _of_all_classes(estimator, x_valid, len(store.dataset.classes))
 
 
-def _of_all_classes(estimator: Any, x: NDArray[np.float64], n: int) -> NDArray[np.floating]:
+def _of_all_classes(estimator: Any, x: Any, n: int) -> NDArray[np.floating]:
     """Return probabilities (n_rows, n), 0 for classes that the training part lacks."""
-    probabilities = np.zeros((len(x), n))
+    probabilities = np.zeros((x.shape[0], n))
     probabilities[:, estimator.classes_] = estimator.predict_proba(x)
     return probabilities
 

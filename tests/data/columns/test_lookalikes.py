@@ -45,7 +45,7 @@ def test_what_is_not_read_is_refused(
         cells(column([None, *given]), "", where, Reading(is_typed=is_typed))
     message = refused.value.message
     assert f"column 'a' looks like {what}" in message
-    assert f"but {given[0]!r} in row 2 of t.csv is in a form that is not read." in message
+    assert f"but {given[0]!r} in row 2 of t.csv is in an unsupported form." in message
     assert way in message
     assert message.endswith("or write categorical: [a] or drop: [a].")
     assert cells(column(given), "categorical", where).column.kind == "categorical"

@@ -416,7 +416,7 @@ def test_texts_among_many_numbers_are_noted_if_they_are_various(tmp_path: Path) 
     dataset = read(tmp_path, rows(*lines))
     assert dataset.columns[0].kind == "categorical"
     assert dataset.notes[0].startswith(
-        "Column 'a' is 97% numbers, but also has various texts, such"
+        "Column 'a' has numbers in 97% of its cells and texts in others, such"
     )
 
 

@@ -25,14 +25,9 @@ from tunecli.search.events.events import (
     TrialStarted,
 )
 from tunecli.search.events.trackers import mirror as mirror_module
+from tunecli.search.events.trackers.destination import Destination
 from tunecli.search.events.trackers.mirror import Mirror, study_key
-from tunecli.search.events.trackers.tracker import (
-    Destination,
-    Group,
-    Tracker,
-    curve_points,
-    figures,
-)
+from tunecli.search.events.trackers.tracker import Group, Tracker, curve_points, figures
 from tunecli.study_file.study_file import StudyFile
 from tunecli.training.outcome.evaluation import Evaluation
 

@@ -64,6 +64,7 @@ LBFGS = {"optimizer": "LBFGS", "training": "{batch_size: full}"}
             "write data.max_length",
         ),
         ({"training": "{batch_size: full, accumulate: 2}"}, "training.accumulate", "but got 2"),
+        ({"compression": "{merge: true}"}, "compression.merge", "an adapter, but MLP has none"),
         ({"training": "{epochs: 3, steps: 3}"}, "training.steps", "only one of epochs and steps"),
         ({"training": "{epochs: none}"}, "training.epochs", "got neither"),
         ({"training": "{steps: 9, eval_every: 0.5}"}, "training.eval_every", "whole number"),
@@ -216,6 +217,10 @@ def test_pairs_of_choices_are_tried_wherever_they_stand() -> None:
         ("model", "{MLP: {depth: {int: [0, 3]}}}", "depth"),
         ("model", "{CNN: {channels: 0}}", "channels"),
         ("model", "{CNN: {kernel: 0}}", "kernel"),
+        ("model", "{TextCNN: {channels: 0}}", "channels"),
+        ("model", "{TextCNN: {kernel_sizes: []}}", "kernel_sizes"),
+        ("model", "{TextCNN: {kernel_sizes: [3, 0]}}", "kernel_sizes[1]"),
+        ("model", "{LSTM: {num_layers: 0}}", "num_layers"),
         ("model", "{CNN: {dropout: 1}}", "dropout"),
         ("optimizer", "{Adam: {betas: [0.9, 1]}}", "betas"),
         ("optimizer", "{Adam: {betas: [0.9, {float: [0.9, 1]}]}}", "betas"),
@@ -231,7 +236,7 @@ def test_what_a_constructor_would_refuse(section: str, text: str, path: str) -> 
     assert "must" in message or "requires" in message
 
 
-@pytest.mark.parametrize("model", ["Linear", "CNN"])
+@pytest.mark.parametrize("model", ["Linear", "CNN", "TextCNN", "EmbeddingBag"])
 def test_muon_needs_hidden_matrices(model: str) -> None:
     [(path, message)] = mistakes({"model": model, "optimizer": "Muon"})
     assert (path, model in message) == ("optimizer", True)
@@ -249,6 +254,57 @@ def test_pairs_of_numbers_are_tried_at_both_ends_of_each() -> None:
     [(path, message)] = mistakes(sections)
     assert path == "schedule.CyclicLR.base_lr"
     assert "base_lr must be below the highest rate, 0.001" in message
+
+
+TABLE = {"data": "{source: t.csv, target: y}"}
+TEXT = {"data": "{source: t.csv, target: y, text: a}"}
+
+
+@pytest.mark.parametrize(
+    ("sections", "path", "part"),
+    [
+        (TEXT | {"model": "MLP"}, "model", "MLP takes no text, but data.text names some. Use `Te"),
+        (TEXT | {"model": "CNN"}, "model", "CNN takes no text"),
+        (TEXT | {"model": "{choice: [TextCNN, MLP]}"}, "model.choice[1]", "MLP takes no text"),
+        (TABLE | {"model": "GRU"}, "model", "GRU takes text, but data.text names no column."),
+        (TABLE | {"model": "{LSTM: {embed: 8}}"}, "model.LSTM", "Write data: {text: COLUMN}"),
+    ],
+)
+def test_models_fit_the_rows_of_a_table(sections: dict[str, str], path: str, part: str) -> None:
+    [(at, message)] = mistakes(sections)
+    assert at == path
+    assert part in message
+
+
+@pytest.mark.parametrize("sections", [TEXT | {"model": "TextCNN"}, TABLE | {"model": "MLP"}])
+def test_models_that_fit_the_rows_are_taken(sections: dict[str, str]) -> None:
+    study(sections)
+
+
+HEADS = "d_model must be a multiple of nhead, but got "
+
+
+@pytest.mark.parametrize(
+    ("arguments", "got"),
+    [
+        ("{d_model: 30}", "30 and 4"),
+        ("{nhead: 3}", "128 and 3"),
+        ("{d_model: {int: [64, 256]}}", "65 and 4"),
+        ("{d_model: {int: [64, 256], log: true}}", "65 and 4"),
+        ("{d_model: {int: [64, 256], step: 64}, nhead: {choice: [4, 12]}}", "128 and 12"),
+        ("{d_model: 60, nhead: {int: [2, 4]}}", ""),
+        ("{d_model: 64, nhead: {int: [2, 4]}}", "64 and 3"),
+        ("{d_model: {int: [64, 256], step: 32}, nhead: {choice: [4, 8]}}", ""),
+    ],
+)
+def test_heads_divide_the_vector_of_a_token(arguments: str, got: str) -> None:
+    sections = TEXT | {"model": f"{{TransformerEncoder: {arguments}}}"}
+    if not got:
+        study(sections)
+        return
+    path, message = mistakes(sections)[0]
+    assert path.startswith("model.TransformerEncoder")
+    assert message.startswith(HEADS + got)
 
 
 def test_a_variant_keeps_them_apart() -> None:

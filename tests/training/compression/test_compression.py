@@ -438,6 +438,7 @@ def test_a_packed_file_that_would_run_code_is_refused(tmp_path) -> None:  # type
         {"shape": [2**40]},
         {"shape": [-1, 4]},
         {"zero": 300, "is_sparse": True},
+        {"axis": 2},
         {"dtype": "O"},
         {"more": 1},
     ],

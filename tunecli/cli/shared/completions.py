@@ -3,8 +3,6 @@
 No database is opened. Where nothing fits, the shell completes paths itself.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 from contextlib import suppress

@@ -299,8 +299,9 @@ def _note(series: pd.Series, where: Where, reading: Reading) -> str:
         return ""
     first = int(bad.argmax())
     return (
-        f"Column {series.name!r} is {share:.0%} numbers, but also has various texts, such as "
-        f"{str(series.iloc[first])[:50]!r} in {where(first)}. It is read as categories."
+        f"Column {series.name!r} has numbers in {share:.0%} of its cells and texts in "
+        f"others, such as {str(series.iloc[first])[:50]!r} in {where(first)}. "
+        "It is read as categories."
     )
 
 

@@ -86,7 +86,7 @@ class DateCells(Cells):
             if n and n < len(days):
                 yield (
                     f"Column {self.column.name!r} is {day} in {count(n, 'row')}, so far from the "
-                    "other dates that those become nearly equal. If it means a missing date, "
+                    "other dates that the others become nearly equal. If it means a missing date, "
                     f"write missing: ['{day}']."
                 )
 

@@ -335,7 +335,7 @@ def refuse_lookalikes(
             row = next(row for row, cell in enumerate(series) if str(cell).strip() == first)
             raise DataError(
                 f"column {series.name!r} looks like {one.what}, but {first[:50]!r} in "
-                f"{where(row)} is in a form that is not read. {one.way}, or write "
+                f"{where(row)} is in an unsupported form. {one.way}, or write "
                 f"{way_out.format(series.name)}.",
                 "data.source",
             )

@@ -52,7 +52,7 @@ class FittedBlocks:
     @property
     def tokens(self) -> TokenForm:
         """The form of the rows that a model gets."""
-        return TokenForm(self.tokenizer.vocab_size, self.tokenizer.pad)
+        return self.tokenizer.form()
 
     def blocks(self, x: TextRows, rows: Tensor) -> TokenBlocks:
         """Return the blocks of some documents, (n,) int64.

@@ -19,10 +19,12 @@ from torch import Tensor
 from tunecli import __version__
 from tunecli.data.cache.entries import SMALL, NewArray, kept, key_of
 from tunecli.data.preprocessing.feature_form import FeatureForm
+from tunecli.data.preprocessing.fitted_blocks import FittedBlocks
 from tunecli.data.preprocessing.fitted_numbers import FittedNumbers, fit_loaded_numbers
 from tunecli.data.preprocessing.fitted_pixels import FittedPixels, level_counts
 from tunecli.data.preprocessing.fitted_table import FittedTable
 from tunecli.data.preprocessing.fitted_text import FittedText
+from tunecli.data.preprocessing.prepared_blocks import PreparedBlocks, cut_blocks, fit_blocks
 from tunecli.data.preprocessing.scaling import FittedScale, as_columns, as_floats
 from tunecli.data.rows.dataset import Dataset, TokenForm
 from tunecli.data.rows.features import Features, as_features
@@ -33,7 +35,7 @@ from tunecli.data.text.token_features import TokenFeatures
 from tunecli.errors import DataError
 from tunecli.study_file.settings.settings import DataSettings
 
-Preprocessing = FittedTable | FittedPixels | FittedNumbers | FittedText
+Preprocessing = FittedTable | FittedPixels | FittedNumbers | FittedText | FittedBlocks
 """Preprocessing that was fitted on some rows, for any rows of the same kind.
 
 Each kind has a word for `model.json`, `kind`; is called with rows as read, (n, …), to get rows as
@@ -69,7 +71,7 @@ def prepared(
     settings: DataSettings,
     form: FeatureForm,
     cache: Path | None = None,
-) -> Prepared:
+) -> Prepared | PreparedBlocks:
     """Fit preprocessing on `train`, and apply it to both sets.
 
     Args:
@@ -77,6 +79,9 @@ def prepared(
         settings: the settings; `impute`, `min_frequency` and `split_seed` are read.
         cache: where the result is cached for other processes; None to keep it in memory.
     """
+    if dataset.task == "language_modeling":
+        fitted = fit_blocks(dataset, train, settings, form, cache)
+        return cut_blocks(fitted, dataset, train, valid, cache)
     if isinstance(dataset.x, TextRows) and form.tokens is not None:
         return _prepared_text(dataset, train, valid, settings, form, cache)
     dataset = dataset.without_texts
@@ -158,6 +163,8 @@ def fit_preprocessing(
 ) -> Preprocessing:
     """Fit to `rows` of a data set, (n,) int64; for other arguments see `prepared`."""
     x, scale = dataset.x, form.scale
+    if dataset.task == "language_modeling":
+        return fit_blocks(dataset, rows, settings, form, cache)
     if isinstance(x, TextRows):
         return _fit_text(dataset, x, rows, settings, form, cache)
     are_whole = form.keeps_integers(x)
@@ -197,12 +204,33 @@ def _fit_text(
     return FittedText(tokenizer, table)
 
 
+def prepared_by(
+    fitted: Preprocessing,
+    dataset: Dataset,
+    train: Tensor,
+    valid: Tensor | None,
+    cache: Path | None,
+) -> Prepared | PreparedBlocks:
+    """Return the features of rows by preprocessing that was fitted before; see `prepared`.
+
+    Args:
+        valid: None for the training rows.
+    """
+    if isinstance(fitted, FittedBlocks):
+        return cut_blocks(fitted, dataset, train, train if valid is None else valid, cache)
+    x_train = fitted.features(dataset.x, train)
+    x_valid = x_train if valid is None else fitted.features(dataset.x, valid)
+    return Prepared(x_train, x_valid, fitted.cardinalities, fitted.tokens)
+
+
 def restored_preprocessing(kind: str, tensors: Mapping[str, Tensor]) -> Preprocessing:
     """Restore preprocessing from its `kind` and what `tensors` returned.
 
     Raises:
         KeyError, ValueError: a tensor is missing or does not fit.
     """
+    if kind == "blocks":
+        return FittedBlocks.restored(tensors)
     if kind == "text":
         return FittedText.restored(tensors)
     if kind == "table":

@@ -62,19 +62,6 @@ class PreparedBlocks:
         )
 
 
-def prepared_blocks(
-    dataset: Dataset,
-    train: Tensor,
-    valid: Tensor,
-    settings: DataSettings,
-    form: FeatureForm,
-    cache: Path | None,
-) -> PreparedBlocks:
-    """Fit a tokenizer on `train`, and return the blocks of both sets; see `prepared`."""
-    fitted = fit_blocks(dataset, train, settings, form, cache)
-    return cut_blocks(fitted, dataset, train, valid, cache)
-
-
 def fit_blocks(
     dataset: Dataset,
     rows: Tensor,

@@ -120,8 +120,9 @@ def _death(source: str, text: str) -> str:
     """Explain why a loader process died, from torch's error text."""
     if "Bus error" in text or "shared memory" in text:
         return (
-            f"{source}: a loader process ran out of space in /dev/shm, through which batches go. "
-            "Give the container more (docker run --shm-size), or write a smaller batch_size."
+            f"{source}: a loader process ran out of shared memory (/dev/shm), which batches pass "
+            "through. Give the container more of it (docker run --shm-size), or write "
+            "a smaller batch_size."
         )
     why = "Memory may have run out, or native code crashed"
     return f"{source}: a loader process died. {why}. Torch reports: {text}"

@@ -63,6 +63,9 @@ class DataSummary:
         n_features: features of one row of a table in the first fold, after encoding.
         n_missing: empty cells of a table.
         tokens: what text becomes; None without text.
+        text_bytes: bytes of the text that a language model learns from and is tested on; 0 for
+            other data.
+        is_one_text: whether the rows are consecutive parts of one text; see `Dataset`.
         first_fingerprint: fingerprint of the same content by numerics version 1; empty in
             summaries of that version.
     """
@@ -89,8 +92,10 @@ class DataSummary:
     n_dates: int = 0
     first_fingerprint: str = ""
     positive: str | None = None
-    tokens: TokenSummary | None = None
     guess_folds: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    tokens: TokenSummary | None = None
+    text_bytes: int = 0
+    is_one_text: bool = False
 
     def has_content_of(self, other: DataSummary) -> bool:
         """Return whether both have the same content, whichever numerics version made them."""

@@ -1,4 +1,4 @@
-"""Rows with text: the texts of a column in two arrays, and the other columns beside them."""
+"""Rows with text: the texts of a column in two arrays, and the other columns of the rows."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Texts:
 
 @dataclass(frozen=True)
 class TextRows:
-    """Rows of text columns and, beside them, columns of numbers and categories.
+    """Rows of text columns, and of any columns of numbers and categories next to them.
 
     It is used like a tensor of rows: it has a length, a shape and a type, and is cut into parts.
 

@@ -264,6 +264,7 @@ def frame_of(settings: DataSettings, validation: ValidationSettings, folder: Pat
         DataError: a file cannot be used; with the place and a remedy.
     """
     named = [settings.group, validation.column, *settings.categorical, *settings.text]
+    named += [settings.prompt, settings.completion]
     named += [settings.target] if settings.task != "regression" else []
     texts = {name for name in named if name is not None}
     paths = paths_of(settings, validation)

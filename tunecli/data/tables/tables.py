@@ -27,6 +27,7 @@ from tunecli.data.rows.dataset import Dataset
 from tunecli.data.rows.texts import TextRows
 from tunecli.data.rows.workspace import Workspace
 from tunecli.data.tables.split_proposals import SplitProposals, proposals_of
+from tunecli.data.tables.table_documents import documents_in
 from tunecli.data.tables.table_files import Frame, frame_of, paths_of
 from tunecli.errors import DataError, DataMistakesError
 from tunecli.study_file.settings.settings import DataSettings, ValidationSettings
@@ -63,6 +64,9 @@ def load_table(
 def _read(frame: Frame) -> Dataset:
     _raise_all(list(_wrong_names(frame)))
     _refuse_nested(frame)
+    if frame.settings.task == "language_modeling":
+        splits, on_splits = _splits(frame)
+        return documents_in(frame, tensors(splits), on_splits)
     read_target = _target(frame)
     is_classes = read_target.task == "classification"
     if is_classes:
@@ -241,6 +245,8 @@ def _named(frame: Frame) -> Iterable[tuple[str, Sequence[str]]]:
         ("data.group", settings.group),
         ("data.time", settings.time),
         ("data.weights", settings.weights),
+        ("data.prompt", settings.prompt),
+        ("data.completion", settings.completion),
         ("validation.column", frame.validation.column),
     ):
         yield setting, [name] if name is not None else []

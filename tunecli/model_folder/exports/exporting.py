@@ -6,20 +6,22 @@ import logging
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.functional import pad
 
 from tunecli.data.rows.texts import TextRows
 from tunecli.errors import DataError, ExportError, MissingPackageError
 from tunecli.files.whole import output
 from tunecli.model_folder.exports.file_metadata import IN_PT2, as_json, file_metadata
 from tunecli.model_folder.exports.graph import Graph, given_to_graph, why_not_whole
+from tunecli.model_folder.exports.tokenizer_file import text_preprocessing, write_tokenizer
 from tunecli.model_folder.format.folder import nested, read_folder, user_folder
 from tunecli.model_folder.format.model import Model
 from tunecli.training.compression.packing import plain_file
@@ -36,6 +38,9 @@ ROWS = 256
 CPU = ["CPUExecutionProvider"]
 """Where onnxruntime computes."""
 
+_NAMES: dict[str, Any] = {"input_names": ["rows"], "output_names": ["predictions"]}
+"""The input and the output of an ONNX file."""
+
 Run = Callable[[Tensor], NDArray[Any]]
 
 
@@ -49,6 +54,8 @@ class Exported:
         difference: largest difference between the predictions of the file and of the model.
         n_networks: number of networks whose mean the file predicts; if preprocessing is left out,
             each takes its own features.
+        tokenizer: the file that makes the tokens that the file takes; None for models without
+            text.
     """
 
     path: Path
@@ -56,6 +63,7 @@ class Exported:
     n_rows: int
     difference: float
     n_networks: int = 1
+    tokenizer: Path | None = None
 
 
 def refuse_user_code(folder: Path, to: str) -> None:
@@ -86,27 +94,35 @@ def export_model(model: Model, to: Format, path: Path, source: str) -> Exported:
         MissingPackageError: the packages of ONNX are not installed.
         DataError: the rows cannot be read.
     """
+    text = text_preprocessing(model)
     with output(path) as part:
-        if to != "safetensors":
-            return _graph(model, to, part, path, source)
-        states = {i: member.network.state_dict() for i, member in enumerate(model.members)}
-        weights = states[0] if len(states) == 1 else nested(states)
-        left_out = "all preprocessing"
-        part.write_bytes(plain_file(weights, file_metadata(model, left_out)))
-        return Exported(path, left_out, 0, 0.0)
+        exported = _written(model, to, part, path, source)
+        if text is None:
+            return exported
+        return replace(exported, tokenizer=write_tokenizer(text.tokenizer, path))
+
+
+def _written(model: Model, to: Format, part: Path, path: Path, source: str) -> Exported:
+    if to != "safetensors":
+        return _graph(model, to, part, path, source)
+    states = {i: member.network.state_dict() for i, member in enumerate(model.members)}
+    weights = states[0] if len(states) == 1 else nested(states)
+    left_out = "all preprocessing"
+    part.write_bytes(plain_file(weights, file_metadata(model, left_out)))
+    return Exported(path, left_out, 0, 0.0)
 
 
 def _graph(model: Model, to: Format, part: Path, path: Path, source: str) -> Exported:
     left_out = why_not_whole(model)
     rows = some_rows(model, source)
     expected = model.of_rows(rows)
-    rows = given_to_graph(model, rows)
     graph = Graph(model.members, not left_out, model.facts.temperature)
     metadata = file_metadata(model, left_out)
-    run = (_onnx if to == "onnx" else _pt2)(graph, rows, part, metadata)
-    # A single row shows whether the export fixed the number of rows.
+    # A single row shows whether the export fixed the number of rows, or the length of a text.
+    given = {n: given_to_graph(model, rows[:n]) for n in (1, len(rows))}
+    run = (_onnx if to == "onnx" else _pt2)(graph, given[len(rows)], part, metadata)
     unit = _unit(model, expected)
-    differences = [np.abs(run(rows[:n]) - expected[:n]).max() for n in (1, len(rows))]
+    differences = [np.abs(run(x) - expected[:n]).max() for n, x in given.items()]
     difference = float(max(differences)) / unit
     if not difference <= TOLERANCE:
         raise ExportError(
@@ -147,6 +163,11 @@ def _unit(model: Model, expected: Predictions) -> float:
 
 
 def _pt2(graph: Graph, rows: Tensor, path: Path, metadata: dict[str, str]) -> Run:
+    if _is_recurrent_text(graph):
+        raise ExportError(
+            "torch cannot write recurrent layers as a pt2 file for texts of any length. "
+            "Use --to onnx."
+        )
     program = _traced(graph, rows)
     with quietly("torch", "save"), path.open("wb") as file:
         torch.export.save(program, file, extra_files={IN_PT2: as_json(metadata)})
@@ -167,14 +188,8 @@ def _onnx(graph: Graph, rows: Tensor, path: Path, metadata: dict[str, str]) -> R
         import onnxscript  # noqa: F401  # torch's exporter needs it
     except ModuleNotFoundError as error:
         raise MissingPackageError("onnx", error) from None
-    program = _traced(graph, rows)
-    with quietly("torch", "onnx"):
-        written = torch.onnx.export(
-            program, input_names=["rows"], output_names=["predictions"], dynamo=True, verbose=False
-        )
-    assert written is not None
-    written.model.metadata_props.update(metadata)
-    written.save(path)
+    write = _recurrent_onnx if _is_recurrent_text(graph) else _traced_onnx
+    write(graph, rows, path, metadata)
     session = onnxruntime.InferenceSession(path, providers=CPU)
 
     def run(x: Tensor) -> NDArray[Any]:
@@ -184,13 +199,40 @@ def _onnx(graph: Graph, rows: Tensor, path: Path, metadata: dict[str, str]) -> R
     return run
 
 
-def _traced(graph: Graph, rows: Tensor) -> Any:
-    """Return the graph as a torch program for any number of rows."""
-    example = rows[:2].clone()  # a file stores the whole storage of its example
+def _traced_onnx(graph: Graph, rows: Tensor, path: Path, metadata: dict[str, str]) -> None:
+    program = _traced(graph, rows)
+    with quietly("torch", "onnx"):
+        written = torch.onnx.export(program, **_NAMES, dynamo=True, verbose=False)
+    assert written is not None
+    written.model.metadata_props.update(metadata)
+    written.save(path)
+
+
+def _recurrent_onnx(graph: Graph, rows: Tensor, path: Path, metadata: dict[str, str]) -> None:
+    """Write recurrent layers for texts of any length, which `torch.export` cannot."""
+    import onnx
+
+    axes = {"rows": {0: "n_rows", 1: "length"}, "predictions": {0: "n_rows"}}
     with quietly("torch", "export"), torch.no_grad():
-        return torch.export.export(
-            graph, (example,), dynamic_shapes=({0: torch.export.Dim("n_rows")},)
-        )
+        torch.onnx.export(graph, (rows,), path, **_NAMES, dynamic_axes=axes, dynamo=False)
+        written = onnx.load(path)
+        onnx.helper.set_model_props(written, metadata)
+        onnx.save(written, path)
+
+
+def _is_recurrent_text(graph: Graph) -> bool:
+    return graph.tokens is not None and any(isinstance(m, nn.RNNBase) for m in graph.modules())
+
+
+def _traced(graph: Graph, rows: Tensor) -> Any:
+    """Return the graph as a torch program for any number of rows, and texts of any length."""
+    example = rows[:2].clone()  # a file stores the whole storage of its example
+    sizes = {0: torch.export.Dim("n_rows")}
+    if graph.tokens is not None:
+        sizes[1] = torch.export.Dim("length", min=graph.tokens.n_features + 1)
+        example = pad(example, (0, 1), value=graph.tokens.pad)  # a length of 1 would stay fixed
+    with quietly("torch", "export"), torch.no_grad():
+        return torch.export.export(graph, (example,), dynamic_shapes=(sizes,))
 
 
 @contextmanager

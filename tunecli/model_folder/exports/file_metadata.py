@@ -6,6 +6,8 @@ import json
 from dataclasses import asdict
 from typing import Any
 
+from tunecli.data.preprocessing.fitted_text import FittedText
+from tunecli.data.preprocessing.preparation import Preprocessing
 from tunecli.data.rows.dataset import Column
 from tunecli.model_folder.format.model import Model
 
@@ -28,6 +30,7 @@ def file_metadata(model: Model, left_out: str) -> dict[str, str]:
         "positive": positive,
         "threshold": facts.decision and facts.decision.threshold,
         "temperature": facts.temperature,
+        "tokens": _tokens(model.members[0].preprocessing),
     }
     values: dict[str, object] = {
         "study": facts.study,
@@ -48,6 +51,19 @@ def file_metadata(model: Model, left_out: str) -> dict[str, str]:
 def as_json(metadata: dict[str, str]) -> str:
     """Return the metadata as one JSON object."""
     return json.dumps({key: json.loads(text) for key, text in metadata.items()}, indent=1)
+
+
+def _tokens(fitted: Preprocessing) -> dict[str, int] | None:
+    """Return what the file's input is for a model of text: features, then tokens."""
+    if not isinstance(fitted, FittedText):
+        return None
+    form = fitted.tokens
+    return {
+        "n_features": form.n_features,
+        "vocab_size": form.vocab_size,
+        "pad": form.pad,
+        "max_length": fitted.tokenizer.max_length,
+    }
 
 
 def _described(column: Column) -> dict[str, Any]:

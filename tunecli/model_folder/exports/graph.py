@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import pad
 
 from tunecli.data.preprocessing.fitted_numbers import FittedNumbers
 from tunecli.data.preprocessing.fitted_table import FittedTable
@@ -35,8 +36,8 @@ def given_to_graph(model: Model, rows: Tensor | TextRows) -> Tensor:
     """Return rows as the graph takes them.
 
     These are the rows as read if all preprocessing is in the graph. Otherwise they are the
-    preprocessed features, (n, …): each network has its own preprocessing, so its features (or
-    channels) follow those of the network before.
+    preprocessed features, (n, …), or the tokens of texts: each network has its own preprocessing,
+    so its features (or channels) follow those of the network before.
     """
     if isinstance(rows, Tensor) and not why_not_whole(model):
         return rows
@@ -44,7 +45,11 @@ def given_to_graph(model: Model, rows: Tensor | TextRows) -> Tensor:
 
 
 class Graph(nn.Module):
-    """Predicts rows: (n, n_classes) probabilities, float32; or (n,) values, float64."""
+    """Predicts rows: (n, n_classes) probabilities, float32; or (n,) values, float64.
+
+    Attributes:
+        tokens: the form of rows of tokens; None for other rows. A graph of tokens has one network.
+    """
 
     def __init__(
         self,
@@ -65,17 +70,26 @@ class Graph(nn.Module):
             _Preparing(one.preprocessing) for one in members if with_preprocessing
         )
         self.calibrating = nn.Identity() if temperature is None else _Tempering(temperature)
+        self.tokens = members[0].preprocessing.tokens
         self._widths = [member.facts.shape[0] for member in members]
         self.eval()
 
     def forward(self, rows: Tensor) -> Tensor:
-        parts = [prepare(rows) for prepare in self.preparing]
-        parts = parts or list(torch.split(rows, self._widths, dim=1))
+        parts = [prepare(rows) for prepare in self.preparing] or self._prepared(rows)
         members = zip(self.networks, self.decoding, parts, strict=True)
         predictions = [decode(network(part)) for network, decode, part in members]
         mean = predictions[0] if len(predictions) == 1 else torch.stack(predictions).mean(0)
         calibrated: Tensor = self.calibrating(mean)
         return calibrated
+
+    def _prepared(self, rows: Tensor) -> Sequence[Tensor]:
+        """Divide preprocessed rows into those of each network.
+
+        Tokens get one more of padding, since torch exports a length of 1 as a special case.
+        """
+        if self.tokens is None:
+            return torch.split(rows, self._widths, dim=1)
+        return [pad(rows, (0, 1), value=self.tokens.pad)]
 
 
 class _Preparing(nn.Module):

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules import module as registration
 
+from tunecli.data.preprocessing.fitted_blocks import FittedBlocks
 from tunecli.data.preprocessing.fitted_pixels import FittedPixels
 from tunecli.data.preprocessing.fitted_table import FittedTable
 from tunecli.data.preprocessing.fitted_text import FittedText
@@ -66,6 +67,8 @@ def _check_decision(decision: ThresholdManifest, classes: Sequence[str]) -> None
 
 def _check_outputs(member: MemberManifest, n_classes: int) -> None:
     meaning = member.meaning
+    if (meaning.kind == "next_token") != (member.preprocessing == "blocks"):
+        raise ValueError(f"{meaning.kind} outputs for {member.preprocessing}")
     if meaning.is_of_classes != (n_classes > 0):
         raise ValueError(f"{meaning.kind} outputs for {n_classes} classes")
     is_one_for_two = meaning.kind == "sigmoid" and (member.n_outputs, n_classes) == (1, 2)
@@ -79,9 +82,10 @@ def _check_kind(member: MemberManifest, facts: Manifest) -> None:
     kind = {"uint8": "pixels", "int64": "integers"}.get(facts.row_dtype, "numbers")
     kind = "table" if facts.columns and kind != "integers" else kind
     kind = "text" if facts.texts else kind
+    kind = "blocks" if facts.task == "language_modeling" else kind
     if member.preprocessing != kind:
         raise ValueError(f"preprocessing {member.preprocessing!r} instead of {kind}")
-    is_changed = kind in ("table", "text")
+    is_changed = kind in ("table", "text", "blocks")
     if not is_changed and member.shape != facts.row_shape:
         raise ValueError(f"rows of shape {facts.row_shape} for inputs of shape {member.shape}")
 
@@ -104,7 +108,9 @@ def check_preprocessing(fitted: Preprocessing, member: MemberManifest, facts: Ma
         ValueError: something does not fit; the message names it.
     """
     n_channels = facts.row_shape[0]
-    if isinstance(fitted, FittedText):
+    if isinstance(fitted, FittedBlocks):
+        _check_blocks(fitted, member, facts)
+    elif isinstance(fitted, FittedText):
         _check_text(fitted, member, facts)
     elif isinstance(fitted, FittedTable):
         _check_table(fitted, member.shape, facts)
@@ -112,6 +118,15 @@ def check_preprocessing(fitted: Preprocessing, member: MemberManifest, facts: Ma
         _check_scale(fitted.scale, n_channels)
     elif len(fitted.table) != n_channels:
         raise ValueError(f"levels for {len(fitted.table)} channels instead of {n_channels}")
+
+
+def _check_blocks(fitted: FittedBlocks, member: MemberManifest, facts: Manifest) -> None:
+    if member.shape != (fitted.block_size,) or not 1 <= fitted.block_size <= MOST_TOKENS:
+        raise ValueError(f"blocks of {fitted.block_size} tokens for inputs of {member.shape}")
+    if fitted.tokens.vocab_size != member.n_outputs:
+        raise ValueError(f"{member.n_outputs} outputs for {fitted.tokens.vocab_size} tokens")
+    if not facts.texts or (fitted.has_prompts and len(facts.texts) != 2):
+        raise ValueError(f"documents of {len(facts.texts)} columns of text")
 
 
 def _check_text(fitted: FittedText, member: MemberManifest, facts: Manifest) -> None:
@@ -195,7 +210,7 @@ def check_shapes(network: nn.Module, member: MemberManifest, is_whole: bool) -> 
     if math.prod(member.shape) <= _FREE_WEIGHTS:
         row = torch.zeros(1, *member.shape, dtype=torch.int64 if is_whole else None)
         outputs = network(row)
-        if outputs.shape != (1, member.n_outputs):
+        if outputs.shape[-1] != member.n_outputs or len(outputs) != 1:
             raise ValueError(f"{outputs.shape[1:]} outputs instead of {member.n_outputs}")
 
 

@@ -32,7 +32,7 @@ from tunecli.training.compression.compressible_layers import make_plain
 from tunecli.training.compression.fusing import remove_norms
 from tunecli.training.compression.merging import merge_adapter
 from tunecli.training.compression.packing import take_shapes
-from tunecli.training.models.building import build_model
+from tunecli.training.models.building import build_model, names_initial_weights
 from tunecli.training.models.embeddings import Columns
 from tunecli.training.step.precision import choose_device
 from tunecli.training.user_loop.user_network import UserNetwork
@@ -145,7 +145,8 @@ def _network(
 ) -> nn.Module:
     """Build a network with the stored weights, without pretrained ones or random draws."""
     model = config.model
-    own = {name: value for name, value in model.arguments.items() if name != "weights"}
+    start = names_initial_weights(model.name)
+    own = {name: value for name, value in model.arguments.items() if name != start}
     component = model if is_code(model.name) else Component(name=model.name, arguments=own)
     columns = Columns(
         fitted.cardinalities,

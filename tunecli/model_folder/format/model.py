@@ -14,11 +14,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tunecli.data.new_rows import Block, RowKind, blocks_of, rows_of
+from tunecli.data.preprocessing.fitted_blocks import FittedBlocks
 from tunecli.data.preprocessing.preparation import Preprocessing
-from tunecli.data.rows.texts import TextRows
+from tunecli.data.rows.texts import TextRows, Texts
 from tunecli.data.rows.workspace import HERE, Workspace
 from tunecli.errors import DataError
 from tunecli.model_folder.format.manifest import Manifest, MemberManifest
+from tunecli.model_folder.language.continuations import Sampling
+from tunecli.model_folder.language.language_model import LanguageModel, TextScore
 from tunecli.training.compression.packing import Packed
 from tunecli.training.outcome.decision import Decision, predicted_classes
 from tunecli.training.outcome.temperature import calibrated
@@ -110,6 +113,47 @@ class Model:
             facts.texts,
         )
 
+    @cached_property
+    def language(self) -> LanguageModel:
+        """The model as one of language, which scores and continues texts.
+
+        Raises:
+            DataError: it predicts something else.
+        """
+        member, *others = self.members
+        if not isinstance(member.preprocessing, FittedBlocks) or others:
+            what = "classes" if self.classes else "values"
+            raise DataError(
+                f"the model predicts {what}, but only a language model scores and continues texts."
+            )
+        return LanguageModel(member.network, member.preprocessing, self._precision, self.device)
+
+    def score(self, texts: Sequence[str]) -> list[TextScore]:
+        """Return how well a language model predicts each text.
+
+        Raises:
+            DataError: the model predicts classes or values.
+        """
+        return self.language.scores(self.row_kind.texts_alone(Texts.of(texts)))
+
+    def generate(
+        self,
+        texts: Sequence[str],
+        n_tokens: int,
+        temperature: float = 0.0,
+        top_k: int | None = None,
+        seed: int = 0,
+    ) -> list[str]:
+        """Return what follows each text in a language model, at most `n_tokens` tokens of it.
+
+        Args:
+            temperature: see `Sampling`; 0 takes the most probable token each time.
+
+        Raises:
+            DataError: the model predicts classes or values, or an argument is out of its range.
+        """
+        return self.language.continued(texts, n_tokens, Sampling(temperature, top_k, seed))
+
     @property
     def batch_rows(self) -> int:
         """Number of rows per batch."""
@@ -151,6 +195,8 @@ class Model:
 
     def outputs(self, x: object) -> Predictions:
         """Return probabilities (n, n_classes), or values (n,); see `predict`."""
+        if self.facts.task == "language_modeling":
+            raise DataError("a language model has no predictions. Use score or generate.")
         if not isinstance(x, str | Path):
             return self.of_rows(rows_of(x, self.row_kind))
         return np.concatenate([self.of_rows(block.x) for block in self.blocks(str(x))])

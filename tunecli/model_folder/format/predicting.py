@@ -16,6 +16,8 @@ from tunecli.model_folder.format.model import Model
 from tunecli.model_folder.format.predicted_rows import PredictedRows
 from tunecli.report.phrases.foreign_text import cell
 
+NEITHER = "a language model scores or continues texts. Add --score or --generate N."
+
 
 def write_predictions(
     model: Model, source: str, path: Path | None, proba: bool, keep: Sequence[str] = ()
@@ -35,7 +37,7 @@ def write_predictions(
         OutputError: the file cannot be written.
     """
     if model.facts.task == "language_modeling":
-        raise DataError("a language model scores or continues texts. Add --score or --generate N.")
+        raise DataError(NEITHER)
     if proba and not model.classes:
         raise DataError("a regression model has no probabilities. Leave out --proba.")
     keep = [*dict.fromkeys(keep)]

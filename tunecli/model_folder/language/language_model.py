@@ -1,4 +1,4 @@
-"""A language model from `tunecli refit`, which scores and continues texts."""
+"""A network that scores and continues texts."""
 
 from __future__ import annotations
 
@@ -6,14 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from tunecli.data.preprocessing.fitted_blocks import FittedBlocks
-from tunecli.data.rows.dataset import Dataset
 from tunecli.data.rows.texts import TextRows
-from tunecli.errors import DataError
-from tunecli.model_folder.format.model import Member, Model
 from tunecli.model_folder.language.continuations import GREEDY, Sampling, continuation
 from tunecli.model_folder.language.text_scores import block_sums, sums_of_rows
 from tunecli.training.outcome.token_predictions import TokenPredictions
@@ -37,51 +35,37 @@ class TextScore:
     tokens: int
 
 
+@dataclass(frozen=True)
 class LanguageModel:
-    """Scores and continues texts with a model whose task is language modeling."""
+    """Scores and continues texts.
 
-    def __init__(self, model: Model) -> None:
-        """Take a model.
+    Attributes:
+        network: the network, in evaluation mode on `device`.
+        fitted: the preprocessing of its documents.
+        precision: the precision in which it computes.
+    """
 
-        Raises:
-            DataError: it predicts something else.
-        """
-        if model.facts.task != "language_modeling":
-            what = "classes" if model.classes else "values"
-            raise DataError(
-                f"the model predicts {what}, but only language models score and continue texts. "
-                "Leave out --score and --generate."
-            )
-        self._model = model
-        self._precision = Precision(model.facts.config.training, model.device)
-
-    @property
-    def _member(self) -> Member:
-        (member,) = self._model.members  # a mean of models with other tokens has no meaning
-        return member
-
-    @property
-    def fitted(self) -> FittedBlocks:
-        """The preprocessing of documents."""
-        fitted = self._member.preprocessing
-        assert isinstance(fitted, FittedBlocks), "consistency was checked"
-        return fitted
+    network: nn.Module
+    fitted: FittedBlocks
+    precision: Precision
+    device: torch.device
 
     def sums_of_texts(self, x: TextRows) -> NDArray[np.float64]:
         """Return the sums over the tokens of each new document, (n, 4)."""
         blocks = self.fitted.separate_blocks(x)
-        sums = block_sums(self._member.network, self._precision, blocks, self._model.device)
+        sums = block_sums(self.network, self.precision, blocks, self.device)
         return sums_of_rows(sums, blocks.rows, range(len(x)))
 
-    def sums_of_rows(self, dataset: Dataset, rows: Tensor) -> NDArray[np.float64]:
-        """Return the sums of some documents of a data set, (n_rows, 4); of one text, per block."""
-        assert isinstance(dataset.x, TextRows)
-        blocks = self.fitted.blocks(dataset.x, rows)
-        sums = block_sums(self._member.network, self._precision, blocks, self._model.device)
+    def sums_of_part(self, x: TextRows, rows: Tensor) -> NDArray[np.float64]:
+        """Return the sums of some documents of a data set, (n, 4); of one text, per block.
+
+        Documents without tokens are left out.
+        """
+        blocks = self.fitted.blocks(x, rows)
+        sums = block_sums(self.network, self.precision, blocks, self.device)
         if self.fitted.of_one_text:
             return sums
-        totals = sums_of_rows(sums, blocks.rows, rows.tolist())
-        return totals[totals[:, 2] > 0]
+        return sums_of_rows(sums, blocks.rows, blocks.rows.unique().tolist())
 
     def scores(self, x: TextRows) -> list[TextScore]:
         """Return how well the model predicts each document."""
@@ -97,15 +81,9 @@ class LanguageModel:
         """
         return [
             continuation(
-                self._member.network,
-                self._precision,
-                self.fitted,
-                text,
-                n_tokens,
-                sampling,
-                first + number,
+                self.network, self.precision, self.fitted, text, n_tokens, sampling, position
             )
-            for number, text in enumerate(texts)
+            for position, text in enumerate(texts, start=first)
         ]
 
 

@@ -9,6 +9,7 @@ from itertools import pairwise
 from statistics import fmean
 
 from tunecli.data.rows.summary import DataSummary
+from tunecli.report.phrases.document_lines import documents_text, held_out_text
 from tunecli.report.phrases.foreign_text import plain
 from tunecli.report.phrases.token_text import tokens_text
 from tunecli.study_file.settings.ranges import GATE, is_gate
@@ -252,15 +253,10 @@ def data_lines(
     if not summary.n_rows:
         source = "provided by the training code"
         return [("data", source), ("validation", plain(summary.validation))]
-    kind = count(len(summary.classes), "class") if summary.classes else summary.task
-    test = (
-        f"{count(summary.n_test, 'row')} held out, {summary.n_search:,} used for the search"
-        if summary.n_test
-        else f"no rows held out, all {summary.n_search:,} used for the search"
-    )
-    rows = count(summary.n_rows, "row")
+    is_of_language = summary.task == "language_modeling"
+    test = held_out_text(summary) if is_of_language else _held_out(summary)
     lines = [
-        ("data", f"{plain(summary.source)}: {rows}, {_features(summary)}, {kind}"),
+        ("data", documents_text(summary) if is_of_language else _rows_text(summary)),
         *([("tokens", tokens_text(summary.tokens))] if summary.tokens is not None else []),
         *([("target", plain(summary.target))] if summary.target else []),
         *([("positive", positive_text(summary))] if summary.positive is not None else []),
@@ -277,6 +273,18 @@ def data_lines(
     if text := untuned(baselines):
         lines.append(("baselines", text))
     return lines + [("note", plain(note)) for note in summary.notes]
+
+
+def _rows_text(summary: DataSummary) -> str:
+    kind = count(len(summary.classes), "class") if summary.classes else "regression"
+    rows = count(summary.n_rows, "row")
+    return f"{plain(summary.source)}: {rows}, {_features(summary)}, {kind}"
+
+
+def _held_out(summary: DataSummary) -> str:
+    if not summary.n_test:
+        return f"no rows held out, all {summary.n_search:,} used for the search"
+    return f"{count(summary.n_test, 'row')} held out, {summary.n_search:,} used for the search"
 
 
 def positive_text(summary: DataSummary) -> str:

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 
 from pydantic import TypeAdapter
@@ -52,7 +53,7 @@ class Holder:
         """Read the holder from a file; None if the file has none, or only a part."""
         try:
             refuse_foreign(path, "file")
-            return _HOLDER.validate_python(json.loads(read_small(path)))
+            return _validator().validate_python(json.loads(read_small(path)))
         except (OSError, ValueError, RecursionError):
             return None
 
@@ -69,7 +70,9 @@ class Holder:
         return f"process {self.pid} on {host} since {since}"
 
 
-_HOLDER = TypeAdapter(Holder)
+@cache
+def _validator() -> TypeAdapter[Holder]:
+    return TypeAdapter(Holder)  # slow to build, and only a lock that is taken is read
 
 
 class TakenError(Exception):

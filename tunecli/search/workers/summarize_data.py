@@ -23,6 +23,7 @@ from tunecli.data.preprocessing.feature_form import FeatureForm
 from tunecli.data.rows.dataset import Dataset
 from tunecli.data.rows.features import as_features
 from tunecli.data.rows.summary import DataSummary, TokenSummary
+from tunecli.data.rows.texts import TextRows
 from tunecli.data.rows.workspace import Workspace
 from tunecli.data.sources import load_dataset
 from tunecli.data.splits.split import copy_notes, left_out, validation_in_words
@@ -105,6 +106,7 @@ def describe(config: TrialConfig, store: FoldStore | NoData | None = None) -> Da
         return store.summary()
     store = store or FoldStore(config.data, config.validation)
     dataset, split = store.dataset, store.split
+    has_texts = bool(dataset.text_columns) and dataset.task != "language_modeling"
     counts = _class_counts(dataset, store)
     guess = _guess(config, store)
     kinds = Counter("date" if c.date else c.kind for c in dataset.columns if c.is_first)
@@ -138,8 +140,10 @@ def describe(config: TrialConfig, store: FoldStore | NoData | None = None) -> Da
         n_dates=kinds["date"],
         n_features=_n_features(config, store),
         n_missing=_n_missing(dataset),
-        tokens=_tokens(config, store) if dataset.text_columns else None,
+        tokens=_tokens(config, store) if has_texts else None,
         first_fingerprint=dataset.first_fingerprint,
+        text_bytes=_text_bytes(dataset),
+        is_one_text=dataset.is_one_text,
     )
 
 
@@ -178,6 +182,13 @@ def _n_missing(dataset: Dataset) -> int:
     assert isinstance(table, torch.Tensor), "loaded rows have no columns"
     are_first = torch.tensor([column.is_first for column in dataset.columns])
     return int(table[:, are_first].isnan().sum())
+
+
+def _text_bytes(dataset: Dataset) -> int:
+    """Return the bytes of the text of a language model; 0 for other data."""
+    if dataset.task != "language_modeling" or not isinstance(dataset.x, TextRows):
+        return 0
+    return sum(len(texts.content) for texts in dataset.x.texts)
 
 
 def _n_features(config: TrialConfig, store: FoldStore) -> int:

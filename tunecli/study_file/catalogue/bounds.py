@@ -33,6 +33,14 @@ _WRITTEN = {
         "encoder_num_layers": "[1, inf)",
         "num_virtual_tokens": "[1, inf)",
         "encoder_hidden_size": "[1, inf)",
+        "embed": "[1, inf)",
+        "category_embed": "[1, inf)",
+        "kernel_sizes": "[1, 99]",
+        "hidden_size": "[1, inf)",
+        "num_layers": "[1, 1000]",
+        "d_model": "[1, inf)",
+        "nhead": "[1, inf)",
+        "dim_feedforward": "[1, inf)",
     },
     "tokenizer": {
         "vocab_size": "[3, inf)",
@@ -112,6 +120,10 @@ BOUNDS: Mapping[str, Mapping[str, Interval]] = {
 }
 """Bounds by section and argument; by `Class.argument` if its meaning differs or it is rare; by
 `Class.argument[i]` for one item of a list. The bound of a list applies to all of its items."""
+
+DIVIDING = frozenset({"d_model", "nhead"})
+"""Arguments of which one must be a multiple of the other, so that the ends of their ranges do not
+represent the values between."""
 
 
 def bound(

@@ -61,14 +61,19 @@ _LOSS_TASKS: dict[str, tuple[Task, ...]] = {
 LOSS_TASKS = MappingProxyType(_LOSS_TASKS)
 """The supported losses, and the tasks of each."""
 
-LANGUAGE_MODELS = ("TransformerDecoder",)
-"""Models of tunecli's own that score the next token."""
-OWN_MODELS = ("Linear", "MLP", "ResNet", "CNN", *LANGUAGE_MODELS, *AUTO_MODELS)
+TEXT_MODELS = ("TextCNN", "EmbeddingBag", "LSTM", "GRU", "TransformerEncoder")
+"""Models that take text and train from scratch."""
+OWN_LANGUAGE_MODELS = ("TransformerDecoder",)
+LANGUAGE_MODELS = (*OWN_LANGUAGE_MODELS, "AutoModelForCausalLM")
+"""Models that score the next token."""
 _OWN_MODULES = {
+    **dict.fromkeys(("Linear", "MLP", "ResNet"), "dense.py"),
     "CNN": "convolutional.py",
-    "TransformerDecoder": "text/transformer_decoder.py",
+    **dict.fromkeys(TEXT_MODELS, "text_models.py"),
+    **dict.fromkeys(OWN_LANGUAGE_MODELS, "transformer_decoder.py"),
     **dict.fromkeys(AUTO_MODELS, "auto_models.py"),
 }
+OWN_MODELS = tuple(_OWN_MODULES)
 _SAMPLERS = (
     "RandomSampler",
     "TPESampler",
@@ -330,8 +335,7 @@ def library_signature(kind: Kind, name: str) -> Signature:
 def _file(kind: Kind, name: str) -> Path:
     """Return the source file of a class."""
     if kind == "model":
-        module = _OWN_MODULES.get(name, "dense.py")
-        return Path(tunecli.__file__).parent / "training" / "models" / module
+        return Path(tunecli.__file__).parent / "training" / "models" / _OWN_MODULES[name]
     if kind in ("optimizer", "sampler", "pruner"):
         return signatures.imported_from(_SOURCES[kind][0], _source(kind))[name]
     if kind == "augmentation":

@@ -189,7 +189,7 @@ class SectionReader:
         if kind != "pictures" or self._is_there(data.source):  # otherwise its kind is a guess
             for setting, message in source_kinds.misplaced(kind, data, validation):
                 self._problems.add_new(setting, message)
-        if self._folder is None or kind not in ("table", "arrays", "pictures"):
+        if self._folder is None or kind not in ("table", "arrays", "corpus", "pictures"):
             return
         files: dict[Path, str | float | None] = {at: data.source}
         files["data", "test"] = data.test

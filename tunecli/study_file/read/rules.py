@@ -14,16 +14,23 @@ from dataclasses import dataclass
 from tunecli.study_file.catalogue.architectures import AUTO_MODELS
 from tunecli.study_file.catalogue.bounds import BOUNDS, out_of_bounds
 from tunecli.study_file.catalogue.component_arguments import signature
-from tunecli.study_file.catalogue.names import LOSS_TASKS
+from tunecli.study_file.catalogue.names import LANGUAGE_MODELS, LOSS_TASKS, TEXT_MODELS, Kind
 from tunecli.study_file.catalogue.value_types import is_number
 from tunecli.study_file.read.defaults import EPOCHS, EVALUATIONS_OVER_STEPS, LOSSES
 from tunecli.study_file.settings.code_names import is_code
 from tunecli.study_file.settings.ranges import FloatRange, Parameter
 from tunecli.study_file.settings.setting_types import NotWithLBFGS, mark
-from tunecli.study_file.settings.settings import Component, Task, TrainingSettings, TrialConfig
+from tunecli.study_file.settings.settings import (
+    WITHOUT,
+    Component,
+    Task,
+    TrainingSettings,
+    TrialConfig,
+)
 from tunecli.study_file.settings.source_kinds import kind_of
 from tunecli.study_file.text.counts import count
 from tunecli.study_file.text.document import Path
+from tunecli.study_file.text.suggestions import listed
 
 
 @dataclass(frozen=True)
@@ -46,6 +53,9 @@ Rule = Callable[[TrialConfig], Iterator[Conflict]]
 _OPTIMIZER: Path = ("optimizer",)
 _BATCH_SIZE: Path = ("training", "batch_size")
 _MOST_EVALUATIONS = 10_000
+_NO_TEXT = ("Linear", "MLP", "ResNet", "CNN")
+_NO_MATRICES = ("Linear", "CNN", "TextCNN", "EmbeddingBag")
+_MIXING = ("mixup", "cutmix", "input_noise")
 
 
 def conflicts(config: TrialConfig) -> list[Conflict]:
@@ -99,7 +109,7 @@ def _text_only(config: TrialConfig) -> Iterator[Conflict]:
     """Yield settings of tokens of a source that has no text."""
     data = config.data
     has_text = bool(data.text or data.prompt or data.completion)
-    if has_text or kind_of(data.source) == "pictures":
+    if has_text or kind_of(data.source) in ("pictures", "corpus"):
         return
     way = "Name a column of text (text: COLUMN), or remove it."
     way = way if kind_of(data.source) == "table" else "Remove it."
@@ -108,13 +118,79 @@ def _text_only(config: TrialConfig) -> Iterator[Conflict]:
             yield Conflict(("data", name), f"applies only to text, but the data has none. {way}")
 
 
-def _muon(config: TrialConfig) -> Iterator[Conflict]:
-    if config.optimizer.name == "Muon" and config.model.name in ("Linear", "CNN"):
+def _language_only(config: TrialConfig) -> Iterator[Conflict]:
+    """Yield a model that does not fit the task of predicting tokens, or only that one."""
+    is_of_language = config.data.task == "language_modeling"
+    if config.model == WITHOUT or is_code(config.model.name):
+        return
+    if (config.model.name in LANGUAGE_MODELS) == is_of_language:
+        return
+    fitting = listed(LANGUAGE_MODELS, last="or")
+    message = f"{config.model.name} does not predict tokens. Use {fitting}, or your own model."
+    if not is_of_language:
+        message = f"{config.model.name} predicts tokens. Write data: {{task: language_modeling}}, "
+        message += "or use another model."
+    yield Conflict(("model",), message, (("data", "task"),))
+
+
+def _whole_tokens(config: TrialConfig) -> Iterator[Conflict]:
+    """Yield settings that a language model cannot follow, since its rows are blocks of tokens."""
+    if config.data.task != "language_modeling":
+        return
+    if config.data.max_length is not None:
+        message = "a language model reads blocks of tokens and cuts nothing. Write block_size."
+        yield Conflict(("data", "max_length"), message)
+    changing: dict[Path, object] = {
+        ("data", "augment"): config.data.augment,
+        **{("training", name): getattr(config.training, name) for name in _MIXING},
+    }
+    for path in (path for path, value in changing.items() if value):
+        yield Conflict(path, "tokens cannot be mixed or changed. Remove it.")
+
+
+def _text_models(config: TrialConfig) -> Iterator[Conflict]:
+    """Refuse a model of text for a table without text, and another model for one with text."""
+    name, path, texts = config.model.name, ("model",), (("data", "text"),)
+    if kind_of(config.data.source) != "table" or is_code(name) or config.train is not None:
+        return
+    if config.data.task == "language_modeling":
+        return
+    if name in TEXT_MODELS and not config.data.text:
         message = (
-            f"Muon trains the matrices of hidden linear layers, but {config.model.name} has none. "
-            "Use MLP, or another optimizer."
+            f"{name} takes text, but data.text names no column. Write data: {{text: COLUMN}}, or "
+            "use MLP or Linear."
+        )
+        yield Conflict(path, message, texts)
+    if name in _NO_TEXT and config.data.text:
+        models = listed(TEXT_MODELS, last="or")
+        message = f"{name} takes no text, but data.text names some. Use {models}."
+        yield Conflict(path, message, texts)
+
+
+def _muon(config: TrialConfig) -> Iterator[Conflict]:
+    model = config.model.name
+    if config.optimizer.name == "Muon" and model in _NO_MATRICES:
+        other = "TransformerEncoder" if model in TEXT_MODELS else "MLP"
+        message = (
+            f"Muon trains the matrices of hidden linear layers, but {model} has none. "
+            f"Use {other}, or another optimizer."
         )
         yield Conflict(_OPTIMIZER, message, (("model",),))
+
+
+def _heads(config: TrialConfig) -> Iterator[Conflict]:
+    """Refuse heads of attention that do not divide the vector of a token into equal parts."""
+    if config.model.name != "TransformerEncoder":
+        return
+    size, n_heads = (_given_or_default("model", config.model, n) for n in ("d_model", "nhead"))
+    if not isinstance(size, int) or not isinstance(n_heads, int) or n_heads < 1:
+        return
+    if size % n_heads:
+        message = (
+            f"d_model must be a multiple of nhead, but got {size} and {n_heads}. Use a multiple "
+            f"of {n_heads}; begin a range at one, and give it step: {n_heads}."
+        )
+        yield Conflict(("model", "d_model"), message, (("model", "nhead"),))
 
 
 def _nesterov(config: TrialConfig) -> Iterator[Conflict]:
@@ -277,9 +353,7 @@ def _batch_norm(config: TrialConfig) -> Iterator[Conflict]:
     single = "micro_batch" if training.micro_batch == 1 else "batch_size"
     if getattr(training, single) != 1 or config.model.name != "MLP":
         return
-    argument = signature("model", "MLP").argument("batch_norm")
-    default = argument.default if argument else False
-    if config.model.arguments.get("batch_norm", default) is True:
+    if _given_or_default("model", config.model, "batch_norm") is True:
         message = f"batch_norm needs at least 2 rows per batch, but {single} is 1. Raise it."
         yield Conflict(("training", single), message, (("model", "batch_norm"),))
 
@@ -310,9 +384,10 @@ def _argument_values(config: TrialConfig) -> Iterator[Conflict]:
                 continue  # its arguments may mean anything
             for below, message in out_of_bounds(section, part):
                 yield Conflict((*path, *below), message)
-            if section == "model" and part.arguments.get("width") == []:
-                message = "width must have at least one entry, but got []."
-                yield Conflict((*path, "width"), message)
+            for argument in ("width", "kernel_sizes") if section == "model" else ():
+                if part.arguments.get(argument) == []:
+                    message = f"{argument} must have at least one entry, but got []."
+                    yield Conflict((*path, argument), message)
 
 
 def _ordered_arguments(config: TrialConfig) -> Iterator[Conflict]:
@@ -341,7 +416,11 @@ _RULES: tuple[Rule, ...] = (
     _lbfgs,
     _pictures_only,
     _text_only,
+    _text_models,
+    _language_only,
+    _whole_tokens,
     _muon,
+    _heads,
     _nesterov,
     _accumulation,
     _merge,
@@ -392,6 +471,11 @@ def sampler_conflicts(sampler: Component, parameters: Sequence[Parameter]) -> It
                 f"Grid does not support branches, but {parameter.name} depends on {condition}. "
                 "Write sampler: BruteForce or TPE."
             )
+
+
+def _given_or_default(kind: Kind, component: Component, name: str) -> object:
+    argument = signature(kind, component.name).argument(name)
+    return component.arguments.get(name, argument.default if argument else None)
 
 
 def _number(component: Component, argument: str) -> float:

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
-SourceKind = Literal["bundled", "table", "arrays", "pictures", "torchvision", "code"]
+SourceKind = Literal["bundled", "table", "arrays", "corpus", "pictures", "torchvision", "code"]
 Effect = Literal["budget", "search", "space", "report", "refused"]
 """The effect of an edit on a study: `budget` changes how long it runs, `search` how the next
 trials are suggested; `space` widens or narrows a range; `report` changes only what reports say;

@@ -86,7 +86,7 @@ class DataSettings(Settings):
     """arguments of the source function; they can also be written below its name."""
     test: Annotated[Annotated[float, Field(ge=0, lt=1)] | str | None, Off(0.0)] = None
     """the rows to hold out from the search: a share of the rows, 0 for none, or a second file.
-    Default: the source's own test split, or 0.2.
+    Default: the source's own test split, or 0.2; for a language model 0.1.
     """
     split_seed: Annotated[int, Field(ge=0, le=LARGEST_SEED)] = 0
     """seed of the test split and the folds, which `seed` does not affect."""
@@ -100,7 +100,7 @@ class DataSettings(Settings):
     """
     target: Annotated[str | None, OnlyFor(("table", "arrays"))] = None
     """the column to predict, required for a table; for a .npy file, the file of the targets."""
-    task: Annotated[Task | None, _FROM_TARGETS] = None
+    task: Annotated[Task | None, OnlyFor(("table", "arrays", "corpus", "code"))] = None
     """classification, regression or language_modeling. Default: decided by the target."""
     positive: ClassLabel | None = None
     """which of two classes binary metrics score. Default: the rarer one; on a tie, the second."""
@@ -121,7 +121,9 @@ class DataSettings(Settings):
     max_length: Annotated[int, Field(ge=1, le=MOST_TOKENS)] | None = None
     """largest number of tokens of a row; what follows them is cut off. Default: 256."""
     block_size: Annotated[int, Field(ge=1, le=MOST_TOKENS)] | None = None
-    """number of tokens that a language model reads at once."""
+    """number of tokens that a language model reads at once. Default: 128."""
+    documents: Annotated[Literal["file", "line"], OnlyFor(("corpus",))] = "file"
+    """what a language model learns from a text file: one text, or a document per line."""
     prompt: Annotated[str | None, _TABLE] = None
     """a column of text that a language model reads, but is not trained to predict."""
     completion: Annotated[str | None, _TABLE] = None
@@ -182,8 +184,8 @@ class ValidationSettings(Settings):
     """how many times to repeat the folds, each time with different parts."""
     holdout: Fraction | None = None
     """share of the rows to validate on."""
-    file: Annotated[str | None, _TABLE] = None
-    """a table of rows to validate on."""
+    file: Annotated[str | None, OnlyFor(("table", "corpus"))] = None
+    """a table of rows, or a text file, to validate on."""
     column: Annotated[str | None, _TABLE] = None
     """a column that numbers the folds, or marks the rows to validate on."""
     folder: Annotated[str | None, OnlyFor(("pictures",))] = None

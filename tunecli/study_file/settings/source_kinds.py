@@ -30,6 +30,7 @@ The task decides the loss, the metric and the direction before any data is read.
 TABLES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet", ".jsonl", ".jsonl.gz")
 SPREADSHEETS = (".xlsx", ".xls", ".xlsm", ".ods")
 ARRAYS = (".npz", ".npy", ".pt")
+TEXT_FILES = (".txt",)
 TORCHVISION = tuple(SETS)
 
 NO_SOURCE = "none"
@@ -43,6 +44,7 @@ CODE_NAME = re.compile(
 _KINDS: dict[SourceKind, tuple[str, Callable[[str], object]]] = {
     "table": ("a table", lambda source: source.lower().endswith(TABLES)),
     "arrays": ("a file of arrays", lambda source: source.lower().endswith(ARRAYS)),
+    "corpus": ("a text file", lambda source: source.lower().endswith(TEXT_FILES)),
     "code": ("a function of your own", CODE_NAME.fullmatch),
     "pictures": ("a folder of pictures", lambda source: "/" in source or "." in source),
     "torchvision": ("a torchvision data set", SETS.__contains__),
@@ -90,13 +92,50 @@ def misplaced(
                     f"applies only to {belongs}, but the source is {_KINDS[kind][0]}. Remove it."
                 )
                 mistakes.append(((section, name), message))
-    if kind == "table" and data.target is None:
+    if kind == "table" and data.target is None and data.task != "language_modeling":
         message = "required for a table, but missing. Write target: COLUMN, the column to predict."
         mistakes.append((("data", "target"), message))
     if kind in ("bundled", "torchvision", "code") and isinstance(data.test, str):
-        message = f"only tables, arrays and pictures can have a test file, but got {data.test!r}."
+        message = f"only files and folders can have a test file, but got {data.test!r}."
         mistakes.append((("data", "test"), f"{message} Write a share of the rows."))
-    return [*mistakes, *_unclear_numbers(data)]
+    return [*mistakes, *_unclear_numbers(data), *_of_language(kind, data)]
+
+
+def _of_language(kind: SourceKind, data: DataSettings) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Yield (path, message) of what a language model lacks, and of what only it can have."""
+    if data.task != "language_modeling":
+        if kind == "corpus":
+            message = "a text file has no targets. Write task: language_modeling."
+            yield ("data", "task"), message
+        for name in ("block_size", "prompt", "completion"):
+            if getattr(data, name) is not None:
+                message = "applies only to language models. Write task: language_modeling."
+                yield ("data", name), message
+        return
+    if kind not in ("table", "corpus"):
+        rule = "language_modeling needs text"
+        yield (
+            ("data", "task"),
+            f"{rule}, but the source is {_KINDS[kind][0]}. Use .txt or a table.",
+        )
+    for name in ("target", "weights", "positive"):
+        if getattr(data, name) is not None:
+            yield ("data", name), "a language model has none: it predicts each token. Remove it."
+    if kind == "table":
+        yield from _documents_of_table(data)
+
+
+def _documents_of_table(data: DataSettings) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Yield (path, message) of columns that leave open what a document is."""
+    if data.text and (data.prompt or data.completion):
+        other = "prompt" if data.prompt else "completion"
+        message = f"a document is its text, or a prompt with a completion. Remove {other} or text."
+        yield ("data", other), message
+    elif data.prompt and not data.completion:
+        yield ("data", "prompt"), "requires completion: COLUMN, the text to predict after it."
+    elif not data.text and not data.completion:
+        message = "a language model needs a column of text. Write text: COLUMN."
+        yield ("data", "text"), message
 
 
 def _unclear_numbers(data: DataSettings) -> Iterator[tuple[tuple[str, ...], str]]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, combinations
 
-from tunecli.study_file.settings.ranges import Categories, Parameter, Range
+from tunecli.study_file.catalogue.bounds import DIVIDING
+from tunecli.study_file.settings.ranges import Categories, IntRange, Parameter, Range
 from tunecli.study_file.space.walk import Suggest, first_value
 from tunecli.study_file.text.scalars import Scalar
 
@@ -19,10 +20,10 @@ def answering(allowed: Allowed) -> Suggest:
 
 
 def singles(searched: Sequence[Parameter]) -> Iterator[Allowed]:
-    """Yield every end of every range, and every option of every choice."""
+    """Yield every end of every range, and every option of every choice; see `_checked`."""
     yield {}
     for parameter in searched:
-        for value in ends(parameter.range):
+        for value in _checked(parameter):
             yield _needs(parameter, value)
 
 
@@ -35,7 +36,7 @@ def pairs(searched: Sequence[Parameter]) -> Iterator[Allowed]:
 
 
 def _pairs(searched: Sequence[Parameter], *, with_choice: bool) -> Iterator[Allowed]:
-    needs = {one.name: [_needs(one, value) for value in ends(one.range)] for one in searched}
+    needs = {one.name: [_needs(one, value) for value in _checked(one)] for one in searched}
     for one, other in combinations(searched, 2):
         if with_choice != (_is_choice(one) or _is_choice(other)):
             continue
@@ -69,6 +70,18 @@ def ends(range_: Range) -> tuple[Scalar, ...]:
     if isinstance(range_, Categories):
         return range_.choices
     return (range_.low,) if range_.low == range_.high else (range_.low, range_.high)
+
+
+def _checked(parameter: Parameter) -> tuple[Scalar, ...]:
+    """Return both ends of a range, or all its categories.
+
+    Of a range whose values must divide each other, also the value after the first: if that is a
+    multiple of a number as well, all values are.
+    """
+    range_, argument = parameter.range, parameter.name.rpartition(".")[2]
+    if not isinstance(range_, IntRange) or argument not in DIVIDING or range_.low == range_.high:
+        return ends(range_)
+    return (range_.low, min(range_.low + range_.step, range_.high), range_.high)
 
 
 def _needs(parameter: Parameter, value: Scalar) -> Allowed:

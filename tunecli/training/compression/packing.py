@@ -75,11 +75,6 @@ class PackedTensor:
         if self.axis >= max(len(self.shape), 1):
             raise ValueError(f"{self.name} has factors along axis {self.axis}")
 
-    def as_dict(self) -> dict[str, object]:
-        """Return the fields, as the manifest holds them."""
-        fields = asdict(self)
-        return fields if self.axis else {k: v for k, v in fields.items() if k != "axis"}
-
 
 @plain_dataclass(frozen=True)
 class Packed:
@@ -103,7 +98,7 @@ class Packed:
         """Return the packed file."""
         manifest = {
             "format": FORMAT,
-            "entries": [entry.as_dict() for entry in self.entries],
+            "entries": [_fields(entry) for entry in self.entries],
             "norms": self.norms,
             "left_out": self.left_out,
             **({"is_merged": True} if self.is_merged else {}),
@@ -152,6 +147,12 @@ class Packed:
         """Return the dense tensors, bit for bit as they were packed."""
         reader = _Reader(self.data)
         return {entry.name: reader.tensor(entry) for entry in self.entries}
+
+
+def _fields(entry: PackedTensor) -> dict[str, Any]:
+    """Return the fields of an entry, as the manifest holds them."""
+    fields = asdict(entry)
+    return fields if entry.axis else {k: v for k, v in fields.items() if k != "axis"}
 
 
 def plain_file(tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> bytes:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 from torch import nn
 
+from tunecli.data.rows.dataset import TokenForm
 from tunecli.errors import DataError
+from tunecli.study_file.catalogue.architectures import AUTO_MODELS
+from tunecli.study_file.catalogue.names import LANGUAGE_MODELS, TEXT_MODELS
 from tunecli.study_file.settings.code_names import is_code
 from tunecli.study_file.settings.settings import Component
 from tunecli.study_file.text.counts import count
+from tunecli.study_file.text.suggestions import listed
 from tunecli.training.models import user_parts
 from tunecli.training.models.auto_models import (
     AutoModelForCausalLM,
@@ -20,7 +25,14 @@ from tunecli.training.models.convolutional import CNN
 from tunecli.training.models.dense import MLP, NO_COLUMNS, Linear, ResNet
 from tunecli.training.models.embeddings import Columns
 from tunecli.training.models.fine_tuning import freeze
-from tunecli.training.models.text.transformer_decoder import TransformerDecoder
+from tunecli.training.models.text_models import (
+    GRU,
+    LSTM,
+    EmbeddingBag,
+    TextCNN,
+    TransformerEncoder,
+)
+from tunecli.training.models.transformer_decoder import TransformerDecoder
 
 
 @dataclass(frozen=True)
@@ -28,46 +40,50 @@ class Needs:
     """The requirements of a model on the data.
 
     Attributes:
-        pictures: whether rows must be (channels, height, width); otherwise rows are flattened.
+        rows: what rows must be: `pictures` (channels, height, width), or rows with `text`;
+            `numbers` are rows of any shape, which are flattened.
         smallest: smallest height and width in pixels; 0 if only building the model shows it.
         multiple: height and width must be multiples of it.
         square: whether height and width must be equal.
     """
 
-    pictures: bool
+    rows: Literal["numbers", "pictures", "text"]
     smallest: int = 0
     multiple: int = 1
     square: bool = False
 
 
 _OWN = {
-    "Linear": Needs(False),
-    "MLP": Needs(False),
-    "ResNet": Needs(False),
-    "CNN": Needs(True, smallest=8),
-    "AutoModelForSequenceClassification": Needs(False),
-    "AutoModelForCausalLM": Needs(False),
-    "TransformerDecoder": Needs(False),
+    "Linear": Needs("numbers"),
+    "MLP": Needs("numbers"),
+    "ResNet": Needs("numbers"),
+    "CNN": Needs("pictures", smallest=8),
     # Every stage divides its picture into windows of 7 × 7, the last one at 1/32 of the size.
-    "maxvit_t": Needs(True, multiple=224),
+    "maxvit_t": Needs("pictures", multiple=224),
+    **dict.fromkeys((*TEXT_MODELS, *LANGUAGE_MODELS, *AUTO_MODELS), Needs("text")),
 }
 
 
 def model_needs(name: str) -> Needs:
     """Return the requirements of a model; all of torchvision's classifiers take pictures."""
     if name.startswith("vit_"):  # vit_b_16 cuts pictures into patches of 16 × 16
-        return Needs(True, multiple=int(name.rpartition("_")[2]), square=True)
-    return _OWN.get(name, Needs(pictures=True))
+        return Needs("pictures", multiple=int(name.rpartition("_")[2]), square=True)
+    return _OWN.get(name, Needs("pictures"))
 
 
-def check_fit(name: str, shape: tuple[int, ...]) -> None:
+def check_fit(name: str, shape: tuple[int, ...], tokens: TokenForm | None = None) -> None:
     """Refuse a model that cannot take rows of `shape`.
+
+    Args:
+        tokens: how the rows hold text; None for rows without text.
 
     Raises:
         DataError: the rows do not fit; the message names the requirement and an alternative.
     """
     wanted = model_needs(name)
-    if not wanted.pictures:
+    if (wanted.rows == "text") != (tokens is not None):
+        raise _about_text(name, wanted, shape)
+    if wanted.rows != "pictures":
         return
     if len(shape) != 3:
         raise DataError(
@@ -79,6 +95,17 @@ def check_fit(name: str, shape: tuple[int, ...]) -> None:
         raise too_small(name, wanted.smallest, shape)
     if height % wanted.multiple or width % wanted.multiple or (wanted.square and height != width):
         raise _indivisible(name, wanted, shape)
+
+
+def _about_text(name: str, wanted: Needs, shape: tuple[int, ...]) -> DataError:
+    if wanted.rows != "text":
+        models = listed(TEXT_MODELS, last="or")
+        return DataError(f"{name} takes {wanted.rows}, but the rows have a text. Use {models}.")
+    others = "CNN or MLP" if len(shape) == 3 else "MLP or Linear"
+    return DataError(
+        f"{name} takes text, but the data has none. Name the column that has it, such as "
+        f"`data: {{text: review}}`, or use {others}."
+    )
 
 
 def too_small(name: str, smallest: int, shape: tuple[int, ...]) -> DataError:
@@ -99,6 +126,13 @@ def _indivisible(name: str, wanted: Needs, shape: tuple[int, ...]) -> DataError:
     )
 
 
+_OF_TEXT: dict[str, type[nn.Module]] = {
+    "TextCNN": TextCNN,
+    "EmbeddingBag": EmbeddingBag,
+    "LSTM": LSTM,
+    "GRU": GRU,
+    "TransformerEncoder": TransformerEncoder,
+}
 _PLAIN: dict[str, type[nn.Module]] = {"Linear": Linear, "CNN": CNN}
 _OF_COLUMNS: dict[str, type[nn.Module]] = {
     "MLP": MLP,
@@ -107,6 +141,11 @@ _OF_COLUMNS: dict[str, type[nn.Module]] = {
     "AutoModelForSequenceClassification": AutoModelForSequenceClassification,
     "AutoModelForCausalLM": AutoModelForCausalLM,
 }
+_CATEGORY_SIZES = {
+    **dict.fromkeys(_OF_COLUMNS, "embed"),
+    **dict.fromkeys(_OF_TEXT, "category_embed"),
+}
+"""The argument that sets the size of the vector per category."""
 
 
 def build_model(
@@ -118,19 +157,22 @@ def build_model(
     """Build the model that a study file names, with weights from torch's global random state.
 
     Args:
-        component: Linear, MLP, ResNet, CNN, a classifier of torchvision.models, or the user's own
-            model, with its arguments.
+        component: Linear, MLP, ResNet, CNN, a model of text, a classifier of torchvision.models,
+            or the user's own model, with its arguments.
         shape: shape of one row: (n_features,) or (channels, height, width).
         n_outputs: number of outputs that the loss requires (`losses.n_outputs`).
-        columns: columns of a table, for models that embed them.
+        columns: columns of a table, for models that embed them, and how rows hold text.
 
     Raises:
         DataError: the data does not fit the model.
         TypeError, ValueError: an argument is invalid for the model.
     """
     if is_code(component.name):
-        return _build_own(component, shape, n_outputs, columns)
-    check_fit(component.name, shape)
+        return _build_own(component, shape, n_outputs, columns.cat_cardinalities)
+    check_fit(component.name, shape, columns.tokens)
+    if component.name in _OF_TEXT:
+        given = component.arguments
+        return _OF_TEXT[component.name](n_outputs=n_outputs, columns=columns, **given)
     arguments = {"shape": shape, "n_outputs": n_outputs, **component.arguments}
     if component.name in _PLAIN:
         return _PLAIN[component.name](**arguments)
@@ -158,7 +200,13 @@ def embeds_categories(component: Component) -> bool:
     """Return whether a model takes categorical columns as integer codes instead of one-hot."""
     if is_code(component.name):
         return user_parts.user_embeds_categories(component)
-    return component.name in _OF_COLUMNS and component.arguments.get("embed") is not None
+    argument = _CATEGORY_SIZES.get(component.name)
+    return argument is not None and component.arguments.get(argument) is not None
+
+
+def names_initial_weights(name: str) -> str:
+    """Return the argument of a model that names a file of weights to start the training from."""
+    return "vectors" if name in _OF_TEXT else "weights"
 
 
 def explain_size(component: Component, shape: tuple[int, ...], n_outputs: int) -> None:

@@ -55,7 +55,7 @@ def digest_of(tensor: Tensor) -> str:
 def _digest(tensor: Tensor) -> str:
     plain = tensor.data.cpu().contiguous()
     digest = hashlib.sha256(f"{plain.dtype} {tuple(plain.shape)} ".encode())
-    digest.update(memoryview(plain.reshape(-1).view(torch.uint8).numpy()))
+    digest.update(plain.reshape(-1).view(torch.uint8).numpy().data)
     return _MARK + digest.hexdigest()
 
 
@@ -155,7 +155,9 @@ def load_saved(model: nn.Module, saved: Saved) -> None:
             "differs). Restore the old ones, or train it again."
         )
     state = model.state_dict()
-    whole = {name: state[name] if _is_digest(value) else value for name, value in saved.items()}
+    whole: dict[str, Any] = {
+        name: state[name] if _is_digest(value) else value for name, value in saved.items()
+    }
     shared = {name: state[name] for name in whole if is_shared(state.get(name))}
     if not all(_equal(weight, whole[name]) for name, weight in shared.items()):
         release_frozen(model)  # an earlier version stored them, and their source has changed

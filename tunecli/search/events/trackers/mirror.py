@@ -16,7 +16,8 @@ from threading import Thread
 from tunecli.files.small import read_small
 from tunecli.files.whole import whole_file
 from tunecli.search.events import events
-from tunecli.search.events.trackers.tracker import Destination, Group, Tracker
+from tunecli.search.events.trackers.destination import Destination
+from tunecli.search.events.trackers.tracker import Group, Tracker
 
 N_WAITING = 10_000
 """Largest number of events that wait for a tracker before points of curves are dropped."""

@@ -1,49 +1,16 @@
-"""The interface of trackers, the values of `--log` that choose them, and the numbers they log."""
+"""The interface of trackers, and the numbers they log."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from tunecli.errors import TrackerError
 from tunecli.training.outcome.score_guard import mean
 
 if TYPE_CHECKING:
     from tunecli.search.events.events import TrialEvaluated, TrialFinished, TrialStarted
-
-Kind = Literal["mlflow", "tensorboard", "wandb"]
-FORMS: dict[Kind, str] = {
-    "mlflow": "mlflow:URI",
-    "tensorboard": "tensorboard:DIR",
-    "wandb": "wandb:PROJECT",
-}
-
-
-@dataclass(frozen=True)
-class Destination:
-    """One tracker.
-
-    Attributes:
-        target: its URI, folder or project.
-    """
-
-    kind: Kind
-    target: str
-
-    @classmethod
-    def parse(cls, text: str) -> Destination:
-        """Read a value of `--log`.
-
-        Raises:
-            TrackerError: it has none of the three forms.
-        """
-        kind, _, target = text.partition(":")
-        if kind not in FORMS or not target.strip():
-            *others, last = FORMS.values()
-            raise TrackerError(f"--log must be {', '.join(others)} or {last}, got {text!r}.")
-        return cls(kind, target)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from tunecli.data.text.corpora import documents_of_lines, read_text
 from tunecli.errors import DataError
 from tunecli.model_folder.format.model import Model
 from tunecli.model_folder.format.predicted_rows import PredictedRows
-from tunecli.model_folder.format.predicting import write_frames
+from tunecli.model_folder.format.predicting import NEITHER, write_frames
 from tunecli.model_folder.language.continuations import GREEDY, Sampling
 from tunecli.model_folder.language.language_model import LanguageModel
 
@@ -55,9 +55,9 @@ def write_texts(
         DataError: the source does not fit the model.
         OutputError: the file cannot be written.
     """
-    language_model = LanguageModel(model)
+    language_model = model.language
     if wanted.is_nothing:
-        raise DataError("a language model scores or continues texts. Add --score or --generate N.")
+        raise DataError(NEITHER)
     blocks = (
         iter([Block(_rows([text]))]) if text is not None else _blocks(model, source or "", keep)
     )

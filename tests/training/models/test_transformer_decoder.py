@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tunecli.training.models.dense import NO_COLUMNS
-from tunecli.training.models.text.transformer_decoder import TransformerDecoder
+from tunecli.training.models.transformer_decoder import TransformerDecoder
 
 V, LENGTH = 11, 8
 

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tunecli.data.rows.dataset import Dataset
+from tunecli.data.rows.texts import TextRows
+from tunecli.data.rows.workspace import Workspace
+from tunecli.data.splits.split import split, validation_in_words
+from tunecli.data.text.corpora import load_corpus
+from tunecli.errors import DataError
+from tunecli.study_file.settings.settings import DataSettings, ValidationSettings
+
+HOLDOUT = ValidationSettings(holdout=0.1)
+
+
+def loaded(folder: Path, validation: ValidationSettings = HOLDOUT, **data: Any) -> Dataset:
+    settings = DataSettings(source="text.txt", task="language_modeling", **data)
+    return load_corpus(settings, validation, Workspace(folder))
+
+
+def texts_of(dataset: Dataset, rows: Any = slice(None)) -> list[str]:
+    assert isinstance(dataset.x, TextRows)
+    return [dataset.x.texts[0][row] for row in range(len(dataset.y))[rows]]
+
+
+def test_the_last_share_of_one_text_validates_and_the_one_before_it_tests(tmp_path: Path) -> None:
+    text = "".join(f"word{number} " for number in range(3000))
+    (tmp_path / "text.txt").write_text(text)
+    dataset = loaded(tmp_path)
+    assert "".join(texts_of(dataset)) == text
+    parts = split(dataset, DataSettings(source="text.txt", test=0.1), HOLDOUT)
+    [(train, valid)] = parts.folds
+    rows = [*train.tolist(), *valid.tolist(), *parts.test_rows.tolist()]
+    assert rows == [*range(len(dataset.y))]
+    assert validation_in_words(HOLDOUT, dataset) == "the last 0.1 of the text"
+    held_out = "".join(texts_of(dataset, slice(len(train) + len(valid), None)))
+    assert len(held_out) / len(text) == pytest.approx(0.1, abs=1e-3)
+
+
+def test_each_line_may_be_a_document(tmp_path: Path) -> None:
+    (tmp_path / "text.txt").write_bytes("\ufeffone\r\n\n  \ntwo\nDrei ü\none\n".encode())
+    dataset = loaded(tmp_path, documents="line")
+    assert texts_of(dataset) == ["one", "two", "Drei ü", "one"]
+    assert dataset.copies is not None
+    assert dataset.copies.tolist() == [0, 1, 2, 0]
+    assert dataset.times is None
+
+
+def test_other_files_test_and_validate(tmp_path: Path) -> None:
+    for name, text in (("text.txt", "a\nb\n"), ("valid.txt", "c\n"), ("test.txt", "d\ne\n")):
+        (tmp_path / name).write_text(text)
+    validation = ValidationSettings(file="valid.txt")
+    dataset = loaded(tmp_path, validation, test="test.txt", documents="line")
+    data = DataSettings(source="text.txt", test="test.txt")
+    parts = split(dataset, data, validation)
+    [(train, valid)] = parts.folds
+    texts = texts_of(dataset)
+    found = [[texts[row] for row in rows.tolist()] for rows in (train, valid, parts.test_rows)]
+    assert found == [["a", "b"], ["c"], ["d", "e"]]
+
+
+def test_files_that_are_no_text_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"file 'text.txt' does not exist"):
+        loaded(tmp_path)
+    (tmp_path / "text.txt").write_bytes(b"abc\xff")
+    with pytest.raises(DataError, match="must be UTF-8, but byte 3 is not"):
+        loaded(tmp_path)
+    (tmp_path / "text.txt").write_text("\n \n")
+    with pytest.raises(DataError, match=r"text.txt contains no text"):
+        loaded(tmp_path, documents="line")
