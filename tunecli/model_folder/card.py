@@ -74,10 +74,12 @@ def _data(facts: Manifest, summary: DataSummary) -> Iterator[str]:
         yield f"Target: {_plain(summary.target)}."
     if facts.classes:
         yield f"Classes: {_listed(facts.classes)}.{_positive(facts)}"
-    if facts.columns:
-        names = [column.source for column in facts.columns if column.is_first]
+    names = [column.source for column in facts.columns if column.is_first]
+    if names:
         yield f"Columns: {_listed(names)}."
-    else:
+    if facts.texts:
+        yield f"Columns of text: {_listed(facts.texts)}."
+    if not names and not facts.texts:
         yield f"Rows are {' × '.join(map(str, facts.row_shape))} of {facts.row_dtype}."
     if facts.row_dtype == "uint8" and facts.depth is not None:
         yield f"In files of more than 8 bits, {facts.depth.in_words} become levels from 0 to 255."

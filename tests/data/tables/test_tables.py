@@ -321,7 +321,7 @@ MANY = rows(*(f"{i},x{i % 3},{'ab'[i % 2]}" for i in range(100)))
         (
             rows(*(f"{i},this is text {i},{'ab'[i % 2]}" for i in range(60))),
             {"drop": "a"},
-            "data.source: no column is left for the features. Columns left out because nearly",
+            "data.source: no column is left for the features. Column of sentences, left out: `b`",
         ),
         (
             MANY,

@@ -75,3 +75,9 @@ def test_rows_are_cut_to_the_largest_length(max_length: int) -> None:
     assert tokens.n_whole.tolist() == [4, 0, 50_000]
     assert tokens.lengths.tolist() == [min(4, max_length), 1, min(50_000, max_length)]
     assert np.array_equal(tokens[2], np.full(min(50_000, max_length), tokens[0][0]))
+
+
+def test_a_vocabulary_beyond_exact_floats_is_refused() -> None:
+    text = whole_words(["a"]).to_str().replace('"a":2', '"a":4000000000')
+    with pytest.raises(ValueError, match=r"a tokenizer with token 4,000,000,000"):
+        FittedTokenizer(text).vocab_size  # noqa: B018

@@ -77,7 +77,7 @@ def test_every_column_has_its_line(tmp_path: Path) -> None:
         "city": "3 features",
         "street": f"1 feature, {n_streets} rare ones merged",
         "const": "left out: constant",
-        "text": "left out: unique texts",
+        "text": "left out: sentences",
         "day": "standardized",
         "hole": "standardized, marks where missing",
         "gone": "left out: in drop",

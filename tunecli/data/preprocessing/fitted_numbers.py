@@ -20,6 +20,7 @@ from tunecli.data.preprocessing.scaled_features import ScaledFeatures
 from tunecli.data.preprocessing.scaling import FittedScale, as_columns, as_floats, scaler_of
 from tunecli.data.rows.features import Features
 from tunecli.data.rows.streamed_rows import LoadedRows
+from tunecli.data.rows.texts import TextRows
 from tunecli.errors import DataError
 from tunecli.study_file.settings.settings import Component
 
@@ -54,8 +55,9 @@ class FittedNumbers:
         """The word for it in `model.json`."""
         return "integers" if self.are_whole else "numbers"
 
-    def __call__(self, x: Tensor) -> Tensor:
+    def __call__(self, x: Tensor | TextRows) -> Tensor:
         """Turn rows as read into float32; whole numbers that stay unchanged are int64."""
+        assert isinstance(x, Tensor)
         return x if self.are_whole else self.scale(as_floats(x))
 
     def on(self, device: torch.device, x: Tensor) -> Tensor:
@@ -70,8 +72,9 @@ class FittedNumbers:
         least, largest = self(ends[..., None, None])
         return least, largest
 
-    def features(self, x: Tensor | LoadedRows, rows: Tensor) -> Tensor | Features:
+    def features(self, x: Tensor | LoadedRows | TextRows, rows: Tensor) -> Tensor | Features:
         """Prepare rows of a whole data set for training."""
+        assert not isinstance(x, TextRows)
         return ScaledFeatures(x, rows, self) if isinstance(x, LoadedRows) else self(x[rows])
 
     def with_tensors(self, tensors: Mapping[str, Tensor]) -> FittedNumbers:

@@ -19,6 +19,7 @@ from tunecli.data.cache.entries import NewArray, kept, key_of
 from tunecli.data.preprocessing.scaled_features import ScaledFeatures
 from tunecli.data.preprocessing.scaling import scaler_of
 from tunecli.data.rows.streamed_rows import LoadedRows
+from tunecli.data.rows.texts import TextRows
 from tunecli.study_file.settings.settings import Component
 
 N_LEVELS = 256
@@ -98,8 +99,9 @@ class FittedPixels:
         """Move bytes to `device`, a quarter of the size of floats, and scale them there."""
         return self(x.to(device))
 
-    def __call__(self, x: Tensor) -> Tensor:
+    def __call__(self, x: Tensor | TextRows) -> Tensor:
         """Scale (n, channels, height, width) uint8 to float32, on its device."""
+        assert isinstance(x, Tensor)
         values = x.float()
         if self._is_plain:
             return values.div_(N_LEVELS - 1)  # the same bits as torchvision's ToTensor
@@ -113,8 +115,9 @@ class FittedPixels:
         """Return what 0 (black) and 255 (white) become, (channels, 1, 1) each."""
         return self.black, self.white
 
-    def features(self, x: Tensor | LoadedRows, rows: Tensor) -> ScaledFeatures:
+    def features(self, x: Tensor | LoadedRows | TextRows, rows: Tensor) -> ScaledFeatures:
         """Prepare rows of a whole data set for training."""
+        assert not isinstance(x, TextRows)
         return ScaledFeatures(x, rows, self)
 
 

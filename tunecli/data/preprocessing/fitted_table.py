@@ -16,6 +16,7 @@ from torch import Tensor
 from tunecli.data.preprocessing.scaling import FittedScale, Floats, as_floats
 from tunecli.data.rows.dataset import Column
 from tunecli.data.rows.streamed_rows import LoadedRows
+from tunecli.data.rows.texts import TextRows
 from tunecli.study_file.settings.settings import Component, DataSettings
 
 BLOCK_ROWS = 8_192
@@ -95,8 +96,9 @@ class FittedTable:
             n_features=len(numbers) + len(with_holes) + width,
         )
 
-    def __call__(self, x: Tensor) -> Tensor:
+    def __call__(self, x: Tensor | TextRows) -> Tensor:
         """Turn rows as read, (n, n_columns), into (n, n_features) float32."""
+        assert isinstance(x, Tensor)
         x = as_floats(x)
         parts = []
         if len(self.numbers):  # an exported graph stores no empty tensor
@@ -119,11 +121,11 @@ class FittedTable:
         one_hot = cells.new_zeros(shape, dtype=torch.float32)
         return one_hot.scatter(1, places + 1, 1.0)[:, 1:]
 
-    def features(self, x: Tensor | LoadedRows, rows: Tensor) -> Tensor:
+    def features(self, x: Tensor | LoadedRows | TextRows, rows: Tensor) -> Tensor:
         """Prepare rows of a whole data set for training."""
         return self.encode(x, rows, torch.empty(len(rows), self.n_features))
 
-    def encode(self, x: Tensor | LoadedRows, rows: Tensor, out: Tensor) -> Tensor:
+    def encode(self, x: Tensor | LoadedRows | TextRows, rows: Tensor, out: Tensor) -> Tensor:
         """Write the features of some rows of `x` into `out`, (n_rows, n_features)."""
         assert isinstance(x, Tensor), "loaded rows have no columns"
         parts = torch.split(out, BLOCK_ROWS)

@@ -42,8 +42,9 @@ class FittedText:
         """The form of the rows that a model gets."""
         return self.tokenizer.form(0 if self.table is None else self.table.n_features)
 
-    def __call__(self, x: TextRows) -> Tensor:
+    def __call__(self, x: Tensor | TextRows) -> Tensor:
         """Turn rows as read into a batch, padded to its longest row; see `TokenForm`."""
+        assert isinstance(x, TextRows)
         tokens = self.tokenizer.encode(x.joined())
         features = self._features(tokens, None if self.table is None else self.table(x.table))
         return next(features.batches(None, [len(x)]))

@@ -124,10 +124,12 @@ def _prepared_text(
         tokens = kept_tokens(x, rows, tokenizer, dataset.fingerprint, cache)
         return TokenFeatures(tokens, of_tokens, table)
 
+    if others is None:
+        return Prepared(features(train, None), features(valid, None), tokens=of_tokens)
     return Prepared(
-        features(train, others and others.x_train),
-        features(valid, others and others.x_valid),
-        others.cat_cardinalities if others is not None else (),
+        features(train, others.x_train),
+        features(valid, others.x_valid),
+        others.cat_cardinalities,
         of_tokens,
     )
 

@@ -115,7 +115,7 @@ class Dataset:
         x: for tables (n_rows, n_columns), float64 or float32; NaN is a missing cell, and category
             columns hold codes. For pictures (n_rows, channels, height, width). int64 for whole
             numbers in the user's own arrays. Rows that are loaded batch by batch have the same
-            shape, but neither columns nor copies. Texts, and the columns beside them.
+            shape, but neither columns nor copies. Texts, and the other columns.
         y: (n_rows,) int64 class indices, or (n_rows,) float64 values.
         classes: names in the order of the indices; empty for regression.
         columns: the columns of a table, without those of text; empty for pictures.

@@ -1,4 +1,4 @@
-"""Rows with text: the texts of a column in two arrays, and the other columns beside them."""
+"""Rows with text: the texts of a column in two arrays, and the other columns of the rows."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Texts:
 
 @dataclass(frozen=True)
 class TextRows:
-    """Rows of text columns and, beside them, columns of numbers and categories.
+    """Rows of text columns, and of any columns of numbers and categories next to them.
 
     It is used like a tensor of rows: it has a length, a shape and a type, and is cut into parts.
 
@@ -71,7 +71,8 @@ class TextRows:
     def __len__(self) -> int:
         return len(self.table)
 
-    def __getitem__(self, rows: Tensor) -> TextRows:
+    def __getitem__(self, wanted: Tensor | slice) -> TextRows:
+        rows = torch.arange(len(self))[wanted] if isinstance(wanted, slice) else wanted
         return TextRows(self.table[rows], tuple(texts.select(rows) for texts in self.texts))
 
     @property
@@ -91,7 +92,7 @@ class TextRows:
 
     def split(self, n_rows: int) -> Sequence[TextRows]:
         """Cut into parts of at most `n_rows` rows; see `Tensor.split`."""
-        return [self[part] for part in torch.arange(len(self)).split(n_rows)]
+        return [self[start : start + n_rows] for start in range(0, len(self), n_rows)]
 
     def joined(self) -> Iterator[str]:
         """Yield the text of each row: that of its columns, each on a line of its own."""

@@ -17,6 +17,8 @@ from tunecli.study_file.settings.settings import Component
 
 MAX_LENGTH = 256
 """Largest number of tokens of a row, unless the study file sets it."""
+MOST_TOKENS_KNOWN = 2**24
+"""Largest vocabulary: larger numbers of tokens are not exact in float32."""
 AT_ONCE = 1024
 """Texts that the library encodes at a time."""
 _PADDING = (PAD, "<pad>", "<|pad|>", "<|endoftext|>", "</s>")
@@ -103,9 +105,15 @@ class FittedTokenizer:
 
     @functools.cached_property
     def vocabulary(self) -> Sequence[str]:
-        """The text of each token; empty for numbers that no token has."""
+        """The text of each token; empty for numbers that no token has.
+
+        Raises:
+            ValueError: a token has a number beyond `MOST_TOKENS_KNOWN`.
+        """
         known = self.library.get_vocab(with_added_tokens=True)
-        vocabulary = [""] * (1 + max(known.values()))
+        if max(known.values(), default=0) >= MOST_TOKENS_KNOWN:
+            raise ValueError(f"a tokenizer with token {max(known.values()):,}")
+        vocabulary = [""] * (1 + max(known.values(), default=0))
         for text, token in known.items():
             vocabulary[token] = text
         return vocabulary

@@ -33,8 +33,8 @@ _WRITTEN = {
         "dim_feedforward": "[1, inf)",
     },
     "tokenizer": {
-        "vocab_size": "[3, 10000000]",
-        "BPE.vocab_size": "[258, 10000000]",  # padding, unknown and every byte
+        "vocab_size": "[3, inf)",
+        "BPE.vocab_size": "[258, inf)",  # padding, unknown and every byte
         "min_frequency": "[1, inf)",
     },
     "loss": {

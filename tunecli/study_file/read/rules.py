@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import reduce
 
 from tunecli.study_file.catalogue.bounds import BOUNDS, out_of_bounds
 from tunecli.study_file.catalogue.component_arguments import signature
@@ -273,7 +272,8 @@ def _argument_values(config: TrialConfig) -> Iterator[Conflict]:
     """Yield arguments that a constructor would refuse, or that would fail in training."""
     for section in BOUNDS:
         place = ("data", section) if section == "tokenizer" else (section,)
-        component: Component | None = reduce(getattr, place, config)
+        parts = config.data if section == "tokenizer" else config
+        component: Component | None = getattr(parts, section)
         if component is None:
             continue
         for path, part in _with_nested(place, component):

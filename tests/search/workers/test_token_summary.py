@@ -1,0 +1,51 @@
+"""What check says of text: lengths, vocabulary, what is cut, padding and unknown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tunecli.data.fold_store import FoldStore
+from tunecli.data.rows.summary import TokenSummary
+from tunecli.data.rows.workspace import Workspace
+from tunecli.report.phrases.token_text import tokens_text
+from tunecli.search.workers.summarize_data import describe
+from tunecli.study_file.study_file import StudyFile
+
+STUDY = """
+data: {source: t.csv, target: y, text: t, max_length: 4, test: 0}
+validation: {column: fold}
+model: MLP
+optimizer: Adam
+training: {batch_size: 5}
+"""
+
+
+def test_the_summary_describes_the_tokens_of_the_first_fold(tmp_path: Path) -> None:
+    train = ["a", "a b", "a b c", "a b c d", "a b c d e"] * 2
+    valid = ["a b x y", "a"] * 5  # x and y are unknown: 10 of 25 tokens
+    parts = ["train"] * 10 + ["valid"] * 10
+    frame = pd.DataFrame({"t": train + valid, "y": ["p", "q"] * 10, "fold": parts})
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    config = StudyFile.from_text(STUDY, "s.yaml").completed("classification", 20, ()).first_config
+    store = FoldStore(config.data, config.validation, Workspace(tmp_path))
+    found = describe(config, store).tokens
+    assert found is not None
+    # Two batches of 5 of the sorted lengths 1 1 2 2 3 | 3 4 4 4 4: 4 + 1 padded of 15 + 20.
+    assert found.padding == pytest.approx(1 - 28 / 35)
+    assert found == TokenSummary(
+        n_columns=1,
+        vocab_size=7,
+        median=3,
+        longest=5,
+        max_length=4,
+        cut=0.2,
+        padding=found.padding,
+        unknown=0.4,
+    )
+    assert tokens_text(found) == (
+        "vocabulary of 7, 3 per row (median), up to 5, cut to 4 in 20% of the rows, 20% padding, "
+        "40% unknown in validation rows"
+    )

@@ -1,0 +1,118 @@
+"""Settings of text: ranges in them, what prints them again, and mistakes at their line."""
+
+from __future__ import annotations
+
+import pytest
+
+from tunecli.errors import StudyFileError
+from tunecli.study_file.locate_config import match
+from tunecli.study_file.print_study import to_yaml
+from tunecli.study_file.settings.settings import Component, DataSettings
+from tunecli.study_file.space.walk import first_value
+from tunecli.study_file.study_file import Study, StudyFile
+
+REST = """
+model: MLP
+optimizer: {Adam: {lr: 0.01}}
+training: {epochs: 2}
+"""
+SEARCHED = """
+data:
+  source: t.csv
+  target: y
+  text: [title, body]
+  tokenizer:
+    choice:
+      words: {min_frequency: {int: [1, 3]}}
+      BPE: {vocab_size: {int: [1000, 8000], log: true}}
+  max_length: {choice: [64, 128]}
+"""
+
+
+def study(data: str) -> Study:
+    return StudyFile.from_text(data + REST, "a.yaml").completed("classification", 100, ())
+
+
+def test_tokenizers_and_lengths_are_searched() -> None:
+    found = study(SEARCHED)
+    assert [parameter.name for parameter in found.parameters] == [
+        "data.tokenizer",
+        "data.tokenizer.words.min_frequency",
+        "data.tokenizer.BPE.vocab_size",
+        "data.max_length",
+    ]
+    first = found.first_config.data
+    assert first.tokenizer == Component(name="words", arguments={"min_frequency": 1})
+    assert (first.max_length, first.text) == (64, ["title", "body"])
+    located = match(found.tree, found.first_config, {})
+    assert located.misfits == ()
+    assert located.answers["data.max_length"] == 64
+    assert found.resolve(lambda name, range_: located.answers[name]) == found.first_config
+
+
+def test_what_is_printed_reads_back_equal() -> None:
+    found = study(SEARCHED)
+    again = StudyFile.from_text(found.to_yaml(), "a.yaml")
+    assert (again.tree, again.shared_data) == (found.tree, found.shared_data)
+    config = found.resolve(lambda _, range_: first_value(range_))
+    trial = StudyFile.from_text(to_yaml(config, "one"), "a.yaml")
+    assert trial.completed("classification", 100, ()).first_config == config
+
+
+def test_studies_without_text_are_printed_and_stored_as_before() -> None:
+    printed = study("data: {source: t.csv, target: y}").to_yaml()
+    assert not any(word in printed for word in ("tokenizer", "max_length", "text"))
+    before = '{"source": "t.csv", "target": "y"}'
+    data = DataSettings.model_validate_json(before)
+    assert (data.text, data.tokenizer, data.max_length) == ([], None, None)
+
+
+def test_a_variant_replaces_the_tokenizer() -> None:
+    variants = "variant: {choice: {a: {data: {tokenizer: characters, max_length: 9}}, b: {}}}\n"
+    found = study(f"{variants}data: {{source: t.csv, target: y, text: body}}")
+    names = {
+        label: found.resolve(lambda _, __, label=label: label).data.tokenizer for label in "ab"
+    }
+    assert names == {"a": Component(name="characters"), "b": None}
+
+
+DATA = "data: {{source: t.csv, target: y, text: body, {}}}"
+
+
+@pytest.mark.parametrize(
+    ("data", "match"),
+    [
+        (
+            DATA.format("tokenizer: word"),
+            r"a.yaml:1:46: data.tokenizer: unknown tokenizer `word`. Did",
+        ),
+        (
+            DATA.format("tokenizer: {BPE: {vocab_size: 100}}"),
+            r"vocab_size must be at least 258, but got 100",
+        ),
+        (
+            DATA.format("tokenizer: {words: {vocabsize: 9}}"),
+            r"words has no argument `vocabsize`. Did",
+        ),
+        (DATA.format("tokenizer: {words: {texts: [a]}}"), r"texts of words cannot be set"),
+        (
+            DATA.format("tokenizer: {words: {min_frequency: 0}}"),
+            r"min_frequency must be at least 1",
+        ),
+        (DATA.format("max_length: 0"), r"data.max_length: must be at least 1, but got 0"),
+        (DATA.format("max_length: {int: [0, 9]}"), r"data.max_length: must be at least 1"),
+        (DATA.format("block_size: {int: [1, 9]}"), r"data.block_size cannot be a range"),
+        (
+            "data: {source: t.csv, target: y, tokenizer: words}",
+            r"data.tokenizer: applies only to text, .* Name a column of text \(text: COLUMN\)",
+        ),
+        (
+            "data: {source: digits, max_length: 9}",
+            r"data.max_length: applies only to text, but the data has none. Remove it",
+        ),
+        ("data: {source: digits, text: a}", r"data.text: applies only to a table"),
+    ],
+)
+def test_mistakes_are_reported_at_their_line(data: str, match: str) -> None:
+    with pytest.raises(StudyFileError, match=match):
+        StudyFile.from_text(data + REST, "a.yaml")
