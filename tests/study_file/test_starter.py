@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +65,9 @@ LOOKS = [
     FirstLook("three.csv", "classification", 99, (4,), 3, 0.9, target="y"),
     FirstLook("uneven/", "classification", 500, (3, 64, 64), 3, 0.4, median_side=1234),
     FirstLook("s.csv", "regression", 99, (4,), target="y", in_order_of="when: day", group="shop"),
+    FirstLook("t.csv", "classification", 9_000, (1,), 3, 0.4, target="y", text=("review",)),
+    FirstLook("t.csv", "regression", 900, (5,), target="y", text=("a: b", "no")),
+    FirstLook("texts/", "classification", 900, (1,), 3, 0.4, text=("text",)),
     FirstLook("tiny.npz", "classification", 99, (1, 4, 4), 2, 0.5, common="0", positive="1"),
 ]
 
@@ -84,6 +88,23 @@ def test_every_starter_is_a_study_without_mistakes(look: FirstLook) -> None:
     assert study.objective.metric.name == ("log_loss" if uneven else names[look.task])
     assert study.data.positive == (look.positive or None)
     assert all(len(line) <= 99 for line in text.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("columns", "target", "has_scale"),
+    [(["review"], "y", False), (["review", "title"], "y", True), (["text"], None, False)],
+)
+def test_text_gets_models_of_text_and_a_tokenizer(
+    columns: list[str], target: str | None, has_scale: bool
+) -> None:
+    shape = (len(columns) + has_scale,)
+    look = FirstLook("t.csv" if target else "texts/", "classification", 900, shape, 3, 0.4)
+    text = starter(replace(look, target=target, text=tuple(columns)), "first.yaml")
+    study = StudyFile.from_text(text, "first.yaml")
+    assert study.data.text == (columns if target else [])
+    assert ("EmbeddingBag" in text, "TextCNN" in text, "MLP" in text) == (True, True, False)
+    assert "min_frequency" in text
+    assert ("scale: standard" in text) == has_scale
 
 
 def test_unequal_classes_are_told_with_the_reason_and_the_positive_class(tmp_path: Path) -> None:

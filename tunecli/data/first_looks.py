@@ -152,7 +152,6 @@ def _look_at_table(asked: Asked) -> FirstLook:
     is_in_groups = "group" not in asked.reading
     return replace(
         look,
-        text=text,
         in_order_of=proposed.time if is_in_time else "",
         in_order_within_groups=proposed.is_within_groups and is_in_time,
         group=proposed.group if is_in_groups else "",
@@ -205,6 +204,7 @@ def _described(asked: Asked, dataset: Dataset) -> FirstLook:
         shape=dataset.shape,
         n_classes=len(dataset.classes),
         commonest=float(max(shares)),
+        text=dataset.text_columns,
         has_test="test" in dataset.given,
         has_validation="validation" in dataset.given,
         target=asked.target,

@@ -199,9 +199,10 @@ def _data(look: FirstLook) -> Iterator[str]:
 def _text(look: FirstLook) -> Iterator[str]:
     if not look.text:
         return
-    line = f"  text: {flow(look.text[0] if len(look.text) == 1 else list(look.text))}"
-    yield f"{line:<33} # read as tokens; characters, BPE and others: `tunecli guide text`"
-    yield "  tokenizer: {words: {min_frequency: {int: [1, 3]}}}   # rarer words are all one token"
+    if look.target is not None:  # a table; a folder of texts has nothing else
+        columns = flow(look.text[0] if len(look.text) == 1 else list(look.text))
+        yield f"{f'  text: {columns}':<33} # read as tokens: `tunecli guide text`"
+    yield "  tokenizer: {words: {min_frequency: {int: [1, 3]}}}   # rarer words are one token"
 
 
 def _proposed_time(look: FirstLook) -> Iterator[str]:

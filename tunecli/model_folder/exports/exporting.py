@@ -119,7 +119,7 @@ def _graph(model: Model, to: Format, part: Path, path: Path, source: str) -> Exp
     graph = Graph(model.members, not left_out, model.facts.temperature)
     metadata = file_metadata(model, left_out)
     # A single row shows whether the export fixed the number of rows, or the length of a text.
-    given = {n: given_to_graph(model, rows[:n]) for n in (1, len(rows))}
+    given = {n: given_to_graph(model, rows.split(n)[0]) for n in (1, len(rows))}
     run = (_onnx if to == "onnx" else _pt2)(graph, given[len(rows)], part, metadata)
     unit = _unit(model, expected)
     differences = [np.abs(run(x) - expected[:n]).max() for n, x in given.items()]

@@ -168,7 +168,7 @@ def build_model(
         TypeError, ValueError: an argument is invalid for the model.
     """
     if is_code(component.name):
-        return _build_own(component, shape, n_outputs, columns.cat_cardinalities)
+        return _build_own(component, shape, n_outputs, columns)
     check_fit(component.name, shape, columns.tokens)
     if component.name in _OF_TEXT:
         given = component.arguments

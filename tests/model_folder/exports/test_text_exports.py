@@ -1,0 +1,105 @@
+"""Exported models of text: fed with the tokens of `tokenizer.json`, they predict as the model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pandas as pd
+import pytest
+import torch
+from tokenizers import Tokenizer
+from typer.testing import CliRunner
+
+import tunecli
+from tunecli.cli import app
+
+STUDY = """
+data: {source: reviews.csv, target: mood, text: review, test: 0.25, max_length: 6}
+validation: {folds: 2}
+model: {%s: {%s}}
+optimizer: {Adam: {lr: 0.02}}
+training: {epochs: 2}
+search: {trials: 1, baselines: false}
+"""
+NEW = ["a fine film", "awful and far too long , all seven words", "schön"]
+
+
+def _reviews(n_rows: int = 60) -> pd.DataFrame:
+    draw = np.random.default_rng(0)
+    moods = draw.choice(["good", "bad"], n_rows)
+    lengths = draw.integers(0, 12, n_rows)
+    words = zip(moods, lengths, strict=True)
+    texts = [f"{mood}ly w{i} " + "so " * n for i, (mood, n) in enumerate(words)]
+    return pd.DataFrame({"review": texts, "mood": moods})
+
+
+def _run(*words: str, code: int = 0) -> str:
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+def _refit(folder: Path, monkeypatch: pytest.MonkeyPatch, model: str, arguments: str) -> None:
+    monkeypatch.chdir(folder)
+    _reviews().to_csv("reviews.csv", index=False)
+    Path("s.yaml").write_text(STUDY % (model, arguments))
+    _run("search", "s.yaml", "--jobs", "1")
+    _run("refit", "s")
+
+
+def _ids(texts: list[str]) -> np.ndarray:
+    encoded = Tokenizer.from_file("runs/s/tokenizer.json").encode_batch(texts)
+    return np.array([one.ids for one in encoded], np.int64)
+
+
+def _expected(texts: list[str]) -> np.ndarray:
+    return tunecli.load("runs/s/model").predict_proba(pd.DataFrame({"review": texts}))
+
+
+@pytest.mark.parametrize(
+    ("model", "arguments"),
+    [("TextCNN", "embed: 8, channels: 4"), ("LSTM", "embed: 4, hidden_size: 5")],
+)
+def test_an_onnx_file_predicts_from_the_tokens_of_its_tokenizer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str, arguments: str
+) -> None:
+    _refit(tmp_path, monkeypatch, model, arguments)
+    lines = _run("export", "runs/s/model", "--to", "onnx")
+    assert "the file takes the tokens of texts, which runs/s/tokenizer.json makes" in lines
+    session = onnxruntime.InferenceSession("runs/s/model.onnx", providers=["CPUExecutionProvider"])
+    for texts in (NEW, NEW[:1]):
+        ids = _ids(texts)
+        assert ids.shape[1] == min(6, max(len(text.split()) for text in texts))
+        np.testing.assert_allclose(
+            session.run(None, {"rows": ids})[0], _expected(texts), atol=1e-5
+        )
+    about = json.loads(session.get_modelmeta().custom_metadata_map["tokens"])
+    assert about == {"n_features": 0, "vocab_size": about["vocab_size"], "pad": 0, "max_length": 6}
+    assert about["vocab_size"] == Tokenizer.from_file("runs/s/tokenizer.json").get_vocab_size()
+
+
+def test_a_pt2_file_predicts_from_tokens_and_keeps_a_strange_tokenizer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _refit(tmp_path, monkeypatch, "EmbeddingBag", "embed: 8")
+    Path("runs/s/tokenizer.json").write_text("{}")
+    message = _run("export", "runs/s/model", "--to", "pt2", code=1)
+    assert "tokenizer.json is the tokenizer of another model" in message
+    Path("runs/s/tokenizer.json").unlink()
+    _run("export", "runs/s/model", "--to", "pt2")
+    program = torch.export.load("runs/s/model.pt2").module()
+    predicted = program(torch.from_numpy(_ids(NEW)))
+    np.testing.assert_allclose(predicted.numpy(), _expected(NEW), atol=1e-5)
+
+
+def test_what_cannot_be_exported_says_what_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _refit(tmp_path, monkeypatch, "GRU", "embed: 4, hidden_size: 5")
+    assert "Use --to onnx" in _run("export", "runs/s/model", "--to", "pt2", code=1)
+    _run("refit", "s", "--as-searched", "-o", "mean")
+    message = _run("export", "mean", "--to", "onnx", code=1)
+    assert "mean of 2 networks, and each has its own tokens" in " ".join(message.split())
