@@ -71,7 +71,7 @@ def messages(
         ),
         (
             "{source: MNIST, test: t.csv}",
-            "data.test: only tables, arrays and pictures can have a test file",
+            "data.test: only files and folders can have a test file",
         ),
         (
             "{source: digits, group: a}",
@@ -89,7 +89,10 @@ def test_what_does_not_belong_to_a_source_is_told(data: str, message: str) -> No
 @pytest.mark.parametrize(
     ("validation", "message"),
     [
-        ("{file: b.csv}", "validation.file: applies only to a table, but the source is a bundled"),
+        (
+            "{file: b.csv}",
+            "validation.file: applies only to a table or a text file, but the source",
+        ),
         ("{folds: 5, column: a}", "validation.column: only one of folds and column is allowed."),
         ("{file: b.csv, repeats: 2}", "validation.file: repeats requires folds."),
     ],
