@@ -15,7 +15,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from tunecli.training.compression.compressible_layers import per_channel
+from tunecli.training.compression.compressible_layers import Axis, per_channel
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Codes:
     index: Tensor
     table: Tensor
     scale: Tensor | None = None
-    axis: int = 0
+    axis: Axis = 0
 
     def dense(self) -> Tensor:
         """Return the weight, float32."""
@@ -68,7 +68,7 @@ BITS = {"int8": 8, "int4": 4}
 Bits = Literal["int8", "int4"]
 
 
-def quantize(weight: Tensor, bits: Bits, axis: int = 0) -> Codes:
+def quantize(weight: Tensor, bits: Bits, axis: Axis = 0) -> Codes:
     """Round a weight to symmetric integers, channel by channel.
 
     w ≈ s · q with s = max|w| / (2^(bits-1) - 1) and q rounded to the nearest: Nagel et al. (2021),

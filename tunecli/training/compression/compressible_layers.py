@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +13,10 @@ from tunecli.data.rows.dataset import TokenForm
 from tunecli.training.models.frozen_weights import release_frozen
 
 KINDS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+
+
+Axis = Literal[0, 1]
+"""The axis of a weight that holds the output channels."""
 
 
 def _kinds_in(model: nn.Module) -> tuple[type[nn.Module], ...]:
@@ -32,9 +37,9 @@ def _transposed_kinds() -> tuple[type[nn.Module], ...]:
     return () if library is None else (library.Conv1D,)
 
 
-def channel_axis(layer: nn.Module) -> int:
+def channel_axis(layer: nn.Module) -> Axis:
     """Return the axis of a layer's weight that holds its output channels."""
-    return int(isinstance(layer, _transposed_kinds()))
+    return 1 if isinstance(layer, _transposed_kinds()) else 0
 
 
 def weighted_layers(model: nn.Module) -> dict[str, nn.Module]:

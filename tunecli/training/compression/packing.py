@@ -30,7 +30,7 @@ from torch.nn.modules.conv import _ConvNd
 
 from tunecli.errors import DataError
 from tunecli.training.compression.codes import Codes
-from tunecli.training.compression.compressible_layers import make_plain
+from tunecli.training.compression.compressible_layers import Axis, make_plain
 from tunecli.training.compression.fusing import remove_norms
 from tunecli.training.compression.merging import merge_adapter
 
@@ -67,7 +67,7 @@ class PackedTensor:
     has_scale: bool = False
     is_sparse: bool = False
     zero: int = -1
-    axis: Literal[0, 1] = 0
+    axis: Axis = 0
 
     def __post_init__(self) -> None:
         if not -1 <= self.zero < max(self.n_values, 1) or self.n_values > 2**self.n_bits:
@@ -317,7 +317,8 @@ def _pack_bits(index: NDArray[np.int64], n_bits: int) -> Bytes:
     padded = np.zeros(-(-len(index) // n_per_byte) * n_per_byte, np.uint8)
     padded[: len(index)] = index
     parts = padded.reshape(-1, n_per_byte) << _shifts(n_bits)
-    return np.bitwise_or.reduce(parts, axis=1, dtype=np.uint8)
+    packed: Bytes = np.bitwise_or.reduce(parts, axis=1, dtype=np.uint8)
+    return packed
 
 
 def _unpack_bits(data: Bytes, n_bits: int, n: int) -> NDArray[np.int64]:

@@ -181,10 +181,10 @@ def build_torchvision(component: Component, shape: tuple[int, ...], n_outputs: i
     name, arguments = component.name, component.arguments
     weights, frozen = arguments.get("weights"), arguments.get("freeze")
     model = _fresh(component, shape, n_outputs)
-    loaded = load_pretrained(model, name, weights) if weights is not None else frozenset()
+    loaded = None if weights is None else load_pretrained(model, name, weights)
     if frozen:
         freeze(model, name, frozen)
-    if frozen and loaded:
+    if frozen and weights is not None and loaded is not None:
         hold_pretrained(model, name, weights, loaded)
     if arguments.get("checkpoint_activations"):
         checkpoint_activations(model, name)
