@@ -9,7 +9,7 @@ from torch import Tensor
 
 from tunecli.data.fold_store import FoldStore
 from tunecli.data.preprocessing.feature_form import FeatureForm
-from tunecli.data.preprocessing.preparation import prepared
+from tunecli.data.preprocessing.preparation import prepared_rows
 from tunecli.data.rows.features import as_features
 from tunecli.data.rows.texts import TextRows
 from tunecli.study_file.settings.settings import Component
@@ -82,7 +82,7 @@ def _others(store: FoldStore, train: Tensor, valid: Tensor) -> tuple[Any, Any]:
 
     form = FeatureForm(Component(name="standard"))
     cache = store.workspace.cache
-    data = prepared(store.dataset, train, valid, store.settings, form, cache)
+    data = prepared_rows(store.dataset, train, valid, store.settings, form, cache)
     parts = ((data.x_train, len(train)), (data.x_valid, len(valid)))
     blocks = (next(as_features(x).batches(None, [n_rows])) for x, n_rows in parts)
     of_train, of_valid = (csr_array(block.numpy().astype(np.float64)) for block in blocks)

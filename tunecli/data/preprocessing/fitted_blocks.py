@@ -69,8 +69,9 @@ class FittedBlocks:
         runs = self._runs(x, torch.arange(len(x)))
         return token_blocks(runs, self.block_size, self.boundary)
 
-    def __call__(self, x: TextRows) -> Tensor:
+    def __call__(self, x: Tensor | TextRows) -> Tensor:
         """Return the blocks of new documents as a model gets them, (n, block_size)."""
+        assert isinstance(x, TextRows)
         return self.separate_blocks(x).x.long()
 
     def start_of(self, text: str) -> list[int]:

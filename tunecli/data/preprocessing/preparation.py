@@ -80,13 +80,26 @@ def prepared(
         cache: where the result is cached for other processes; None to keep it in memory.
     """
     if dataset.task == "language_modeling":
-        fitted = fit_blocks(dataset, train, settings, form, cache)
-        return cut_blocks(fitted, dataset, train, valid, cache)
+        blocks = fit_blocks(dataset, train, settings, form, cache)
+        return cut_blocks(blocks, dataset, train, valid, cache)
+    return prepared_rows(dataset, train, valid, settings, form, cache)
+
+
+def prepared_rows(
+    dataset: Dataset,
+    train: Tensor,
+    valid: Tensor,
+    settings: DataSettings,
+    form: FeatureForm,
+    cache: Path | None = None,
+) -> Prepared:
+    """Do what `prepared` does for rows that a model predicts from as a whole."""
     if isinstance(dataset.x, TextRows) and form.tokens is not None:
         return _prepared_text(dataset, train, valid, settings, form, cache)
     dataset = dataset.without_texts
     if not dataset.columns or form.keeps_integers(dataset.x):
         fitted = fit_preprocessing(dataset, train, settings, form, cache)
+        assert not isinstance(fitted, FittedBlocks)
         return Prepared(fitted.features(dataset.x, train), fitted.features(dataset.x, valid))
 
     def make(new: NewArray) -> Mapping[str, Any]:
@@ -119,7 +132,7 @@ def _prepared_text(
     assert isinstance(x, TextRows)
     assert form.tokens is not None
     if dataset.columns:
-        others = prepared(dataset, train, valid, settings, replace(form, tokens=None), cache)
+        others = prepared_rows(dataset, train, valid, settings, replace(form, tokens=None), cache)
     tokenizer = fitted_tokenizer(x, train, form.tokens, dataset.fingerprint, cache)
     n_features = 0 if others is None else as_features(others.x_train).shape[0]
     of_tokens = tokenizer.form(n_features)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
+from tunecli.data.preprocessing.fitted_blocks import FittedBlocks
 from tunecli.data.preprocessing.fitted_numbers import FittedNumbers
 from tunecli.data.preprocessing.fitted_table import FittedTable
 from tunecli.data.preprocessing.fitted_text import FittedText
@@ -25,7 +26,7 @@ from tunecli.training.outcome.temperature import tempered
 def why_not_whole(model: Model) -> str:
     """Return the preprocessing that cannot be in a graph, in words; empty if all of it can."""
     fitted = [member.preprocessing for member in model.members]
-    if any(isinstance(one, FittedText) for one in fitted):
+    if any(isinstance(one, FittedText | FittedBlocks) for one in fitted):
         return "making tokens of text"
     scaled = [one for one in fitted if isinstance(one, FittedTable | FittedNumbers)]
     has_ranks = any(one.scale.is_by_rank for one in scaled)
@@ -97,6 +98,7 @@ class _Preparing(nn.Module):
 
     def __init__(self, fitted: Preprocessing) -> None:
         super().__init__()
+        assert not isinstance(fitted, FittedBlocks), "no graph makes tokens"
         self._fitted = fitted
         self._tensors = fitted.tensors()
         self._names = {n: n.replace(".", "_") for n, t in self._tensors.items() if t.numel()}

@@ -150,14 +150,15 @@ def _without_adapter(network: TransformersModel) -> PreTrainedModel:
     """Return a copy of the base of an adapter."""
     copied = copy.deepcopy(network.network)
     is_prompt = copied.active_peft_config.is_prompt_learning
-    return copied.get_base_model() if is_prompt else copied.unload()
+    base: PreTrainedModel = copied.get_base_model() if is_prompt else copied.unload()
+    return base
 
 
 def _tokenizer(fitted: FittedText, network: TransformersModel) -> PreTrainedTokenizerFast:
     from transformers import PreTrainedTokenizerFast
 
     library = fitted.tokenizer.library
-    return PreTrainedTokenizerFast(
+    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=library,
         pad_token=library.id_to_token(network.tokens.pad),
         model_max_length=fitted.tokenizer.max_length,

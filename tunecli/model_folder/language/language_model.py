@@ -65,7 +65,7 @@ class LanguageModel:
         sums = block_sums(self.network, self.precision, blocks, self.device)
         if self.fitted.of_one_text:
             return sums
-        return sums_of_rows(sums, blocks.rows, blocks.rows.unique().tolist())
+        return sums_of_rows(sums, blocks.rows, np.unique(blocks.rows.numpy()).tolist())
 
     def scores(self, x: TextRows) -> list[TextScore]:
         """Return how well the model predicts each document."""

@@ -8,7 +8,6 @@ initial weights of deviation 0.02, smaller by sqrt(2 · num_layers) where a laye
 from __future__ import annotations
 
 import math
-from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -83,4 +82,4 @@ class TransformerDecoder(nn.Module):
         vectors = self.dropout(self.tokens(x) + self.positions(places))
         mask = nn.Transformer.generate_square_subsequent_mask(length, device=x.device)
         encoded = self.layers(vectors, mask, is_causal=True)
-        return cast(Tensor, nn.functional.linear(encoded, self.tokens.weight))
+        return nn.functional.linear(encoded, self.tokens.weight)

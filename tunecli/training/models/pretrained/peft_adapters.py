@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Literal
 
-from torch import nn
+from torch import Tensor, nn
 
 from tunecli.study_file.settings.settings import Component
 from tunecli.study_file.text.suggestions import listed
@@ -51,7 +51,8 @@ def add_adapter(network: PreTrainedModel, adapter: Component, task: TaskType) ->
         given["modules_to_save"] = [*given.get("modules_to_save", ()), *heads]
     try:
         config = getattr(peft, adapter.name)(task_type=task, **given)
-        return peft.get_peft_model(network, config)
+        model: PeftModel = peft.get_peft_model(network, config)
+        return model
     except (ValueError, TypeError, KeyError, StopIteration) as error:
         raise ValueError(_explained(network, adapter, error)) from None
 
@@ -63,9 +64,10 @@ def _filled_in(network: PreTrainedModel, adapter: Component) -> dict[str, Any]:
     if not n_virtual_tokens(adapter):
         return {}
     config, is_prefix = network.config, keeps_cache(adapter)
-    embedding = network.get_input_embeddings().weight.shape[1]
+    weight = network.get_input_embeddings().weight
+    assert isinstance(weight, Tensor)
     return {
-        "token_dim": config.hidden_size if is_prefix else embedding,
+        "token_dim": config.hidden_size if is_prefix else weight.shape[1],
         "num_layers": config.num_hidden_layers,
         "num_attention_heads": config.num_attention_heads,
     }

@@ -32,8 +32,8 @@ def quiet_transformers() -> Iterator[None]:
             from transformers.utils import logging
         except ModuleNotFoundError as error:
             raise MissingPackageError("transformers", error) from None
-        logging.set_verbosity_error()
-        logging.disable_progress_bar()
+        logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         yield
     # Prefix tuning of peft meets it in each forward pass.
     warnings.filterwarnings("ignore", ".*past_key_values.* is deprecated", FutureWarning)
@@ -74,9 +74,8 @@ def build_network(
         network = make.from_config(config, dtype=torch.float32, **without)
     elif source is not None and type(config) in make._model_mapping:
         state = {name: weight.data for name, weight in source.items()}
-        network = _get_model_class(config, make._model_mapping).from_pretrained(
-            None, state_dict=state, **given
-        )
+        found = _get_model_class(config, make._model_mapping)  # type: ignore[no-untyped-call]
+        network = found.from_pretrained(None, state_dict=state, **given)
     else:
         network = make.from_pretrained(
             folder,
@@ -153,7 +152,8 @@ def network_blocks(network: PreTrainedModel) -> list[list[nn.Module]]:
         network: without the wrapper of peft.
     """
     base = network.base_model
-    layers = next((module for module in base.modules() if _is_layers(module, base.config)), None)
+    n_layers = getattr(base.config, "num_hidden_layers", None)
+    layers = next((module for module in base.modules() if _is_layers(module, n_layers)), None)
     if layers is None:
         return [[base]]
     before, behind = _around(base, layers)
@@ -162,8 +162,7 @@ def network_blocks(network: PreTrainedModel) -> list[list[nn.Module]]:
     return blocks
 
 
-def _is_layers(module: nn.Module, config: PreTrainedConfig) -> bool:
-    n_layers = getattr(config, "num_hidden_layers", None)
+def _is_layers(module: nn.Module, n_layers: object) -> bool:
     return isinstance(module, nn.ModuleList) and len(module) == n_layers
 
 
