@@ -18,7 +18,8 @@ from tunecli.study_file.read.pydantic_messages import validated
 from tunecli.study_file.read.read_components import Grammar
 from tunecli.study_file.read.read_fixed import report_arguments
 from tunecli.study_file.read.read_sections import Sections
-from tunecli.study_file.read.rules import Conflict, conflicts, loss_conflicts, sampler_conflicts
+from tunecli.study_file.read.rules import conflicts, loss_conflicts
+from tunecli.study_file.read.sampler_rules import sampler_conflicts
 from tunecli.study_file.settings.code_names import is_code
 from tunecli.study_file.settings.metric_names import METRICS, tasks_in_words
 from tunecli.study_file.settings.ranges import Parameter
@@ -45,7 +46,7 @@ from tunecli.study_file.space.tree import (
 )
 from tunecli.study_file.space.walk import Resolved, parameters_of, resolve
 from tunecli.study_file.text.document import Path
-from tunecli.study_file.text.problems import Problems, covers
+from tunecli.study_file.text.problems import Conflict, Problems, covers
 from tunecli.study_file.text.suggestions import listed
 
 _USUAL = {"model": "MLP", "loss": "CrossEntropyLoss", "optimizer": "SGD"}

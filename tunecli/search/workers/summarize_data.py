@@ -21,20 +21,16 @@ from tunecli.data.columns.column_facts import ColumnFacts, with_uses
 from tunecli.data.fold_store import FoldStore, FoldStoreCache, NoData, completed_without_data
 from tunecli.data.preprocessing.feature_form import FeatureForm
 from tunecli.data.rows.dataset import Dataset
-from tunecli.data.rows.features import as_features
-from tunecli.data.rows.summary import DataSummary, TokenSummary
-from tunecli.data.rows.texts import TextRows
+from tunecli.data.rows.summary import DataSummary
 from tunecli.data.rows.workspace import Workspace
 from tunecli.data.sources import load_dataset
 from tunecli.data.splits.split import copy_notes, left_out, validation_in_words
 from tunecli.data.tables.tables import table_column_facts
-from tunecli.data.text.token_features import TokenFeatures
-from tunecli.data.text.tokenizers import UNKNOWN
 from tunecli.errors import UserCodeError
+from tunecli.search.workers.summarize_text import text_bytes, token_guesses, token_summary
 from tunecli.study_file.settings.code_names import is_code
 from tunecli.study_file.settings.metric_names import (
     is_binary,
-    is_for,
     label,
     prediction_metrics,
     title,
@@ -44,12 +40,9 @@ from tunecli.study_file.settings.source_kinds import NO_SOURCE
 from tunecli.study_file.study_file import Study, StudyFile
 from tunecli.study_file.text.counts import count
 from tunecli.study_file.text.document import Path
-from tunecli.training.fold_data import feature_form, folds_of, takes_integers
-from tunecli.training.outcome.evaluation import BASELINES
+from tunecli.training.fold_data import takes_integers
 from tunecli.training.outcome.metrics import constant, guesses, measure, why_undefined
 from tunecli.training.outcome.score_guard import NoScoreError, float_of
-from tunecli.training.step.batches import batch_sizes, padding_share
-from tunecli.training.token_baselines import counted_sums
 
 Rows = tuple[str, Tensor]
 """The name of a part of the rows, and the row numbers."""
@@ -106,7 +99,6 @@ def describe(config: TrialConfig, store: FoldStore | NoData | None = None) -> Da
         return store.summary()
     store = store or FoldStore(config.data, config.validation)
     dataset, split = store.dataset, store.split
-    has_texts = bool(dataset.text_columns) and dataset.task != "language_modeling"
     counts = _class_counts(dataset, store)
     guess = _guess(config, store)
     kinds = Counter("date" if c.date else c.kind for c in dataset.columns if c.is_first)
@@ -140,9 +132,9 @@ def describe(config: TrialConfig, store: FoldStore | NoData | None = None) -> Da
         n_dates=kinds["date"],
         n_features=_n_features(config, store),
         n_missing=_n_missing(dataset),
-        tokens=_tokens(config, store) if has_texts else None,
+        tokens=token_summary(config, store),
         first_fingerprint=dataset.first_fingerprint,
-        text_bytes=_text_bytes(dataset),
+        text_bytes=text_bytes(dataset),
         is_one_text=dataset.is_one_text,
     )
 
@@ -184,13 +176,6 @@ def _n_missing(dataset: Dataset) -> int:
     return int(table[:, are_first].isnan().sum())
 
 
-def _text_bytes(dataset: Dataset) -> int:
-    """Return the bytes of the text of a language model; 0 for other data."""
-    if dataset.task != "language_modeling" or not isinstance(dataset.x, TextRows):
-        return 0
-    return sum(len(texts.content) for texts in dataset.x.texts)
-
-
 def _n_features(config: TrialConfig, store: FoldStore) -> int:
     """Return the number of features of a table's row, one-hot; 0 for other data."""
     if not store.dataset.columns:
@@ -199,37 +184,12 @@ def _n_features(config: TrialConfig, store: FoldStore) -> int:
     return fold.shape[0]
 
 
-def _tokens(config: TrialConfig, store: FoldStore) -> TokenSummary:
-    """Describe the tokens of the first fold."""
-    fold = folds_of(store, config)[0]
-    train, valid, form = as_features(fold.x_train), as_features(fold.x_valid), fold.tokens
-    assert isinstance(train, TokenFeatures)
-    assert isinstance(valid, TokenFeatures)
-    setting = feature_form(config, store.workspace.folder).tokens
-    assert form is not None
-    assert setting is not None
-    n_whole = train.tokens.n_whole
-    sizes = batch_sizes(len(train), config.training.batch_size)
-    known = [*form.vocabulary]
-    unknown = known.index(UNKNOWN) if UNKNOWN in known else -1
-    return TokenSummary(
-        n_columns=len(store.dataset.text_columns),
-        vocab_size=form.vocab_size,
-        median=int(np.median(n_whole)),
-        longest=int(n_whole.max()),
-        max_length=setting.max_length,
-        cut=float((n_whole > train.tokens.lengths).mean()),
-        padding=padding_share(train.lengths, sizes, shuffle=config.training.shuffle),
-        unknown=float((valid.tokens.ids == unknown).mean()),
-    )
-
-
 def _guess(config: TrialConfig, store: FoldStore) -> dict[str, tuple[float, ...]]:
     """Return the scores on each fold of a constant guess, by metric, where they are finite."""
     # User code may not accept a guess.
     metrics = [metric for metric in prediction_metrics(config) if not is_code(metric.name)]
     if store.dataset.task == "language_modeling":
-        scores = [*_token_guesses(metrics, config, store)]
+        scores = [*token_guesses(metrics, config, store)]
     else:
         scores = [
             _measured_guess(metrics, store, *pair, store.dataset.weights_of(pair[1]))
@@ -237,16 +197,6 @@ def _guess(config: TrialConfig, store: FoldStore) -> dict[str, tuple[float, ...]
         ]
     folds = {name: tuple(float(score[name]) for score in scores) for name in scores[0]}
     return {name: values for name, values in folds.items() if all(map(math.isfinite, values))}
-
-
-def _token_guesses(
-    metrics: Sequence[Component], config: TrialConfig, store: FoldStore
-) -> Iterator[dict[str, float]]:
-    """Yield the metrics of guessing tokens by their frequencies, for each fold."""
-    known = [metric for metric in metrics if is_for(metric, "language_modeling")]
-    for fold in folds_of(store, config):
-        sums = counted_sums(BASELINES["language_modeling"][0], fold)
-        yield measure(known, fold.task, np.empty(0), sums, fold.n_classes)
 
 
 def _class_counts(dataset: Dataset, store: FoldStore) -> tuple[int, ...]:

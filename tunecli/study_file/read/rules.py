@@ -8,20 +8,21 @@ that cannot train.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 
-from tunecli.study_file.catalogue.architectures import AUTO_MODELS
 from tunecli.study_file.catalogue.bounds import BOUNDS, out_of_bounds
-from tunecli.study_file.catalogue.component_arguments import signature
-from tunecli.study_file.catalogue.names import LANGUAGE_MODELS, LOSS_TASKS, TEXT_MODELS, Kind
+from tunecli.study_file.catalogue.names import LOSS_TASKS, TEXT_MODELS
 from tunecli.study_file.catalogue.value_types import is_number
 from tunecli.study_file.read.defaults import EPOCHS, EVALUATIONS_OVER_STEPS, LOSSES
+from tunecli.study_file.read.text_rules import (
+    TEXT_RULES,
+    Rule,
+    given_or_default,
+    token_loss_conflicts,
+)
 from tunecli.study_file.settings.code_names import is_code
-from tunecli.study_file.settings.ranges import FloatRange, Parameter
 from tunecli.study_file.settings.setting_types import NotWithLBFGS, mark
 from tunecli.study_file.settings.settings import (
-    WITHOUT,
     Component,
     Task,
     TrainingSettings,
@@ -30,37 +31,17 @@ from tunecli.study_file.settings.settings import (
 from tunecli.study_file.settings.source_kinds import kind_of
 from tunecli.study_file.text.counts import count
 from tunecli.study_file.text.document import Path
-from tunecli.study_file.text.suggestions import listed
-
-
-@dataclass(frozen=True)
-class Conflict:
-    """Settings that exclude each other.
-
-    Attributes:
-        path: the setting or argument to look at first, such as ("training", "batch_size") or
-            ("optimizer", "nesterov").
-        others: the other settings that take part in the conflict.
-    """
-
-    path: Path
-    message: str
-    others: tuple[Path, ...] = ()
-
-
-Rule = Callable[[TrialConfig], Iterator[Conflict]]
+from tunecli.study_file.text.problems import Conflict
 
 _OPTIMIZER: Path = ("optimizer",)
 _BATCH_SIZE: Path = ("training", "batch_size")
 _MOST_EVALUATIONS = 10_000
-_NO_TEXT = ("Linear", "MLP", "ResNet", "CNN")
 _NO_MATRICES = ("Linear", "CNN", "TextCNN", "EmbeddingBag")
-_MIXING = ("mixup", "cutmix", "input_noise")
 
 
 def conflicts(config: TrialConfig) -> list[Conflict]:
     """Return all conflicts of a configuration, which keep it from being trained."""
-    return [conflict for rule in _RULES for conflict in rule(config)]
+    return [conflict for rule in (*_RULES, *TEXT_RULES) for conflict in rule(config)]
 
 
 def _lbfgs(config: TrialConfig) -> Iterator[Conflict]:
@@ -105,68 +86,6 @@ def _pictures_only(config: TrialConfig) -> Iterator[Conflict]:
         yield Conflict(path, message)
 
 
-def _text_only(config: TrialConfig) -> Iterator[Conflict]:
-    """Yield settings of tokens of a source that has no text."""
-    data = config.data
-    has_text = bool(data.text or data.prompt or data.completion)
-    if has_text or kind_of(data.source) in ("pictures", "corpus"):
-        return
-    way = "Name a column of text (text: COLUMN), or remove it."
-    way = way if kind_of(data.source) == "table" else "Remove it."
-    for name in ("tokenizer", "max_length"):
-        if getattr(data, name) is not None:
-            yield Conflict(("data", name), f"applies only to text, but the data has none. {way}")
-
-
-def _language_only(config: TrialConfig) -> Iterator[Conflict]:
-    """Yield a model that does not fit the task of predicting tokens, or only that one."""
-    is_of_language = config.data.task == "language_modeling"
-    if config.model == WITHOUT or is_code(config.model.name):
-        return
-    if (config.model.name in LANGUAGE_MODELS) == is_of_language:
-        return
-    fitting = listed(LANGUAGE_MODELS, last="or")
-    message = f"{config.model.name} does not predict tokens. Use {fitting}, or your own model."
-    if not is_of_language:
-        message = f"{config.model.name} predicts tokens. Write data: {{task: language_modeling}}, "
-        message += "or use another model."
-    yield Conflict(("model",), message, (("data", "task"),))
-
-
-def _whole_tokens(config: TrialConfig) -> Iterator[Conflict]:
-    """Yield settings that a language model cannot follow, since its rows are blocks of tokens."""
-    if config.data.task != "language_modeling":
-        return
-    if config.data.max_length is not None:
-        message = "a language model reads blocks of tokens and cuts nothing. Write block_size."
-        yield Conflict(("data", "max_length"), message)
-    changing: dict[Path, object] = {
-        ("data", "augment"): config.data.augment,
-        **{("training", name): getattr(config.training, name) for name in _MIXING},
-    }
-    for path in (path for path, value in changing.items() if value):
-        yield Conflict(path, "tokens cannot be mixed or changed. Remove it.")
-
-
-def _text_models(config: TrialConfig) -> Iterator[Conflict]:
-    """Refuse a model of text for a table without text, and another model for one with text."""
-    name, path, texts = config.model.name, ("model",), (("data", "text"),)
-    if kind_of(config.data.source) != "table" or is_code(name) or config.train is not None:
-        return
-    if config.data.task == "language_modeling":
-        return
-    if name in TEXT_MODELS and not config.data.text:
-        message = (
-            f"{name} takes text, but data.text names no column. Write data: {{text: COLUMN}}, or "
-            "use MLP or Linear."
-        )
-        yield Conflict(path, message, texts)
-    if name in _NO_TEXT and config.data.text:
-        models = listed(TEXT_MODELS, last="or")
-        message = f"{name} takes no text, but data.text names some. Use {models}."
-        yield Conflict(path, message, texts)
-
-
 def _muon(config: TrialConfig) -> Iterator[Conflict]:
     model = config.model.name
     if config.optimizer.name == "Muon" and model in _NO_MATRICES:
@@ -176,21 +95,6 @@ def _muon(config: TrialConfig) -> Iterator[Conflict]:
             f"Use {other}, or another optimizer."
         )
         yield Conflict(_OPTIMIZER, message, (("model",),))
-
-
-def _heads(config: TrialConfig) -> Iterator[Conflict]:
-    """Refuse heads of attention that do not divide the vector of a token into equal parts."""
-    if config.model.name != "TransformerEncoder":
-        return
-    size, n_heads = (_given_or_default("model", config.model, n) for n in ("d_model", "nhead"))
-    if not isinstance(size, int) or not isinstance(n_heads, int) or n_heads < 1:
-        return
-    if size % n_heads:
-        message = (
-            f"d_model must be a multiple of nhead, but got {size} and {n_heads}. Use a multiple "
-            f"of {n_heads}; begin a range at one, and give it step: {n_heads}."
-        )
-        yield Conflict(("model", "d_model"), message, (("model", "nhead"),))
 
 
 def _nesterov(config: TrialConfig) -> Iterator[Conflict]:
@@ -212,15 +116,6 @@ def _with_nested(path: Path, component: Component) -> Iterator[tuple[Path, Compo
     for name, value in component.arguments.items():
         if isinstance(value, Component):
             yield from _with_nested((*path, name, value.name), value)
-
-
-def _merge(config: TrialConfig) -> Iterator[Conflict]:
-    if config.compression.merge and config.model.arguments.get("adapter") is None:
-        message = (
-            f"merge needs a model with an adapter, but {config.model.name} has none. Remove it, "
-            "or let a variant set model and merge together."
-        )
-        yield Conflict(("compression", "merge"), message, (("model",),))
 
 
 def _accumulation(config: TrialConfig) -> Iterator[Conflict]:
@@ -353,22 +248,9 @@ def _batch_norm(config: TrialConfig) -> Iterator[Conflict]:
     single = "micro_batch" if training.micro_batch == 1 else "batch_size"
     if getattr(training, single) != 1 or config.model.name != "MLP":
         return
-    if _given_or_default("model", config.model, "batch_norm") is True:
+    if given_or_default("model", config.model, "batch_norm") is True:
         message = f"batch_norm needs at least 2 rows per batch, but {single} is 1. Raise it."
         yield Conflict(("training", single), message, (("model", "batch_norm"),))
-
-
-def _transformers(config: TrialConfig) -> Iterator[Conflict]:
-    """Yield arguments of a model of transformers that have no effect."""
-    given = {name for name, value in config.model.arguments.items() if value is not None}
-    if config.model.name not in AUTO_MODELS:
-        return
-    if {"adapter", "freeze"} <= given:
-        message = "freeze has no effect with an adapter, which freezes the whole model. Remove it."
-        yield Conflict(("model", "freeze"), message, (("model", "adapter"),))
-    if {"config", "max_length"} <= given:
-        message = "max_length applies to pretrained models. With config, write data.max_length."
-        yield Conflict(("model", "max_length"), message, (("model", "config"),))
 
 
 def _argument_values(config: TrialConfig) -> Iterator[Conflict]:
@@ -409,21 +291,14 @@ def _ordered_arguments(config: TrialConfig) -> Iterator[Conflict]:
 
 _RULES: tuple[Rule, ...] = (
     _budget,
-    _transformers,
     _evaluations,
     _evaluation_count,
     _smooth_score,
     _lbfgs,
     _pictures_only,
-    _text_only,
-    _text_models,
-    _language_only,
-    _whole_tokens,
     _muon,
-    _heads,
     _nesterov,
     _accumulation,
-    _merge,
     _precision,
     _cyclic_schedules,
     _batch_norm,
@@ -435,47 +310,12 @@ _RULES: tuple[Rule, ...] = (
 def loss_conflicts(loss: Component, task: Task) -> list[Conflict]:
     """Return a conflict if a loss, or an argument of it, does not fit the task of the data."""
     if task in LOSS_TASKS.get(loss.name, (task,)):  # the user's own loss may fit any task
-        return [*_of_tokens(loss)] if task == "language_modeling" else []
+        return [*token_loss_conflicts(loss)] if task == "language_modeling" else []
     message = (
         f"{loss.name} is for {LOSS_TASKS[loss.name][0]}, but the task is {task}. "
         f"Write {LOSSES[task]}, or leave loss out."
     )
     return [Conflict(("loss",), message)]
-
-
-def _of_tokens(loss: Component) -> Iterator[Conflict]:
-    """Yield what a loss cannot do with the tokens of a language model."""
-    if is_code(loss.name):
-        message = "your own loss is not supported for language_modeling. Write CrossEntropyLoss."
-        yield Conflict(("loss",), message)
-    if loss.arguments.get("weight") is not None:
-        message = "weights classes, but a language model predicts tokens. Remove it."
-        yield Conflict(("loss", "weight"), message)
-
-
-def sampler_conflicts(sampler: Component, parameters: Sequence[Parameter]) -> Iterator[str]:
-    """Yield what keeps an exhaustive sampler from visiting every point."""
-    short = sampler.name.removesuffix("Sampler")
-    if short not in ("Grid", "BruteForce"):
-        return
-    for parameter in parameters:
-        given = parameter.range
-        if isinstance(given, FloatRange) and given.step is None and given.low < given.high:
-            yield (
-                f"{short} needs finitely many points, but {parameter.name} is a continuous range. "
-                "Give it a step, make it a choice, or write sampler: TPE."
-            )
-        if short == "Grid" and parameter.conditions:
-            condition = parameter.conditions[-1].parameter
-            yield (
-                f"Grid does not support branches, but {parameter.name} depends on {condition}. "
-                "Write sampler: BruteForce or TPE."
-            )
-
-
-def _given_or_default(kind: Kind, component: Component, name: str) -> object:
-    argument = signature(kind, component.name).argument(name)
-    return component.arguments.get(name, argument.default if argument else None)
 
 
 def _number(component: Component, argument: str) -> float:

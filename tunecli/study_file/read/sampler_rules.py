@@ -6,11 +6,12 @@ search starts, the constructors themselves are called (`search/try_optuna.py`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from tunecli.study_file.catalogue.component_arguments import ArgumentProblem
 from tunecli.study_file.catalogue.value_types import Interval, is_number
 from tunecli.study_file.read.study_name import STUDY_NAME
+from tunecli.study_file.settings.ranges import FloatRange, Parameter
 from tunecli.study_file.settings.search_settings import SearchSettings
 from tunecli.study_file.settings.settings import (
     Component,
@@ -130,3 +131,23 @@ def _contradictions(component: Component) -> Iterator[ArgumentProblem]:
             yield (), "Threshold requires lower or upper, the score at which a trial is stopped."
         elif is_number(low) and is_number(high) and low > high:
             yield ("upper",), f"lower must not be above upper, but got {low:g} and {high:g}."
+
+
+def sampler_conflicts(sampler: Component, parameters: Sequence[Parameter]) -> Iterator[str]:
+    """Yield what keeps an exhaustive sampler from visiting every point."""
+    short = sampler.name.removesuffix("Sampler")
+    if short not in ("Grid", "BruteForce"):
+        return
+    for parameter in parameters:
+        given = parameter.range
+        if isinstance(given, FloatRange) and given.step is None and given.low < given.high:
+            yield (
+                f"{short} needs finitely many points, but {parameter.name} is a continuous range. "
+                "Give it a step, make it a choice, or write sampler: TPE."
+            )
+        if short == "Grid" and parameter.conditions:
+            condition = parameter.conditions[-1].parameter
+            yield (
+                f"Grid does not support branches, but {parameter.name} depends on {condition}. "
+                "Write sampler: BruteForce or TPE."
+            )

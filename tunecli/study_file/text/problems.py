@@ -3,9 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 
 from tunecli.errors import Problem, StudyFileError
 from tunecli.study_file.text.document import Document, Flaw, Path
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """Settings that exclude each other.
+
+    Attributes:
+        path: the setting or argument to look at first, such as ("training", "batch_size") or
+            ("optimizer", "nesterov").
+        others: the other settings that take part in the conflict.
+    """
+
+    path: Path
+    message: str
+    others: tuple[Path, ...] = ()
 
 
 class Problems:

@@ -1,0 +1,66 @@
+"""Describe the text of a study's data, and score guesses of a language model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from tunecli.data.fold_store import FoldStore
+from tunecli.data.rows.dataset import Dataset
+from tunecli.data.rows.features import as_features
+from tunecli.data.rows.summary import TokenSummary
+from tunecli.data.rows.texts import TextRows
+from tunecli.data.text.token_features import TokenFeatures
+from tunecli.data.text.tokenizers import UNKNOWN
+from tunecli.study_file.settings.metric_names import is_for
+from tunecli.study_file.settings.settings import Component, TrialConfig
+from tunecli.training.fold_data import feature_form, folds_of
+from tunecli.training.outcome.evaluation import BASELINES
+from tunecli.training.outcome.metrics import measure
+from tunecli.training.step.batches import batch_sizes, padding_share
+from tunecli.training.token_baselines import counted_sums
+
+
+def token_summary(config: TrialConfig, store: FoldStore) -> TokenSummary | None:
+    """Describe the tokens of the first fold; None for data without text, and language models."""
+    if not store.dataset.text_columns or store.dataset.task == "language_modeling":
+        return None
+    fold = folds_of(store, config)[0]
+    train, valid, form = as_features(fold.x_train), as_features(fold.x_valid), fold.tokens
+    assert isinstance(train, TokenFeatures)
+    assert isinstance(valid, TokenFeatures)
+    setting = feature_form(config, store.workspace.folder).tokens
+    assert form is not None
+    assert setting is not None
+    n_whole = train.tokens.n_whole
+    sizes = batch_sizes(len(train), config.training.batch_size)
+    known = [*form.vocabulary]
+    unknown = known.index(UNKNOWN) if UNKNOWN in known else -1
+    return TokenSummary(
+        n_columns=len(store.dataset.text_columns),
+        vocab_size=form.vocab_size,
+        median=int(np.median(n_whole)),
+        longest=int(n_whole.max()),
+        max_length=setting.max_length,
+        cut=float((n_whole > train.tokens.lengths).mean()),
+        padding=padding_share(train.lengths, sizes, shuffle=config.training.shuffle),
+        unknown=float((valid.tokens.ids == unknown).mean()),
+    )
+
+
+def token_guesses(
+    metrics: Sequence[Component], config: TrialConfig, store: FoldStore
+) -> Iterator[dict[str, float]]:
+    """Yield the metrics of guessing tokens by their frequencies, for each fold."""
+    known = [metric for metric in metrics if is_for(metric, "language_modeling")]
+    for fold in folds_of(store, config):
+        sums = counted_sums(BASELINES["language_modeling"][0], fold)
+        yield measure(known, fold.task, np.empty(0), sums, fold.n_classes)
+
+
+def text_bytes(dataset: Dataset) -> int:
+    """Return the bytes of the text of a language model; 0 for other data."""
+    if dataset.task != "language_modeling" or not isinstance(dataset.x, TextRows):
+        return 0
+    return sum(len(texts.content) for texts in dataset.x.texts)

@@ -1,0 +1,146 @@
+"""Rules between settings of text, of the models that take it, and of language models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from tunecli.study_file.catalogue.architectures import AUTO_MODELS
+from tunecli.study_file.catalogue.component_arguments import signature
+from tunecli.study_file.catalogue.names import LANGUAGE_MODELS, TEXT_MODELS, Kind
+from tunecli.study_file.settings.code_names import is_code
+from tunecli.study_file.settings.settings import WITHOUT, Component, TrialConfig
+from tunecli.study_file.settings.source_kinds import kind_of
+from tunecli.study_file.text.document import Path
+from tunecli.study_file.text.problems import Conflict
+from tunecli.study_file.text.suggestions import listed
+
+Rule = Callable[[TrialConfig], Iterator[Conflict]]
+
+_NO_TEXT = ("Linear", "MLP", "ResNet", "CNN")
+_MIXING = ("mixup", "cutmix", "input_noise")
+
+
+def _text_only(config: TrialConfig) -> Iterator[Conflict]:
+    """Yield settings of tokens of a source that has no text."""
+    data = config.data
+    has_text = bool(data.text or data.prompt or data.completion)
+    if has_text or kind_of(data.source) in ("pictures", "corpus"):
+        return
+    way = "Name a column of text (text: COLUMN), or remove it."
+    way = way if kind_of(data.source) == "table" else "Remove it."
+    for name in ("tokenizer", "max_length"):
+        if getattr(data, name) is not None:
+            yield Conflict(("data", name), f"applies only to text, but the data has none. {way}")
+
+
+def _text_models(config: TrialConfig) -> Iterator[Conflict]:
+    """Refuse a model of text for a table without text, and another model for one with text."""
+    name, path, texts = config.model.name, ("model",), (("data", "text"),)
+    if kind_of(config.data.source) != "table" or is_code(name) or config.train is not None:
+        return
+    if config.data.task == "language_modeling":
+        return
+    if name in TEXT_MODELS and not config.data.text:
+        message = (
+            f"{name} takes text, but data.text names no column. Write data: {{text: COLUMN}}, or "
+            "use MLP or Linear."
+        )
+        yield Conflict(path, message, texts)
+    if name in _NO_TEXT and config.data.text:
+        models = listed(TEXT_MODELS, last="or")
+        message = f"{name} takes no text, but data.text names some. Use {models}."
+        yield Conflict(path, message, texts)
+
+
+def _language_only(config: TrialConfig) -> Iterator[Conflict]:
+    """Yield a model that does not fit the task of predicting tokens, or only that one."""
+    is_of_language = config.data.task == "language_modeling"
+    if config.model == WITHOUT or is_code(config.model.name):
+        return
+    if (config.model.name in LANGUAGE_MODELS) == is_of_language:
+        return
+    fitting = listed(LANGUAGE_MODELS, last="or")
+    message = f"{config.model.name} does not predict tokens. Use {fitting}, or your own model."
+    if not is_of_language:
+        message = f"{config.model.name} predicts tokens. Write data: {{task: language_modeling}}, "
+        message += "or use another model."
+    yield Conflict(("model",), message, (("data", "task"),))
+
+
+def _whole_tokens(config: TrialConfig) -> Iterator[Conflict]:
+    """Yield settings that a language model cannot follow, since its rows are blocks of tokens."""
+    if config.data.task != "language_modeling":
+        return
+    if config.data.max_length is not None:
+        message = "a language model reads blocks of tokens and cuts nothing. Write block_size."
+        yield Conflict(("data", "max_length"), message)
+    changing: dict[Path, object] = {
+        ("data", "augment"): config.data.augment,
+        **{("training", name): getattr(config.training, name) for name in _MIXING},
+    }
+    for path in (path for path, value in changing.items() if value):
+        yield Conflict(path, "tokens cannot be mixed or changed. Remove it.")
+
+
+def _heads(config: TrialConfig) -> Iterator[Conflict]:
+    """Refuse heads of attention that do not divide the vector of a token into equal parts."""
+    if config.model.name != "TransformerEncoder":
+        return
+    size, n_heads = (given_or_default("model", config.model, n) for n in ("d_model", "nhead"))
+    if not isinstance(size, int) or not isinstance(n_heads, int) or n_heads < 1:
+        return
+    if size % n_heads:
+        message = (
+            f"d_model must be a multiple of nhead, but got {size} and {n_heads}. Use a multiple "
+            f"of {n_heads}; begin a range at one, and give it step: {n_heads}."
+        )
+        yield Conflict(("model", "d_model"), message, (("model", "nhead"),))
+
+
+def _transformers(config: TrialConfig) -> Iterator[Conflict]:
+    """Yield arguments of a model of transformers that have no effect."""
+    given = {name for name, value in config.model.arguments.items() if value is not None}
+    if config.model.name not in AUTO_MODELS:
+        return
+    if {"adapter", "freeze"} <= given:
+        message = "freeze has no effect with an adapter, which freezes the whole model. Remove it."
+        yield Conflict(("model", "freeze"), message, (("model", "adapter"),))
+    if {"config", "max_length"} <= given:
+        message = "max_length applies to pretrained models. With config, write data.max_length."
+        yield Conflict(("model", "max_length"), message, (("model", "config"),))
+
+
+def _merge(config: TrialConfig) -> Iterator[Conflict]:
+    if config.compression.merge and config.model.arguments.get("adapter") is None:
+        message = (
+            f"merge needs a model with an adapter, but {config.model.name} has none. Remove it, "
+            "or let a variant set model and merge together."
+        )
+        yield Conflict(("compression", "merge"), message, (("model",),))
+
+
+def token_loss_conflicts(loss: Component) -> Iterator[Conflict]:
+    """Yield what a loss cannot do with the tokens of a language model."""
+    if is_code(loss.name):
+        message = "your own loss is not supported for language_modeling. Write CrossEntropyLoss."
+        yield Conflict(("loss",), message)
+    if loss.arguments.get("weight") is not None:
+        message = "weights classes, but a language model predicts tokens. Remove it."
+        yield Conflict(("loss", "weight"), message)
+
+
+def given_or_default(kind: Kind, component: Component, name: str) -> object:
+    """Return the value of an argument, or the default of its class."""
+    argument = signature(kind, component.name).argument(name)
+    return component.arguments.get(name, argument.default if argument else None)
+
+
+TEXT_RULES: tuple[Rule, ...] = (
+    _transformers,
+    _text_only,
+    _text_models,
+    _language_only,
+    _whole_tokens,
+    _heads,
+    _merge,
+)
