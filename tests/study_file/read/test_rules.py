@@ -54,13 +54,16 @@ LBFGS = {"optimizer": "LBFGS", "training": "{batch_size: full}"}
             "LBFGS",
         ),
         (
-            {"model": "{AutoModelForCausalLM: {config: gpt2, freeze: 1, adapter: LoraConfig}}"},
-            "model.AutoModelForCausalLM.freeze",
+            {
+                "model": "{AutoModelForSequenceClassification: {config: gpt2, freeze: 1, "
+                "adapter: LoraConfig}}"
+            },
+            "model.AutoModelForSequenceClassification.freeze",
             "has no effect with an adapter",
         ),
         (
-            {"model": "{AutoModelForCausalLM: {config: gpt2, max_length: 9}}"},
-            "model.AutoModelForCausalLM.max_length",
+            {"model": "{AutoModelForSequenceClassification: {config: gpt2, max_length: 9}}"},
+            "model.AutoModelForSequenceClassification.max_length",
             "write data.max_length",
         ),
         ({"training": "{batch_size: full, accumulate: 2}"}, "training.accumulate", "but got 2"),
