@@ -92,7 +92,7 @@ def test_a_smoothed_study_takes_the_median_of_those_around(best_step: int) -> No
     made = case("arrays")
     config = long(made.trial.config, smooth_score=3, early_stopping=EarlyStopping(patience=3))
     one = refitted(made, replace(made.trial, config=config, best_step=best_step))
-    fit = final_fit(made.store, config.data.scale, False, False, cut_validation=True)
+    fit = final_fit(made.store, FeatureForm(config.data.scale), False, cut_validation=True)
     training = FoldTraining(config, fit.fold, torch.device("cpu"))
     scores, states = [], []
     for evaluation in training:

@@ -12,7 +12,7 @@ from tunecli.study_file.text.suggestions import did_you_mean, listed
 TOPICS = MappingProxyType(
     {
         "study-file": "How to write a study file: ranges, choices, variants, objectives, limits.",
-        "data": "Which data tunecli reads, and how: tables, dates, arrays, pictures, splits.",
+        "data": "Which data tunecli reads: tables, dates, arrays, pictures, splits.",
         "models": "Models, losses, optimizers and schedules, and what is filled in for you.",
         "text": "Classify text and predict numbers from it: tokens, models, word vectors.",
         "transformers": "Fine-tune pretrained transformers, whole or with an adapter.",

@@ -123,10 +123,9 @@ def allows(change: Change, params: dict[str, Scalar]) -> bool:
 
 @cache
 def completed(text: str, file: str) -> StudyFile:
+    study = StudyFile.from_text(text, file)
     numbers = "r2" in text or "regression" in file
-    return StudyFile.from_text(text, file).completed(
-        "regression" if numbers else "classification", 1797
-    )
+    return study.completed(study.task or ("regression" if numbers else "classification"), 1797)
 
 
 def check_law(text: str, file: str, asked: Sequence[Advice], seeds: int = 12) -> None:

@@ -17,7 +17,7 @@ from tunecli.study_file.study_file import StudyFile
 STUDY = """
 data: {source: t.csv, target: y, text: t, max_length: 4, test: 0}
 validation: {column: fold}
-model: MLP
+model: EmbeddingBag
 optimizer: Adam
 training: {batch_size: 5}
 """

@@ -17,7 +17,9 @@ from tunecli.data.pictures.pictures import list_files
 from tunecli.data.rows.dataset import Dataset
 from tunecli.data.rows.texts import TextRows, Texts
 from tunecli.data.rows.workspace import Workspace
+from tunecli.data.text.corpora import LARGEST_TEXT
 from tunecli.errors import DataError
+from tunecli.files.small import read_small
 from tunecli.study_file.settings.settings import DataSettings, ValidationSettings
 
 _NEW_LINE = re.compile("\r\n|\n|\r")
@@ -72,7 +74,7 @@ def text_in(path: Path, name: str) -> str:
         DataError: it cannot be read, or is not UTF-8; with its name.
     """
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        return read_small(path, LARGEST_TEXT).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         byte = error.object[error.start]
         message = f"{name} must be UTF-8, but byte 0x{byte:02x} at {error.start:,} is not"

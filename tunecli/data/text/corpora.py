@@ -16,6 +16,7 @@ from tunecli.data.rows.texts import TextRows, Texts
 from tunecli.data.rows.workspace import Workspace
 from tunecli.data.text.text_parts import text_parts
 from tunecli.errors import DataError
+from tunecli.files.small import read_small
 from tunecli.study_file.settings.settings import DataSettings, ValidationSettings
 
 TEXT = "text"
@@ -75,6 +76,10 @@ def _read(settings: DataSettings, files: dict[str, Path]) -> Dataset:
     )
 
 
+LARGEST_TEXT = 2**32
+"""Largest size of a text file in bytes."""
+
+
 def read_text(path: Path, setting: str = "") -> str:
     """Read a text file in UTF-8, with or without a byte order mark.
 
@@ -82,7 +87,7 @@ def read_text(path: Path, setting: str = "") -> str:
         DataError: it cannot be read, or is not UTF-8.
     """
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        return read_small(path, LARGEST_TEXT).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         where = f"byte {error.start:,} is not"
         raise DataError(
