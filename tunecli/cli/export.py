@@ -124,7 +124,7 @@ def _lines(exported: "Exported") -> list[str]:
         rows = f"on {count(exported.n_rows, 'row')}"
         lines.append(f"differs from the model by at most {exported.difference:.1g} {rows}")
     if exported.tokenizer is not None:
-        lines.append(f"the file takes the tokens of texts, which {exported.tokenizer} makes")
+        lines.append(f"the network takes the tokens of texts, which {exported.tokenizer} makes")
     elif exported.left_out:
         many = exported.n_networks > 1
         each = f" of its {exported.n_networks} networks, concatenated" if many else ""
