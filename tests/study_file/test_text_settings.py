@@ -12,7 +12,7 @@ from tunecli.study_file.space.walk import first_value
 from tunecli.study_file.study_file import Study, StudyFile
 
 REST = """
-model: MLP
+model: EmbeddingBag
 optimizer: {Adam: {lr: 0.01}}
 training: {epochs: 2}
 """
@@ -60,7 +60,9 @@ def test_what_is_printed_reads_back_equal() -> None:
 
 
 def test_studies_without_text_are_printed_and_stored_as_before() -> None:
-    printed = study("data: {source: t.csv, target: y}").to_yaml()
+    text = f"data: {{source: t.csv, target: y}}{REST.replace('EmbeddingBag', 'MLP')}"
+    found = StudyFile.from_text(text, "a.yaml").completed("classification", 100, ())
+    printed = found.to_yaml()
     assert not any(word in printed for word in ("tokenizer", "max_length", "text"))
     before = '{"source": "t.csv", "target": "y"}'
     data = DataSettings.model_validate_json(before)
@@ -116,3 +118,35 @@ DATA = "data: {{source: t.csv, target: y, text: body, {}}}"
 def test_mistakes_are_reported_at_their_line(data: str, match: str) -> None:
     with pytest.raises(StudyFileError, match=match):
         StudyFile.from_text(data + REST, "a.yaml")
+
+
+PRETRAINED = "{AutoModelForSequenceClassification: {pretrained: a}}"
+TRAINING = "optimizer: {Adam: {lr: 0.01}}\ntraining: {epochs: 2}\n"
+
+
+@pytest.mark.parametrize(
+    ("setting", "match"),
+    [
+        ("tokenizer: words", "a.yaml:1:57: data.tokenizer: .* has its own tokenizer. Remove it"),
+        ("tokenizer: {choice: [words, BPE]}", "its own tokenizer. Remove it"),
+        ("max_length: 9", "a.yaml:1:58: data.max_length: .* Write max_length among its arguments"),
+        ("max_length: {int: [8, 9]}", "data.max_length: .* Write max_length among its arguments"),
+    ],
+)
+def test_settings_of_tokens_are_refused_if_all_models_are_pretrained(
+    setting: str, match: str
+) -> None:
+    start = DATA.format(setting)
+    with pytest.raises(StudyFileError, match=match):
+        StudyFile.from_text(f"{start}\nmodel: {PRETRAINED}\n{TRAINING}", "a.yaml")
+
+
+def test_a_trial_of_a_pretrained_model_is_printed_without_the_tokenizer_of_others() -> None:
+    start = DATA.format("tokenizer: words, max_length: 9")
+    text = f"{start}\nmodel: {{choice: [TextCNN, {PRETRAINED}]}}\n{TRAINING}"
+    found = StudyFile.from_text(text, "a.yaml").completed("classification", 100, ())
+    for option, expected in (("TextCNN", "words"), ("AutoModelForSequenceClassification", None)):
+        config = found.resolve(lambda _, range_, option=option: option)  # type: ignore[misc]
+        again = StudyFile.from_text(to_yaml(config, "one"), "a.yaml")
+        data = again.completed("classification", 100, ()).first_config.data
+        assert (data.tokenizer.name if data.tokenizer else None) == expected

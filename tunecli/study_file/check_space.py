@@ -13,6 +13,7 @@ from dataclasses import replace
 from itertools import chain, islice
 from typing import Any
 
+from tunecli.study_file.catalogue.pretrained_folders import brings_tokenizer
 from tunecli.study_file.read import defaults
 from tunecli.study_file.read.pydantic_messages import validated
 from tunecli.study_file.read.read_components import Grammar
@@ -50,6 +51,12 @@ from tunecli.study_file.text.problems import Conflict, Problems, covers
 from tunecli.study_file.text.suggestions import listed
 
 _USUAL = {"model": "MLP", "loss": "CrossEntropyLoss", "optimizer": "SGD"}
+
+_NOT_PRETRAINED = {
+    "tokenizer": "has no effect, since a pretrained model has its own tokenizer. Remove it.",
+    "max_length": "has no effect on a pretrained model. Write max_length among its arguments.",
+}
+"""Settings of tokens that do not apply to pretrained models, with the way out."""
 
 MOST_PAIRS = 20_000
 """Largest number of pairs that are checked; only choices of hundreds of options have more."""
@@ -137,6 +144,7 @@ class _Checks:
         known_wrong = _with_their_lists(self._problems.paths())
         for resolved in single:
             self._check_rules(resolved, known_wrong)
+        self._check_tokens(single)
         n_pairs = min(MOST_PAIRS, MOST_VALUES // max(1, len(searched)))
         for allowed in islice(every, n_pairs):
             self._check_rules(resolve(self._tree, answering(allowed)), known_wrong)
@@ -156,6 +164,13 @@ class _Checks:
         of_data = {slot[1]: resolved.values.get(slot) for slot in VALUE_SLOTS}
         any_source = {"source": "digits"}
         self._check_settings("data", DataSettings, any_source | of_data, resolved)
+
+    def _check_tokens(self, points: Sequence[Resolved]) -> None:
+        """Report settings of tokens that no model uses, since all are pretrained."""
+        for name, message in _NOT_PRETRAINED.items():
+            given = [point for point in points if point.values.get(("data", name)) is not None]
+            if given and all(brings_tokenizer(point.values.get(("model",))) for point in given):
+                self._problems.add_new(given[0].place(("data", name)), message)
 
     def _check_settings(
         self, section: str, settings: type[Settings], given: dict[str, Any], resolved: Resolved

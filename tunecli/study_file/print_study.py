@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from tunecli.study_file.catalogue.pretrained_folders import brings_tokenizer
 from tunecli.study_file.read.read_sections import SECTIONS, Sections
 from tunecli.study_file.settings.metric_names import with_average
 from tunecli.study_file.settings.search_settings import SearchSettings
@@ -107,7 +108,7 @@ def to_yaml(config: TrialConfig, name: str, header: str = "") -> str:
         name: name of the new study.
         header: lines to put at the top as comments.
     """
-    file: dict[str, Any] = {"study": name, "seed": config.seed, "data": _data(config.data)}
+    file: dict[str, Any] = {"study": name, "seed": config.seed, "data": _data(_used_data(config))}
     for section in ("validation", "training", "compression"):
         file[section] = getattr(config, section).model_dump(exclude_defaults=True)
     for section in ("model", "loss", "optimizer", "schedule", "train"):
@@ -141,6 +142,12 @@ def _with_averages(config: TrialConfig) -> TrialConfig:
             "metrics": tuple(map(said, config.metrics)),
         }
     )
+
+
+def _used_data(config: TrialConfig) -> DataSettings:
+    """Return the settings of the data without those that only other models of the study use."""
+    unused = {"tokenizer": None, "max_length": None} if brings_tokenizer(config.model) else {}
+    return config.data.model_copy(update=unused)
 
 
 def _data(data: DataSettings) -> Any:

@@ -16,6 +16,7 @@ from tunecli.data.rows.dataset import Dataset
 from tunecli.data.rows.texts import TextRows
 from tunecli.data.rows.workspace import Workspace
 from tunecli.data.sources import load_dataset
+from tunecli.data.tables.tables import table_column_facts
 from tunecli.errors import DataError
 from tunecli.study_file.settings.settings import DataSettings, ValidationSettings
 
@@ -175,3 +176,23 @@ def test_a_test_file_and_a_validation_file_of_text(tmp_path: Path) -> None:
     assert found.given_test is not None
     assert isinstance(found.x, TextRows)
     assert [*found.x[found.given_test].texts[0]] == [f"test.csv {i}" for i in range(12)]
+
+
+@pytest.mark.parametrize(
+    ("named", "expected"),
+    [
+        ({"text": "a"}, {"a": "feature", "b": "left out: not named", "n": "left out: not named"}),
+        (
+            {"prompt": "a", "completion": "b"},
+            {"a": "prompt", "b": "completion", "n": "left out: not named"},
+        ),
+    ],
+)
+def test_the_columns_of_documents_are_described(
+    tmp_path: Path, named: dict[str, str], expected: dict[str, str]
+) -> None:
+    rows = {"a": [f"{i} is a number" for i in range(9)], "b": ["yes", "no", "so"] * 3}
+    pd.DataFrame(rows | {"n": range(9)}).to_csv(tmp_path / "t.csv", index=False)
+    settings = DataSettings(source="t.csv", task="language_modeling", **named)
+    facts = table_column_facts(settings, ValidationSettings(), Workspace(tmp_path))
+    assert {one.name: one.use for one in facts} == expected

@@ -24,6 +24,7 @@ from training_cases import component
 
 from tunecli.errors import DataError
 from tunecli.training.models.auto_models import (
+    AutoModelForCausalLM,
     AutoModelForSequenceClassification,
     stored_architecture,
 )
@@ -208,13 +209,28 @@ def test_dropouts_are_replaced() -> None:
     assert (own.embd_pdrop, own.resid_pdrop, own.attn_pdrop) == (0.3, 0.05, 0.1)
 
 
-def test_a_language_model_sees_only_what_is_before() -> None:
-    model, ids = language_model().eval(), torch.randint(2, 90, (3, 7))
+@pytest.mark.parametrize("config", ["gpt2", "llama", "bert", "roberta"])
+def test_a_language_model_sees_only_what_is_before(config: str) -> None:
+    model, ids = language_model(config).eval(), torch.randint(2, 90, (3, 7))
     outputs = model(ids)
     assert outputs.shape == (3, 7, 90)
     torch.testing.assert_close(model(ids[:, :4]), outputs[:, :4])
     expected = model.library_network()(input_ids=ids).logits
     torch.testing.assert_close(outputs, expected)
+
+
+@pytest.mark.parametrize(
+    ("config", "arguments"),
+    [
+        ("xlm", {"emb_dim": 16, "n_layers": 1, "n_heads": 2}),
+        ("xlnet", {"d_model": 16, "n_layer": 1, "n_head": 2, "d_inner": 32}),
+    ],
+)
+def test_an_encoder_that_cannot_be_causal_is_refused(
+    config: str, arguments: dict[str, int]
+) -> None:
+    with pytest.raises(ValueError, match=f"{config} sees the tokens that it must predict. Use a"):
+        AutoModelForCausalLM((7,), 90, columns(), config=config, **arguments)
 
 
 @pytest.mark.parametrize("adapter", ["LoRA", "PromptTuning", "PrefixTuning"])

@@ -113,8 +113,7 @@ def table_column_facts(
         DataError: see `load_table`.
     """
     frame = frame_of(settings, validation, workspace.folder)
-    features, _ = _features(frame)
-    uses = dict.fromkeys(frame.index, "left out: index")
+    features, uses = _features_and_others(frame)
     for setting, names in _named(frame):
         if setting in _KINDS:
             uses = {name: use for name, use in uses.items() if name not in names}
@@ -122,13 +121,23 @@ def table_column_facts(
             use = "left out: in drop" if setting == "data.drop" else setting.removeprefix("data.")
             uses |= dict.fromkeys(names, use)
     codes = {settings.group, validation.column}
-    codes |= {settings.target} if _target(frame).task == "classification" else set()
+    has_classes = settings.target is not None and _target(frame).task == "classification"
+    codes |= {settings.target} if has_classes else set()
 
     def read(name: str) -> Cells:
         given = "categorical" if name in codes else frame.given(name)
         return cells(frame.rows[name], given, frame.where, frame.reading)
 
     return facts_of_columns(frame.rows, features, uses, read)
+
+
+def _features_and_others(frame: Frame) -> tuple[list[Cells], dict[str, str]]:
+    """Return the columns that a model gets, and why it does not get others."""
+    if frame.settings.task != "language_modeling":
+        return _features(frame)[0], dict.fromkeys(frame.index, "left out: index")
+    names = frame.settings.text
+    texts = [cells(frame.rows[name], "text", frame.where, frame.reading) for name in names]
+    return texts, dict.fromkeys(map(str, frame.rows.columns), "left out: not named")
 
 
 def split_proposals(settings: DataSettings, workspace: Workspace) -> SplitProposals:

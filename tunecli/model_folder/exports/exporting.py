@@ -66,6 +66,12 @@ class Exported:
     tokenizer: Path | None = None
 
 
+_LANGUAGE = (
+    "a language model cannot be written as {}. Write --to safetensors, or --to transformers if it "
+    "is AutoModelForCausalLM."
+)
+
+
 def refuse_user_code(folder: Path, to: str) -> None:
     """Refuse a model that user code trained: it has no network that torch could export.
 
@@ -113,6 +119,8 @@ def _written(model: Model, to: Format, part: Path, path: Path, source: str) -> E
 
 
 def _graph(model: Model, to: Format, part: Path, path: Path, source: str) -> Exported:
+    if model.facts.config.data.task == "language_modeling":
+        raise ExportError(_LANGUAGE.format(to))
     left_out = why_not_whole(model)
     rows = some_rows(model, source)
     expected = model.of_rows(rows)

@@ -1,6 +1,6 @@
 """Write a model of transformers as the folder that its library loads, and compare the two.
 
-`AutoModelForSequenceClassification.from_pretrained` loads a whole model, `PeftModel` an adapter.
+The class of transformers that the study names loads a whole model, `PeftModel` an adapter.
 What neither library has a place for, such as a head on pooled vectors, is in `tunecli.json` and
 `head.safetensors`.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import errno
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +18,10 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from tunecli.data.preprocessing.fitted_blocks import FittedBlocks
 from tunecli.data.preprocessing.fitted_text import FittedText
 from tunecli.data.rows.texts import TextRows
+from tunecli.data.text.tokens import FittedTokenizer
 from tunecli.errors import ExportError, OutputError
 from tunecli.files.whole import whole_folder
 from tunecli.model_folder.exports.exporting import some_rows
@@ -51,9 +53,11 @@ def refuse_other_models(model: Model) -> None:
     """
     name = model.facts.config.model.name
     if name not in AUTO_MODELS:
+        is_language = model.facts.config.data.task == "language_modeling"
+        others = "safetensors" if is_language else "onnx, pt2 or safetensors"
         raise ExportError(
             f"--to transformers writes {listed(AUTO_MODELS, last='or')}, but this model is "
-            f"{name}. Write --to onnx, pt2 or safetensors."
+            f"{name}. Write --to {others}."
         )
     if len(model.members) > 1:
         raise ExportError(
@@ -99,7 +103,7 @@ def _write(model: Model, member: Member, part: Path, base: str, own_base: Path) 
         base: the pretrained model that an adapter belongs to; empty if it is written too.
         own_base: where the base of an adapter is in the end, if it is written.
     """
-    network, fitted = _network(member), _fitted(member)
+    network, tokens = _network(member), _tokenizer_of(member)
     library = network.library_network()
     library.config.use_cache = True
     if len(model.classes) == member.facts.n_outputs:
@@ -112,7 +116,7 @@ def _write(model: Model, member: Member, part: Path, base: str, own_base: Path) 
         network.network.save_pretrained(part)
         if not base:
             _without_adapter(network).save_pretrained(part / own_base.name)
-    _tokenizer(fitted, network).save_pretrained(part)
+    _tokenizer(tokens, network).save_pretrained(part)
     if network.head is not None:
         save_file(network.head.linear.state_dict(), part / HEAD)
     (part / FACTS_FILE).write_text(json.dumps(_facts(model, member), indent=1), encoding="utf-8")
@@ -124,7 +128,7 @@ def _facts(model: Model, member: Member) -> dict[str, Any]:
     return {
         **json.loads(as_json(file_metadata(model, ""))),
         "meaning": asdict(member.facts.meaning),
-        "max_length": _fitted(member).tokenizer.max_length,
+        "max_length": _tokenizer_of(member).max_length,
         "pooling": None if head is None else head.how,
     }
 
@@ -141,9 +145,13 @@ def _network(member: Member) -> TransformersModel:
     return member.network
 
 
-def _fitted(member: Member) -> FittedText:
-    assert isinstance(member.preprocessing, FittedText)
-    return member.preprocessing
+def _tokenizer_of(member: Member) -> FittedTokenizer:
+    """Return the tokenizer, which cuts texts to the tokens that the model was trained on."""
+    fitted = member.preprocessing
+    assert isinstance(fitted, FittedText | FittedBlocks)
+    if isinstance(fitted, FittedText):
+        return fitted.tokenizer
+    return replace(fitted.tokenizer, max_length=fitted.block_size)
 
 
 def _without_adapter(network: TransformersModel) -> PreTrainedModel:
@@ -154,14 +162,14 @@ def _without_adapter(network: TransformersModel) -> PreTrainedModel:
     return base
 
 
-def _tokenizer(fitted: FittedText, network: TransformersModel) -> PreTrainedTokenizerFast:
+def _tokenizer(tokens: FittedTokenizer, network: TransformersModel) -> PreTrainedTokenizerFast:
     from transformers import PreTrainedTokenizerFast
 
-    library = fitted.tokenizer.library
+    library = tokens.library
     return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=library,
         pad_token=library.id_to_token(network.tokens.pad),
-        model_max_length=fitted.tokenizer.max_length,
+        model_max_length=tokens.max_length,
         padding_side="right",
     )
 
@@ -175,11 +183,11 @@ def _compared(member: Member, part: Path, rows: TextRows) -> float:
     """
     from transformers import AutoTokenizer
 
-    network, fitted = _network(member), _fitted(member)
+    network, tokens = _network(member), _tokenizer_of(member)
     texts = [text for text in rows.joined() if text.strip()]
-    expected = [fitted.tokenizer.encode([text])[0].tolist() for text in texts]
+    expected = [tokens.encode([text])[0].tolist() for text in texts]
     tokenizer = AutoTokenizer.from_pretrained(part, local_files_only=True)
-    encoded = tokenizer(texts, truncation=True, max_length=fitted.tokenizer.max_length)
+    encoded = tokenizer(texts, truncation=True, max_length=tokens.max_length)
     if encoded["input_ids"] != expected:
         raise ExportError(
             "the tokenizer that transformers loads makes other tokens. The folder was not written."

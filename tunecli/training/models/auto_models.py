@@ -48,6 +48,7 @@ from tunecli.training.models.pretrained.transformers_networks import (
     n_positions,
     network_blocks,
     quiet_transformers,
+    sees_later_tokens,
 )
 
 if TYPE_CHECKING:
@@ -284,7 +285,14 @@ class AutoModelForCausalLM(TransformersModel):
         with quiet_transformers():
             dropouts = Dropouts(dropout, attention_dropout)
             made = self._config(n_outputs, config, architecture, dropouts)
+            if not is_decoder(made):
+                made.is_decoder = True  # or an encoder would see the tokens to predict
             self._build(type(self).__name__, "CAUSAL_LM", made, checkpoint_activations)
+            if sees_later_tokens(self.library_network()):
+                raise ValueError(
+                    f"{made.model_type} sees the tokens that it must predict. Use a decoder such "
+                    "as gpt2 or llama."
+                )
         self._check_length(shape[0], None)
         self._freeze(freeze)
 

@@ -17,6 +17,8 @@ from tunecli.errors import MissingPackageError
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel
 
+_SAME_START = ([0, 0, 0, 0], [0, 0, 1, 1])
+
 
 @contextmanager
 def quiet_transformers() -> Iterator[None]:
@@ -114,6 +116,16 @@ def is_decoder(config: PreTrainedConfig) -> bool:
     kinds = (AutoModelForCausalLM, AutoModelForMaskedLM)
     causal, masked = (type(config) in kind._model_mapping for kind in kinds)
     return causal and not masked
+
+
+def sees_later_tokens(network: PreTrainedModel) -> bool:
+    """Return whether the scores of a token depend on the tokens behind it."""
+    was_training = network.training
+    network.eval()
+    with torch.no_grad():
+        one, other = (network(input_ids=torch.tensor([ids])).logits for ids in _SAME_START)
+    network.train(was_training)
+    return not torch.allclose(one[:, :2], other[:, :2], rtol=1e-5, atol=1e-6)
 
 
 def n_positions(network: PreTrainedModel) -> int | None:
