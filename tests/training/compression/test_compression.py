@@ -345,6 +345,14 @@ def test_a_step_that_is_undone_by_another_is_left_out() -> None:
     assert idle_in_words(left_out) == "prune was skipped: it would not make the file smaller"
 
 
+@pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU])
+def test_states_of_recurrent_layers_stay(kind: type[nn.RNNBase]) -> None:
+    pytest.importorskip("torch_pruning")
+    model = nn.Sequential(kind(4, 8, batch_first=True))
+    with pytest.raises(DataError, match="cannot remove states of LSTM or GRU layers"):
+        prune_channels(model, 0.5, torch.zeros(2, 3, 4))
+
+
 def test_channels_leave_in_the_wished_share_and_the_outputs_stay_as_many() -> None:
     pytest.importorskip("torch_pruning")
     model, x = used(cnn, (1, 8, 8))

@@ -66,7 +66,8 @@ class ExpectedScore:
     Attributes:
         drop: how much worse it is than the score in the search; 0 or more.
         n_trials: number of trials that the best was chosen from.
-        n_test: number of test rows; None if the interval is for very many rows.
+        n_test: number of test rows; None if the interval is for very many rows, or if rows are
+            parts of one text.
     """
 
     score: float
@@ -125,6 +126,7 @@ def expected_score(
     if not 0 < reach < math.inf:
         return None
     middle = (order[0].value or 0.0) - sign * luck
+    has_rows = study.summary is None or not study.summary.is_one_text
     least, most = _bounds(order[0])
     return ExpectedScore(
         score=min(max(middle, least), most),
@@ -132,7 +134,7 @@ def expected_score(
         high=min(max(middle + reach, least), most),
         drop=luck,
         n_trials=len(order),
-        n_test=int(counts.test) if math.isfinite(counts.test) else None,
+        n_test=int(counts.test) if math.isfinite(counts.test) and has_rows else None,
     )
 
 

@@ -113,8 +113,9 @@ def _without_safetensors(folder: Path, name: str) -> DataError:
 
 def brings_tokenizer(model: Component | None) -> bool:
     """Return whether a model is pretrained: it reads the tokens of its own tokenizer."""
-    is_known = isinstance(model, Component) and model.name in AUTO_MODELS
-    return is_known and model.arguments.get("pretrained") is not None
+    if model is None or model.name not in AUTO_MODELS:
+        return False
+    return model.arguments.get("pretrained") is not None
 
 
 def missing_folders(

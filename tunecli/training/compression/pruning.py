@@ -100,13 +100,19 @@ def prune_channels(model: nn.Module, amount: float, example: Tensor) -> None:
         example: a few rows as the model takes them, (n, …).
 
     Raises:
-        DataError: torch-pruning is not installed, or cannot analyse this model.
+        DataError: torch-pruning is not installed, or cannot prune this model.
     """
     try:
         import torch_pruning
     except ImportError:
         message = "structured pruning needs torch-pruning: pip install 'tunecli[compression]'."
         raise DataError(message, "compression.structured") from None
+    if any(isinstance(module, nn.RNNBase) for module in model.modules()):
+        message = (
+            "structured pruning cannot remove states of LSTM or GRU layers. Remove this setting, "
+            "or write prune."
+        )
+        raise DataError(message, "compression.structured")
     model.eval()
     try:
         with _time_limit(), warnings.catch_warnings():

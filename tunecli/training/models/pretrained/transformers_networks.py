@@ -121,7 +121,7 @@ def is_decoder(config: PreTrainedConfig) -> bool:
 def sees_later_tokens(network: PreTrainedModel) -> bool:
     """Return whether the scores of a token depend on the tokens behind it."""
     was_training = network.training
-    network.eval()
+    network.train(False)
     with torch.no_grad():
         one, other = (network(input_ids=torch.tensor([ids])).logits for ids in _SAME_START)
     network.train(was_training)
