@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from tunecli.data.rows.dataset import FoldData
+from tunecli.data.rows.dataset import FoldData, TokenForm
 from tunecli.study_file.settings.settings import (
     Component,
     DataSettings,
@@ -86,6 +86,7 @@ def language(number: int = 0, n_train: int = 14, n_valid: int = 5, block: int = 
         valid_rows=torch.arange(n_valid),
         n_classes=7,
         valid_bytes=2 * lengths[n_train:],
+        tokens=TokenForm(vocab_size=7, pad=0),
     )
 
 

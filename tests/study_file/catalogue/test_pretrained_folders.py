@@ -48,7 +48,7 @@ def test_a_name_is_looked_up_in_the_cache_of_the_hub(
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("an/encoder", r"'an/encoder' is neither a folder .* Fetch it with `hf download an/enc"),
+        ("an/encoder", r"'an/encoder' is neither a folder, .* Fetch it with `hf download an/enc"),
         ("bert-base", r"Fetch it with `hf download bert-base`, or write the path of a folder\."),
         ("a/b/c", r"the folder 'a/b/c' does not exist \(looked for at .*/a/b/c\)"),
         ("../gone", r"the folder '\.\./gone' does not exist .* relative to the study file's"),
