@@ -57,7 +57,7 @@ def test_the_shipped_studies_validate(file: Path) -> None:
 LORA = "{LoraConfig: {r: {int: [4, 64], log: true}, lora_alpha: 16, target_modules: all-linear}}"
 GOOD = [
     f"model: {{AutoModelForSequenceClassification: {{pretrained: a/b, adapter: {LORA}}}}}",
-    "model: {AutoModelForSequenceClassification: {config: gpt2, n_layer: {int: [2, 6]}, adapter: none}}",
+    "model: {AutoModelForSequenceClassification: {config: gpt2, n_layer: {int: [2, 6]}}}",
     "study: mine",
     "seed: 3",
     "data: {source: iris, test: 0, scale: none}",

@@ -50,7 +50,7 @@ def predict(
         Option(
             "--temperature",
             min=0,
-            help="Draw each token after dividing scores by this. Default: 0, the likeliest one.",
+            help="Divide scores by this before drawing each token. Default: 0, the likeliest one.",
             show_default=False,
         ),
     ] = None,
@@ -59,7 +59,7 @@ def predict(
         Option(
             "--top-k",
             min=1,
-            help="Draw among this many most probable tokens only.",
+            help="Draw only from this many of the most probable tokens.",
             show_default=False,
         ),
     ] = None,

@@ -87,7 +87,7 @@ class RowKind:
         return torch.from_numpy(np.ascontiguousarray(values, dtype=np.dtype(self.dtype)))
 
     def texts_alone(self, texts: Texts) -> TextRows:
-        """Return rows of a model that takes one column of text and nothing else."""
+        """Return rows for a model that takes only one column of text."""
         return TextRows(self.tensor(np.empty((len(texts), 0))), (texts,))
 
     def block_rows(self, batch: int) -> int:
@@ -166,7 +166,7 @@ def blocks_of(
         return _texts(path, source, kind, kind.block_rows(batch), keep)
     if keep and (source_kind != "table" or path.is_dir()):
         raise DataError(
-            f"--keep carries columns of a table file along, but {source} is not one. Leave out "
+            f"--keep copies columns of a table file, but {source} is not a table file. Leave out "
             "--keep."
         )
     if path.is_dir() or (path.is_file() and path.name.lower().endswith(SUFFIXES)):
@@ -292,12 +292,12 @@ def _texts(
 ) -> Iterator[Block]:
     """Read texts of files; for a model of texts of tables, each line of a file is one."""
     if keep:
-        raise DataError(f"--keep carries columns of a table along, but {source} is not one.")
+        raise DataError(f"--keep copies columns of a table, but {source} is not a table.")
     if not path.exists():
         raise DataError(f"file {source!r} does not exist (looked for at {path.absolute()}).")
     if len(kind.names) > 1:
         needed = listed(kind.names, most=10)
-        raise DataError(f"the model takes the columns {needed}. Predict a table with these.")
+        raise DataError(f"the model takes the columns {needed}. Pass a table with these.")
     are_lines = kind_of(kind.data.source) == "table"
     for x, files in texts_to_predict(path, are_lines, n_rows):
         yield Block(x, files)

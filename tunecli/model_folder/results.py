@@ -240,7 +240,7 @@ def _mean_scores(
     predictions: Sequence[Predictions],
     y: NDArray[np.generic],
 ) -> dict[str, float]:
-    """Return the mean of the test scores of several networks; empty without any."""
+    """Return the mean test scores of several networks; empty without networks."""
     scores = [_on_test(store, y, one).measured(metrics) for one in predictions]
     names = scores[0] if scores else ()
     return {name: statistics.fmean(one[name] for one in scores) for name in names}

@@ -19,7 +19,7 @@ _SECONDS_PER_OUTPUT = 4e-7  # per byte of text and output, for the fit
 
 
 class NoWordsError(Exception):
-    """The texts have no words to weigh; the text is the reason."""
+    """The texts have no words to weigh; the message says why."""
 
 
 class TextBaseline:

@@ -99,7 +99,7 @@ def test_columns_that_cannot_go_along(keep: str, message: str, rows: Path, tmp_p
 def test_only_tables_have_columns_to_keep() -> None:
     model = case("arrays").refitted.model
     source = str(case("arrays").folder / "arrays.npz")
-    with pytest.raises(DataError, match=r"carries columns of a table file along, but .* is not"):
+    with pytest.raises(DataError, match=r"copies columns of a table file, but .* is not"):
         write_predictions(model, source, None, proba=False, keep=["x"])
 
 

@@ -185,7 +185,7 @@ def test_models_of_text_refuse_data_without_text(
     [("MLP", "numbers"), ("Linear", "numbers"), ("CNN", "pictures"), ("resnet18", "pictures")],
 )
 def test_other_models_refuse_text(name: str, what: str) -> None:
-    expected = f"{name} takes {what}, but the rows have a text. Use `TextCNN`, `EmbeddingBag`, "
+    expected = f"{name} takes {what}, but the rows have text. Use `TextCNN`, `EmbeddingBag`, "
     with pytest.raises(DataError, match=expected):
         build_model(Component(name=name), (9,), 3, ONLY_TEXT)
 

@@ -16,7 +16,7 @@ from tunecli.data.rows.texts import Texts
 from tunecli.study_file.settings.settings import DataSettings
 
 _SHOWN = 30
-"""Characters of a text that are shown of it."""
+"""Number of characters shown of a text."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class TextCells(Cells):
 
     @staticmethod
     def use(columns: Sequence[Column], x: NDArray[np.float64], data: DataSettings) -> Use:
-        """Return that a model gets tokens."""
+        """Say that a model gets tokens."""
         return "tokens", ()
 
     @property

@@ -32,7 +32,7 @@ class FeatureForm:
     tokens: TokenSetting | None = None
 
     def of(self, dataset: Dataset) -> FeatureForm:
-        """Return the form without what has no effect on a data set."""
+        """Return the form without what cannot affect a data set."""
         has_categories = any(column.kind == "categorical" for column in dataset.columns)
         return replace(
             self,

@@ -47,8 +47,8 @@ class BlockFeatures:
             yield self.x[own.to(self.x.device), :longest].long()
 
     def ends(self) -> tuple[Tensor, Tensor]:
-        """Refuse: tokens are names, and no pixels; see `Features`."""
-        raise TypeError("blocks of tokens have no least and largest pixel")
+        """Refuse: tokens are names, not pixels; see `Features`."""
+        raise TypeError("blocks of tokens have no range of pixels")
 
     def first(self, n_rows: int) -> BlockFeatures:
         """Return the first blocks alone."""

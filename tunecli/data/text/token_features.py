@@ -65,8 +65,8 @@ class TokenFeatures:
         return torch.cat([self._table[rows], ids.float()], dim=1)
 
     def ends(self) -> tuple[Tensor, Tensor]:
-        """Refuse: tokens are names, and no pixels; see `Features`."""
-        raise TypeError("rows of tokens have no least and largest pixel")
+        """Refuse: tokens are names, not pixels; see `Features`."""
+        raise TypeError("rows of tokens have no range of pixels")
 
     def first(self, n_rows: int) -> TokenFeatures:
         """Return the first rows alone."""

@@ -200,7 +200,7 @@ def _vocabulary(
 
 
 def _of_characters(vocabulary: dict[str, int]) -> Any:
-    """Return a model of single characters: byte pairs of which none is merged."""
+    """Return a model of single characters: byte-pair encoding without merges."""
     return models.BPE(vocabulary, [], unk_token=UNKNOWN, cache_capacity=0)
 
 

@@ -124,7 +124,7 @@ class FittedTokenizer:
         return len(self.vocabulary)
 
     def form(self, n_features: int = 0) -> TokenForm:
-        """Return the form of rows with so many other features."""
+        """Return the form of rows with `n_features` other features."""
         return TokenForm(self.vocab_size, self.pad, n_features, self.vocabulary)
 
     @functools.cached_property

@@ -90,7 +90,7 @@ def _blocks(model: Model, source: str, keep: Sequence[str]) -> Iterator[Block]:
         return model.blocks(source, keep)
     if keep:
         raise DataError(
-            f"--keep carries columns of a table file along, but {source} is not one. Leave out "
+            f"--keep copies columns of a table file, but {source} is not a table file. Leave out "
             "--keep."
         )
     text = read_text(model.workspace.folder / source)

@@ -71,7 +71,7 @@ class StandOut:
 
     @property
     def is_dip(self) -> bool:
-        """Whether it is better by more than the noise, and so much that it matters."""
+        """Whether it is better by more than the noise, and by enough to matter."""
         return self.is_noise and self.gap > self.negligible
 
     def in_words(self) -> str:

@@ -46,7 +46,7 @@ def untrained(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _fall(evidence: Evidence, trial: TrialRecord) -> tuple[float, bool] | None:
-    """Return by which share the training loss falls, and whether it falls steadily to the end.
+    """Return by what share the training loss falls, and whether it falls steadily to the end.
 
     None for a curve that is too short, not finite, or at 0 or below.
     """

@@ -125,7 +125,7 @@ def token_loss_conflicts(loss: Component) -> Iterator[Conflict]:
         message = "your own loss is not supported for language_modeling. Write CrossEntropyLoss."
         yield Conflict(("loss",), message)
     if loss.arguments.get("weight") is not None:
-        message = "weights classes, but a language model predicts tokens. Remove it."
+        message = "is for classes, but a language model predicts tokens. Remove it."
         yield Conflict(("loss", "weight"), message)
 
 

@@ -123,7 +123,7 @@ class DataSettings(Settings):
     block_size: Annotated[int, Field(ge=1, le=MOST_TOKENS)] | None = None
     """number of tokens that a language model reads at once. Default: 128."""
     documents: Annotated[Literal["file", "line"], OnlyFor(("corpus",))] = "file"
-    """what a language model learns from a text file: one text, or a document per line."""
+    """how a language model reads a text file: as one text, or a document per line."""
     prompt: Annotated[str | None, _TABLE] = None
     """a column of text that a language model reads, but is not trained to predict."""
     completion: Annotated[str | None, _TABLE] = None
@@ -323,7 +323,7 @@ class CompressionSettings(Settings):
     """Compression of each fold's model after training; the compressed model is scored."""
 
     merge: bool = False
-    """adds an adapter to the weights that it adapts; faster."""
+    """merges an adapter into the weights that it adapts; faster."""
     structured: StructuredSettings | None = None
     """removes whole channels; smaller and faster."""
     prune: PruneSettings | None = None

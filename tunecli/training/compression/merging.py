@@ -1,4 +1,4 @@
-"""Add an adapter to the weights that it adapts, so that it needs no computation."""
+"""Merge an adapter into the weights that it adapts, so that it needs no computation."""
 
 from __future__ import annotations
 

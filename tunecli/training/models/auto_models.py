@@ -101,7 +101,7 @@ class TransformersModel(nn.Module):
         return cast("PreTrainedModel", inner)
 
     def merge_adapter(self) -> None:
-        """Add the adapter to the weights that it adapts; the network then has none."""
+        """Merge the adapter into the weights that it adapts; no adapter is left then."""
         with quiet_transformers():
             self.network = self.network.merge_and_unload()
         self.adapter = None

@@ -100,7 +100,7 @@ def check_fit(name: str, shape: tuple[int, ...], tokens: TokenForm | None = None
 def _about_text(name: str, wanted: Needs, shape: tuple[int, ...]) -> DataError:
     if wanted.rows != "text":
         models = listed(TEXT_MODELS, last="or")
-        return DataError(f"{name} takes {wanted.rows}, but the rows have a text. Use {models}.")
+        return DataError(f"{name} takes {wanted.rows}, but the rows have text. Use {models}.")
     others = "CNN or MLP" if len(shape) == 3 else "MLP or Linear"
     return DataError(
         f"{name} takes text, but the data has none. Name the column that has it, such as "

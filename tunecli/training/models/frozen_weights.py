@@ -43,7 +43,7 @@ class FrozenWeight(nn.Parameter):
 
     @cached_property
     def digest(self) -> str:
-        """The digest of its content; computed once, since nobody writes it."""
+        """The digest of its content; computed once, as it never changes."""
         return _digest(self)
 
 

@@ -22,7 +22,7 @@ from tunecli.training.outcome.trial_failures import is_out_of_memory, release_me
 from tunecli.training.state.random_state import RandomState
 
 CHUNK = 50
-"""Batches among whose rows those of like length are looked for."""
+"""Number of batches within which rows are sorted by length."""
 
 
 class Batch(NamedTuple):

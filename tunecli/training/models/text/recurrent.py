@@ -75,7 +75,7 @@ def _states(directions: nn.ModuleList, x: Tensor, reverse: Tensor) -> Tensor:
 
 
 def _reversal(is_token: Tensor) -> Tensor:
-    """Return the places (batch, length) that reverse the tokens of each row, but no padding."""
+    """Return the places (batch, length) that reverse each row's tokens, but not its padding."""
     place = torch.arange(is_token.shape[1], device=is_token.device)
     mirrored = n_tokens(is_token).unsqueeze(1) - 1 - place
     return torch.where(mirrored >= 0, mirrored, place)
