@@ -38,8 +38,15 @@ def imported(kind: Kind, name: str) -> object:
     import torchvision
     from sklearn import preprocessing
 
-    from tunecli.training.models import convolutional, dense
+    from tunecli.training.models import (
+        auto_models,
+        convolutional,
+        dense,
+        text_models,
+        transformer_decoder,
+    )
 
+    own = (dense, convolutional, text_models, transformer_decoder, auto_models)
     scales = {
         "standard": preprocessing.StandardScaler,
         "minmax": preprocessing.MinMaxScaler,
@@ -49,7 +56,7 @@ def imported(kind: Kind, name: str) -> object:
     places = {
         "augmentation": kornia.augmentation,
         "model": next(
-            (place for place in (dense, convolutional) if hasattr(place, name)),
+            (place for place in own if hasattr(place, name)),
             torchvision.models,
         ),
         "loss": torch.nn,
@@ -115,7 +122,7 @@ def test_every_optimizer_and_schedule_of_torch_is_offered_or_left_out_on_purpose
 def test_torchvision_lists_the_same_classifiers() -> None:
     import torchvision
 
-    own = {"Linear", "MLP", "CNN", "ResNet"}
+    own = set(names.OWN_MODELS)
     offered = set(names.names("model"))
     assert offered - own == set(torchvision.models.list_models(module=torchvision.models))
     assert own < offered
