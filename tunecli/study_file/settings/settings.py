@@ -189,7 +189,7 @@ class ValidationSettings(Settings):
     column: Annotated[str | None, _TABLE] = None
     """a column that numbers the folds, or marks the rows to validate on."""
     folder: Annotated[str | None, OnlyFor(("pictures",))] = None
-    """an image folder to validate on, next to the class folders."""
+    """an image folder to validate on: in the source folder, or else next to the study file."""
 
     @property
     def is_open(self) -> bool:
