@@ -60,7 +60,7 @@ def predict(
         Option(
             "--top-k",
             min=1,
-            help="Draw only from the N most probable tokens.",
+            help="Number of most probable tokens to draw from. Default: all.",
             show_default=False,
         ),
     ] = None,
