@@ -209,7 +209,7 @@ def text_models_table() -> str:
     shared = [a for a in own[TEXT_MODELS[0]] if all(a in arguments for arguments in own.values())]
     rows = [(f"`{n}`", with_defaults(n, (a for a in own[n] if a not in shared))) for n in own]
     rows.append(("all", with_defaults(TEXT_MODELS[0], shared)))
-    return table(("model", "arguments, their defaults (and other words)"), rows)
+    return table(("model", "arguments with defaults (other options in parentheses)"), rows)
 
 
 def with_defaults(name: str, arguments: Iterable[Argument]) -> str:

@@ -18,7 +18,7 @@ def export(
     to: Annotated[
         Literal["onnx", "pt2", "safetensors", "transformers"],
         Option(
-            help="ONNX, pt2 (torch.export), the weights alone as safetensors, or a folder of "
+            help="ONNX, pt2 (torch.export), the weights alone as safetensors, or a folder for "
             "transformers or peft."
         ),
     ],

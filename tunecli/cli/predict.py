@@ -25,7 +25,7 @@ def predict(
         list[str] | None,
         Option(
             "--keep",
-            help="Carry this column of the table along, e.g. an id. Repeatable.",
+            help="Copy this column of the table to the output, e.g. an id. Repeatable.",
             show_default=False,
         ),
     ] = None,
@@ -50,7 +50,8 @@ def predict(
         Option(
             "--temperature",
             min=0,
-            help="Divide scores by this before drawing each token. Default: 0, the likeliest one.",
+            help="Divide scores by this before drawing each token. "
+            "Default: 0, which takes the most probable token.",
             show_default=False,
         ),
     ] = None,
@@ -59,12 +60,13 @@ def predict(
         Option(
             "--top-k",
             min=1,
-            help="Draw only from this many of the most probable tokens.",
+            help="Number of most probable tokens to draw from. Default: all.",
             show_default=False,
         ),
     ] = None,
     seed: Annotated[
-        int | None, Option("--seed", help="Seed of the draws. Default: 0.", show_default=False)
+        int | None,
+        Option("--seed", help="Seed for drawing tokens. Default: 0.", show_default=False),
     ] = None,
     code: CodeOption = None,
     runs: RunsOption = Path("runs"),

@@ -82,7 +82,7 @@ TrialOption = Annotated[
     Option(help="Trial number, `best`, or `simplest` (of those practically equal to the best)."),
 ]
 ParetoOption = Annotated[
-    int | None, Option(help="Place on the Pareto front, as numbered in the report.")
+    int | None, Option(help="Position on the Pareto front, as numbered in the report.")
 ]
 BestWithinOption = Annotated[
     str | None, Option(help="Conditions on the trial, e.g. 'accuracy >= 0.97 and size <= 40KB'.")

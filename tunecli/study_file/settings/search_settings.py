@@ -38,6 +38,6 @@ class SearchSettings(Settings):
     --as-searched`.
     """
     learn_from: Words = Field(default=[])
-    """studies whose trials TPE or GP learns from before the first trial, if they fit this space
-    and have the same data, validation and objective.
+    """studies with the same data, validation and objective; before the first trial, TPE or GP
+    learns from those of their trials that fit this space.
     """

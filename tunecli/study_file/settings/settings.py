@@ -189,7 +189,7 @@ class ValidationSettings(Settings):
     column: Annotated[str | None, _TABLE] = None
     """a column that numbers the folds, or marks the rows to validate on."""
     folder: Annotated[str | None, OnlyFor(("pictures",))] = None
-    """an image folder to validate on, next to the class folders."""
+    """an image folder to validate on: in the source folder, or else next to the study file."""
 
     @property
     def is_open(self) -> bool:
@@ -279,7 +279,7 @@ class TrainingSettings(Settings):
     early_stopping: Annotated[EarlyStopping | None, AnyTraining()] = None
     """when to stop a trial that no longer improves; none for never."""
     smooth_score: Annotated[OddWindow, Off(1), NoRange()] = 1
-    """an odd number of evaluations, by whose median score the best one is chosen; 1 is off."""
+    """an odd n: the best evaluation is chosen by a median over n evaluations; 1 is off."""
     max_time: Annotated[Duration | None, AnyTraining(), NoRange(), OnEdit("budget")] = None
     """longest training time of a trial (30m, 2h), after which it is stopped and counts as failed;
     for trials that hang. If a trial resumes, its time up to the checkpoint still counts.
