@@ -41,7 +41,7 @@ def compress(
     runs: options.RunsOption = Path("runs"),
     storage: options.StorageOption = None,
 ) -> None:
-    """Compare what each way of compressing a trial's models costs and saves.
+    """Compare ways to compress a trial's models: what each one costs and what it saves.
 
     For a model folder, the trial is the one that the model was made from.
 

@@ -25,7 +25,7 @@ def predict(
         list[str] | None,
         Option(
             "--keep",
-            help="Carry this column of the table along, e.g. an id. Repeatable.",
+            help="Copy this column of the table to the output, e.g. an id. Repeatable.",
             show_default=False,
         ),
     ] = None,
@@ -50,7 +50,8 @@ def predict(
         Option(
             "--temperature",
             min=0,
-            help="Divide scores by this before drawing each token. Default: 0, the likeliest one.",
+            help="Divide the logits by this before drawing each token. Default: 0, which always "
+            "takes the most probable token.",
             show_default=False,
         ),
     ] = None,

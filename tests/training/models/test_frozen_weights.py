@@ -214,7 +214,7 @@ def test_kept_models_name_frozen_weights(hub: Path, tmp_path: Path) -> None:
     [saved, *_] = read_models(tmp_path / "3", config)
     with pytest.raises(
         DataError,
-        match=r"^it was trained with other pretrained weights than those of today "
+        match=r"^its pretrained weights have changed since it was trained "
         r"\(features.0.weight differs\)\. Restore the old ones, or train it again\.$",
     ):
         load_network(saved, new_model(config, pictures()))

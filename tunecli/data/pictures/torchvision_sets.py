@@ -126,7 +126,7 @@ def _explained(error: Exception, settings: DataSettings, is_download: bool) -> s
         way = "put its files there by hand, as torchvision's documentation describes"
         return f"{what}. Try again, or {way}."
     what = f"torchvision cannot read {settings.source} in {settings.root!r}: {reason[:300]}"
-    return f"{what}. Remove what is there and write download: true, or fetch it by hand."
+    return f"{what}. Remove the files and write download: true, or download them by hand."
 
 
 def _fill(

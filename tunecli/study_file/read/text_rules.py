@@ -72,7 +72,7 @@ def _whole_tokens(config: TrialConfig) -> Iterator[Conflict]:
     if config.data.task != "language_modeling":
         return
     if config.data.max_length is not None:
-        message = "a language model reads blocks of tokens and cuts nothing. Write block_size."
+        message = "has no effect on a language model, which reads blocks. Write block_size."
         yield Conflict(("data", "max_length"), message)
     changing: dict[Path, object] = {
         ("data", "augment"): config.data.augment,

@@ -151,8 +151,8 @@ def load_saved(model: nn.Module, saved: Saved) -> None:
     """
     if (changed := changed_weight(model, saved)) is not None:
         raise DataError(
-            f"it was trained with other pretrained weights than those of today ({changed} "
-            "differs). Restore the old ones, or train it again."
+            f"its pretrained weights have changed since it was trained ({changed} differs). "
+            "Restore the old ones, or train it again."
         )
     state = model.state_dict()
     whole: dict[str, Any] = {

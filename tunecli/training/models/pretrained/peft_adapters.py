@@ -79,8 +79,8 @@ def _refuse_without_cache(network: PreTrainedModel, adapter: Component) -> None:
         return
     if not takes_cache(network):
         raise ValueError(
-            f"adapter.PrefixTuningConfig: {network.config.model_type} takes no keys and values "
-            "before those of its tokens. Use PromptTuningConfig or LoraConfig."
+            f"adapter.PrefixTuningConfig: {network.config.model_type} cannot take a prefix of "
+            "keys and values. Use PromptTuningConfig or LoraConfig."
         )
     if network.is_activation_checkpointing:
         raise ValueError(
