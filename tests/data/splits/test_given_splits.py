@@ -46,7 +46,7 @@ def with_two_in_the_other_part(rows: list[Row]) -> list[Row]:
             GROUPS,
             {"group": "mark"},
             "groups of mark must stay whole, but 2 groups are in both the {learn} and the {judge} "
-            "(2 of 8 {judge}). Remove group, or put each group on one side.",
+            "(2 of 8 {judge} are affected). Remove group, or put each group on one side.",
         ),
         (
             TIMES,

@@ -334,5 +334,5 @@ def test_any_division_into_frozen_and_known_weights_loads_back(
     if any(is_held):
         values = [value + 1 for value in values]
         source = {name: value + 1 for name, value in source.items()}
-        with pytest.raises(DataError, match="other pretrained weights"):
+        with pytest.raises(DataError, match="pretrained weights have changed"):
             load_saved(built(values), saved)
