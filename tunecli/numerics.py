@@ -13,7 +13,7 @@ NUMERICS = 2
 
 CHANGES = {
     2: "targets are standardized in 64 bits, pictures under `scale: none` range from 0 to 1, "
-    "arrays keep all their columns, and models of your own get whole numbers as whole numbers"
+    "arrays keep all their columns, and your own models get whole numbers as integers"
 }
 """Changes of each version from the one before; studies without a version have version 1."""
 

@@ -142,7 +142,7 @@ def test_test_scores_are_those_of_what_is_predicted() -> None:
     assert "calibration temperature 0.5: log_loss 0.5000 → 0.4000, calibration error" in lines
     assert f"threshold   {refitted.model.classes[1]!r} if its probability is at least 0.3" in lines
     if results.test["accuracy"] != results.test_unadjusted["accuracy"]:
-        assert "as in the search, without calibration and threshold" in lines
+        assert "without calibration and threshold, as in the search" in lines
     text = card(refitted.model.facts, results, SUMMARY, 1)
     assert "| on the test rows | score | 95 % interval | as in the search |" in text
     assert "## Calibration and threshold" in text
@@ -163,7 +163,7 @@ def test_an_ensemble_without_adjustments_does_not_score_as_in_the_search() -> No
     )
     lines = results_lines(several)
     assert "            accuracy of all 0.0000 without calibration and threshold" in lines
-    assert ["one by one" in line for line in lines if "as in the search" in line] == [True]
+    assert ["single networks" in line for line in lines if "as in the search" in line] == [True]
     text = card(refitted.model.facts, several, SUMMARY, 1)
     assert "| on the test rows | score | 95 % interval | without them |" in text
     assert "as in the search" not in text

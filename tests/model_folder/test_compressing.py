@@ -242,6 +242,6 @@ def test_a_compressed_model_is_adjusted_anew_and_keeps_a_given_threshold(tmp_pat
     assert stored()[1]["threshold"]["metric"] == "accuracy"
     shutil.rmtree(tmp_path / "runs" / "two" / "best")
     told = call_in(tmp_path, *pick).stdout
-    assert "the search kept no models of trial 0 that can be compressed so" in " ".join(
+    assert "the search kept no models of trial 0 that can be compressed this way" in " ".join(
         told.split()
     )

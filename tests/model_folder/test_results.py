@@ -96,7 +96,7 @@ def test_the_card_says_what_to_expect_and_of_what() -> None:
     assert f"expected    {results.metric} {expected.sentence}" in results_lines(results)
     networks = replace(results, n_networks=2)
     shown = card(facts, networks, SUMMARY, n_weights)
-    assert "0.91 ± 0.01414, the mean of its networks one by one. Expected of a single" in shown
+    assert "0.91 ± 0.01414, the mean score of its single networks. Expected of a single" in shown
 
 
 @pytest.mark.parametrize("damage", ["flip", "truncate", "foreign", "missing"])

@@ -12,7 +12,9 @@ def check(
     code: options.CodeOption = None,
     runs: options.RunsOption = Path("runs"),
 ) -> None:
-    """Check a study file and its data, and try every pair of options for two batches.
+    """Check a study file and its data, and train a few batches.
+
+    Every pair of options is tried for two batches.
 
     Example: tunecli check studies/digits.yaml
     """

@@ -34,14 +34,16 @@ def compress(
         ),
     ] = 5,
     pick: Annotated[
-        int | None, Option(help="Refit the study's model with this row's compression.")
+        int | None, Option(help="Refit the study's model as in this row of the table.")
     ] = None,
     json: Annotated[bool, Option("--json", help="Print the table as JSON, for programs.")] = False,
     code: options.CodeOption = None,
     runs: options.RunsOption = Path("runs"),
     storage: options.StorageOption = None,
 ) -> None:
-    """Compare ways to compress a trial's models: what each costs and saves.
+    """Compare ways to compress a trial's models.
+
+    Each way has a row with its score, size and latency.
 
     For a model folder, the trial is the one that the model was made from.
 

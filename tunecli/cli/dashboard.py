@@ -29,9 +29,9 @@ def dashboard(
     runs: RunsOption = Path("runs"),
     storage: StorageOption = None,
 ) -> None:
-    """Show a study in the browser with optuna-dashboard, also while it is running.
+    """Show a study in the browser with optuna-dashboard.
 
-    The dashboard is read-only. Ctrl-C stops it.
+    This also works while the study is running. The dashboard is read-only. Ctrl-C stops it.
 
     Example: tunecli dashboard digits
     """

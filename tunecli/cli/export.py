@@ -49,7 +49,9 @@ def export(
     code: CodeOption = None,
     runs: RunsOption = Path("runs"),
 ) -> None:
-    """Export a model for other programs, if the result gives the same predictions.
+    """Export a model for other programs.
+
+    A file whose predictions differ from the model's is not written.
 
     Example: tunecli export digits --to onnx -o digits.onnx
     """
@@ -124,10 +126,10 @@ def _lines(exported: "Exported") -> list[str]:
         rows = f"on {count(exported.n_rows, 'row')}"
         lines.append(f"differs from the model by at most {exported.difference:.1g} {rows}")
     if exported.tokenizer is not None:
-        lines.append(f"the network takes the tokens of texts, which {exported.tokenizer} makes")
+        lines.append(f"the network takes tokens; {exported.tokenizer} makes them from texts")
     elif exported.left_out:
         many = exported.n_networks > 1
-        each = f" of its {exported.n_networks} networks, concatenated" if many else ""
+        each = f", concatenated for its {exported.n_networks} networks" if many else ""
         lines.append(
             f"the file does not contain {exported.left_out}: it takes preprocessed features{each}"
         )

@@ -39,7 +39,9 @@ def init(
     ] = None,
     code: CodeOption = None,
 ) -> None:
-    """Write a first study file for your data into the current folder, commented and ready to run.
+    """Write a first study file for your data, ready to run.
+
+    It is commented, and stands in the current folder.
 
     Example: tunecli init train.csv --target price
     """
@@ -67,8 +69,8 @@ def init(
     except DataError as error:
         if ". Write " in str(error) and target is not None:
             say(
-                "init wrote no file. Pass the setting in the message below with --set. For "
-                "example, for decimal: ',' add\n  --set 'data.decimal=,'"
+                "init wrote no file. With --set, pass the setting that the message below asks "
+                "for. For example, for decimal: ',' add\n  --set 'data.decimal=,'"
             )
         raise
     options = "".join(f" --code {option}" for option in code or [])

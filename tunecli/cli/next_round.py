@@ -25,7 +25,7 @@ def next_round(
     runs: RunsOption = Path("runs"),
     storage: StorageOption = None,
 ) -> None:
-    """Write the study file of the next round, based on the findings of a study.
+    """Write the study file of the next round, as the findings advise.
 
     Example: tunecli next digits -o studies/digits-2.yaml
     """

@@ -50,8 +50,8 @@ def predict(
         Option(
             "--temperature",
             min=0,
-            help="Divide scores by this before drawing each token. "
-            "Default: 0, which takes the most probable token.",
+            help="Divide the logits by this before drawing each token. Default: 0, which always "
+            "takes the most probable token.",
             show_default=False,
         ),
     ] = None,
@@ -71,7 +71,7 @@ def predict(
     code: CodeOption = None,
     runs: RunsOption = Path("runs"),
 ) -> None:
-    """Predict new rows, or continue texts, with a model from `tunecli refit`.
+    """Predict new rows, or continue texts, with a refitted model.
 
     Example: tunecli predict digits new.npz -o predicted.csv
     """

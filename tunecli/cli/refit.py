@@ -63,7 +63,7 @@ def refit(
     runs: options.RunsOption = Path("runs"),
     storage: options.StorageOption = None,
 ) -> None:
-    """Train a trial on the rows outside the test set, then score the model on the test set.
+    """Train a trial on all rows but the test set, and score it there.
 
     Example: tunecli refit digits
     """
@@ -207,8 +207,8 @@ def results_lines(results: "Results") -> list[str]:
         interval = f"(95 %: {low} to {high}, {count(results.n_test, 'row')})"
         lines.append(f"test        {metric} {_score(test.score)} {interval}")
         lines += [
-            f"            {metric} {_score(single)}: mean of the {results.n_networks} "
-            "networks one by one, as in the search"
+            f"            {metric} {_score(single)}: mean score of its {results.n_networks} "
+            "single networks, as in the search"
             for name, single in results.one_by_one.items()
             if name == results.metric
         ]
@@ -244,7 +244,7 @@ def _unadjusted_line(results: "Results") -> list[str]:
         return []
     how = "without calibration and threshold"
     if results.n_networks == 1:  # else the score in the search is that of single networks
-        how = f"as in the search, {how}"
+        how = f"{how}, as in the search"
     return [f"            {results.titled(results.metric)} {_score(plain.score)} {how}"]
 
 

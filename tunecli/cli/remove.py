@@ -9,9 +9,9 @@ from tunecli.errors import StudyNotFoundError
 def remove(
     study: StudyArgument, runs: RunsOption = Path("runs"), storage: StorageOption = None
 ) -> None:
-    """Move a study to runs/.trash, or rename it in the database of --storage.
+    """Move a study to runs/.trash.
 
-    Nothing is deleted.
+    In the database of --storage, it is renamed. Nothing is deleted.
 
     Example: tunecli remove digits
     """

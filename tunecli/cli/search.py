@@ -60,7 +60,7 @@ def search(
     runs: options.RunsOption = Path("runs"),
     storage: options.StorageOption = None,
 ) -> None:
-    """Search for the best configuration, or resume an interrupted search.
+    """Search for the best configuration, or resume a search.
 
     Example: tunecli search studies/digits.yaml --trials 30
     """

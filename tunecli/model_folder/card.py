@@ -141,9 +141,9 @@ def _scores(results: Results, summary: DataSummary) -> Iterator[str]:
     if results.metric in results.one_by_one:
         single = _score(results.one_by_one[results.metric])
         yield (
-            f"One by one, the {results.n_networks} networks score {name} {single} on the test "
-            "rows. Compare this score with that of the search; the table has the scores of their "
-            "mean."
+            f"On average, a single one of the {results.n_networks} networks scores {name} "
+            f"{single} on the test rows. Compare this score with that of the search; the table "
+            "has the scores of all networks together."
         )
     rows = count(results.n_test, "test row")
     yield f"The intervals are bootstrap intervals over the {rows}."
@@ -156,7 +156,7 @@ def _scores(results: Results, summary: DataSummary) -> Iterator[str]:
 
 
 def _each(results: Results) -> str:
-    return ", the mean of its networks one by one" if results.n_networks > 1 else ""
+    return ", the mean score of its single networks" if results.n_networks > 1 else ""
 
 
 def _optimism(results: Results) -> str:

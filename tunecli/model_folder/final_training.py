@@ -30,10 +30,10 @@ AROUND = N_AROUND // 2
 """Candidate evaluations on each side of the best one of the search."""
 
 WHY: Mapping[HeldOutFor, str] = {
-    "early stopping": "the study stops early",
-    "schedule": "the learning rate follows the scores",
+    "early stopping": "the study uses early stopping",
+    "schedule": "the learning rate depends on the scores",
     "noise": "the best evaluation of the search is better than those around it by more than their "
-    "noise, and by more than practically equal trials differ",
+    "noise, and not practically equal to them",
     "fine-tuning": "fine-tuning needs scores",
 }
 

@@ -140,7 +140,9 @@ def _outputs(
         The predictions by fold, and why there are none if they are None.
     """
     if trial.config.compression != config_of(study, record).compression:
-        why_not = f"the search kept no models of trial {trial.number} that can be compressed so"
+        why_not = (
+            f"the search kept no models of trial {trial.number} that can be compressed this way"
+        )
         return compressed_out_of_fold(trial, store, models), why_not
     why_not = f"the search kept neither the predictions nor the models of trial {trial.number}"
     return out_of_fold(trial, store, study.predictions(record), models), why_not

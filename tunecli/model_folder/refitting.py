@@ -216,8 +216,8 @@ def as_searched(trial: RefitTrial, store: FoldStore, folder: Path) -> Refitted:
     """
     if store.dataset.task == "language_modeling" and len(store.split.folds) > 1:
         raise RefitError(
-            "the fold models of a language model have other tokens each, so there is no mean of "
-            "them. Leave out --as-searched."
+            "each fold model of a language model has its own tokens, so they cannot be averaged. "
+            "Leave out --as-searched."
         )
     members = fold_members(trial, store, folder)
     return _refitted(trial, trial.config, store, members, len(store.split.search_rows))

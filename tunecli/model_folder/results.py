@@ -142,7 +142,7 @@ class Results:
             return f"of {which}, the best one of the search"
         why = WHY[self.held_out_for]
         if not self.n_validation:
-            return f"of {which}, the best one of the search: no tenth can be held out"
+            return f"of {which}, the best one of the search: no tenth of the rows can be held out"
         rows = count(self.n_validation, "row")
         if self.held_out_for == "fine-tuning":
             return f"of {which}, the best one of the search; {rows} held out, because {why}"

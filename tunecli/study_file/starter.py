@@ -212,7 +212,7 @@ def _proposed_time(look: FirstLook) -> Iterator[str]:
         yield f"  # The rows of each {flow(look.group)} are sorted by the date below."
     else:
         yield "  # The rows are sorted by the date below."
-    yield "  # If you predict the future, validate and test on later rows; remove the # for that:"
+    yield "  # To predict the future, validate and test on later rows: remove the next #."
     yield f"  # time: {flow(look.in_order_of)}"
 
 
@@ -222,7 +222,7 @@ def _proposed_group(look: FirstLook) -> Iterator[str]:
     rows = f"{look.n_rows:,} rows have {look.n_groups:,} different values of the column below"
     yield f"  # The {rows}."
     yield "  # If new rows will have other values, keep the rows of each value together, or the"
-    yield "  # scores are too good; remove the # for that:"
+    yield "  # scores are too good. To do so, remove the next #."
     yield f"  # group: {flow(look.group)}"
 
 

@@ -46,7 +46,7 @@ def with_two_in_the_other_part(rows: list[Row]) -> list[Row]:
             GROUPS,
             {"group": "mark"},
             "groups of mark must stay whole, but 2 groups are in both the {learn} and the {judge} "
-            "(2 of 8 {judge}). Remove group, or put each group on one side.",
+            "(2 of 8 {judge} are affected). Remove group, or put each group on one side.",
         ),
         (
             TIMES,
@@ -101,7 +101,7 @@ def test_numbered_folds_must_keep_to_groups(tmp_path: Path) -> None:
     written(tmp_path / "t.csv", rows)
     assert len(parts(tmp_path, {"column": "part"}, test=0.0, group="mark").folds) == 4
     written(tmp_path / "t.csv", [*rows[:-1], ("g0", "3")])
-    with pytest.raises(DataError, match=r"1 group is in both .* \(4 of 8 rows of fold 0\)"):
+    with pytest.raises(DataError, match=r"1 group is in both .* \(4 of 8 rows of fold 0 are"):
         parts(tmp_path, {"column": "part"}, test=0.0, group="mark")
 
 

@@ -104,7 +104,7 @@ def test_groups_that_no_cut_takes_apart_lose_no_row() -> None:
     assert found.test_rows.tolist() == whole.test_rows.tolist()
     assert [len(rows) for rows in found.folds[0]] == [len(rows) for rows in whole.folds[0]]
     assert left_out(dataset, found, ValidationSettings(holdout=0.25)) == []
-    with pytest.raises(DataError, match="no group spans a cut in time"):
+    with pytest.raises(DataError, match="no group spans a split in time"):
         split(dataset, data(0.0), ValidationSettings(folds=4, repeats=2))
 
 
@@ -116,7 +116,7 @@ def test_the_number_of_rows_left_out_is_told() -> None:
     assert (len(found.search_rows), len(found.test_rows)) == (32, 2)
     # 16 of 32 rows are late, and 2 of 4 groups are drawn: 8 rows of each side are out.
     assert left_out(dataset, found, validation) == [
-        "Groups with rows before and after a cut in time are used on one side only, so 16 rows "
+        "Groups with rows on both sides of a split in time keep the rows of one side, so 16 rows "
         "are in neither the search nor the test set, and 16 rows per fold are in neither training "
         "nor validation."
     ]
@@ -143,5 +143,6 @@ def test_check_says_what_a_panel_leaves_out(tmp_path: Path) -> None:
     )
     found = call_in(tmp_path, "check", "s.yaml")
     assert (
-        "Groups with rows before and after a cut in time are used on one side only" in found.stdout
+        "Groups with rows on both sides of a split in time keep the rows of one side"
+        in found.stdout
     )

@@ -66,7 +66,7 @@ def test_an_onnx_file_predicts_from_the_tokens_of_its_tokenizer(
 ) -> None:
     _refit(tmp_path, monkeypatch, model, arguments)
     lines = _run("export", "runs/s/model", "--to", "onnx")
-    assert "the network takes the tokens of texts, which runs/s/tokenizer.json makes" in lines
+    assert "the network takes tokens; runs/s/tokenizer.json makes them from texts" in lines
     session = onnxruntime.InferenceSession("runs/s/model.onnx", providers=["CPUExecutionProvider"])
     for texts in (NEW, NEW[:1]):
         ids = _ids(texts)
@@ -100,4 +100,4 @@ def test_what_cannot_be_exported_says_what_can(
     assert "Use --to onnx" in _run("export", "runs/s/model", "--to", "pt2", code=1)
     _run("refit", "s", "--as-searched", "-o", "mean")
     message = _run("export", "mean", "--to", "onnx", code=1)
-    assert "mean of 2 networks, and each has its own tokens" in message
+    assert "mean of 2 networks, each with its own tokenizer" in message

@@ -33,7 +33,7 @@ def test_a_lead_over_several_folds_beats_and_one_over_a_single_part_does_not(see
     assert found.severity == "note"
     assert found.figures["p"] is None
     assert "The best trial scores better than untuned" in found.sentence
-    assert found.sentence.endswith(", but a single validation part does not show the noise.")
+    assert found.sentence.endswith(", but with a single validation part, the noise is unknown.")
 
 
 @pytest.mark.parametrize("unknown", [float("nan"), float("inf")])

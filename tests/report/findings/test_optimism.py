@@ -35,7 +35,7 @@ def test_without_a_test_score_nothing_is_said() -> None:
     [
         (-0.01, "note", "The score in the search was not too optimistic."),
         (0.01, "note", "Chance explains the gap: the best of many trials is partly lucky"),
-        (0.2, "advice", "the test rows differ from those searched on, or the training on all"),
+        (0.2, "advice", "the test rows differ from the rows of the search, or the training"),
     ],
 )
 def test_only_what_chance_does_not_explain_is_advice(
@@ -51,7 +51,7 @@ def test_an_ensemble_is_compared_by_its_networks_one_by_one() -> None:
     """Its mean scores as in the search although its networks are far worse; and the reverse."""
     (hidden,) = optimism(with_test(0.0, single=0.2))
     assert hidden.severity == "advice"
-    assert hidden.sentence.startswith("One by one, the networks of the best trial score")
+    assert hidden.sentence.startswith("On average, a single network of the best trial scores")
     assert "training" not in hidden.sentence, "nothing was trained anew"
     (explained,) = optimism(with_test(0.2, single=0.0))
     assert explained.severity == "note"
@@ -63,12 +63,12 @@ def test_an_ensemble_is_compared_by_its_networks_one_by_one() -> None:
         (
             0.2,
             "rows",
-            "chance explains: the test rows differ from those searched on.",
+            "explain this gap: the test rows differ from the rows of the search.",
             "data.test",
         ),
         (0.0, "training", "the training on all rows went worse.", "--as-searched"),
         (-0.2, "training", "the training on all rows went worse.", "--as-searched"),
-        (None, "either", "differ from those searched on, or the training on all", "--seeds 5"),
+        (None, "either", "differ from the rows of the search, or the training on", "--seeds 5"),
     ],
 )
 def test_the_models_of_the_search_tell_whether_the_rows_or_the_training_are_the_cause(

@@ -81,7 +81,7 @@ def test_probabilities_worse_than_guessing_are_a_problem() -> None:
     one = only(found)
     assert (one.kind, one.severity) == ("metric", "problem")
     assert one.sentence == (
-        "The best trial is worse than always predicting the commonest class in log_loss: "
+        "In log_loss, the best trial is worse than always predicting the commonest class: "
         "0.3120 against 0.2090; also in brier."
     )
     assert one.advice == "make log_loss the objective; tunecli refit calibrates the probabilities"
@@ -118,10 +118,10 @@ def test_a_metric_names_its_average_and_each_remedy_is_told_once() -> None:
     )
     order, decision = worse_metric(found)
     assert (
-        "untuned logistic regression in roc_auc: 0.6400 against 0.7250; also in" in order.sentence
+        "worse than untuned logistic regression: 0.6400 against 0.7250; also in" in order.sentence
     )
     assert "average_precision of 'yes'." in order.sentence
-    assert "in f1 of 'yes': 0.1000 against 0.3000." in decision.sentence
+    assert decision.sentence.startswith("In f1 of 'yes', the best trial is worse than")
     assert {order.severity, decision.severity} == {"advice"}
     assert decision.advice.startswith("make f1 the objective")
 

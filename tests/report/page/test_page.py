@@ -368,7 +368,7 @@ def test_the_progress_has_a_line_per_baseline(tmp_path: Path) -> None:
     assert names == ["ridge regression", "gradient-boosted trees"]
     assert plot.layout["yaxis"]["range"][1] > scores.high + 2
     assert plot.note.startswith("The line is the best complete trial so far. Dashed: untuned")
-    assert "Worse than the axis shows: mean." in plot.note
+    assert "Worse than the range shown: mean." in plot.note
 
 
 def test_each_plot_is_drawn_once_and_findings_link_to_it(tmp_path: Path) -> None:

@@ -113,7 +113,7 @@ def test_every_supported_argument_of_an_adapter_can_be_set(name: str) -> None:
             CLASSIFIER,
             {"pretrained": "x", "load_in_4bit": True},
             ("load_in_4bit",),
-            "a base of 4 or 8 bits is not supported",
+            "a base model in 4 or 8 bits is not supported",
         ),
         (
             CLASSIFIER,

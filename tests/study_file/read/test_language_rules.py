@@ -34,7 +34,10 @@ REFUSED = {
         "Remove completion or text",
     ),
     "source: t.csv, task: language_modeling, prompt: a": ("data.prompt", "requires completion"),
-    "source: t.csv, task: language_modeling, text: a, weights: w": ("data.weights", "has none"),
+    "source: t.csv, task: language_modeling, text: a, weights: w": (
+        "data.weights",
+        "has no effect",
+    ),
     "source: x.npz, task: language_modeling": ("data.task", "needs text, but the source is a fi"),
     f"{DATA}, max_length: 9": ("data.max_length", "Write block_size"),
     f"{DATA}, block_size: 0": ("data.block_size", "1"),

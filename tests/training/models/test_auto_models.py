@@ -296,7 +296,7 @@ def test_the_frozen_base_of_an_adapter_is_shared_and_the_head_is_drawn() -> None
         (
             "distilbert",
             {"adapter": ADAPTERS["PrefixTuning"]},
-            r"distilbert takes no keys and values before .* Use PromptTuningConfig or LoraConfig",
+            r"distilbert cannot take a prefix of .* Use PromptTuningConfig or LoraConfig",
         ),
         (
             "bert",

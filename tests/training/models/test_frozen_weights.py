@@ -214,7 +214,7 @@ def test_kept_models_name_frozen_weights(hub: Path, tmp_path: Path) -> None:
     [saved, *_] = read_models(tmp_path / "3", config)
     with pytest.raises(
         DataError,
-        match=r"^it was trained with other pretrained weights than those of today "
+        match=r"^its pretrained weights have changed since it was trained "
         r"\(features.0.weight differs\)\. Restore the old ones, or train it again\.$",
     ):
         load_network(saved, new_model(config, pictures()))
@@ -334,5 +334,5 @@ def test_any_division_into_frozen_and_known_weights_loads_back(
     if any(is_held):
         values = [value + 1 for value in values]
         source = {name: value + 1 for name, value in source.items()}
-        with pytest.raises(DataError, match="other pretrained weights"):
+        with pytest.raises(DataError, match="pretrained weights have changed"):
             load_saved(built(values), saved)

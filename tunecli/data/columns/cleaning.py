@@ -60,7 +60,7 @@ def leaks(
     if not suspects:
         return []
     return [
-        f"{_columns(suspects, 'predicts', 'predict')} the target perfectly. If its values are "
+        f"{_columns(suspects, 'predicts', 'predict')} the target perfectly. If the values are "
         f"not known at prediction time, {way}."
     ]
 

@@ -86,8 +86,8 @@ class DateCells(Cells):
             if n and n < len(days):
                 yield (
                     f"Column {self.column.name!r} is {day} in {count(n, 'row')}, so far from the "
-                    "other dates that the others become nearly equal. If it means a missing date, "
-                    f"write missing: ['{day}']."
+                    "other dates that scaling makes those nearly equal. If it means a missing "
+                    f"date, write missing: ['{day}']."
                 )
 
     @staticmethod

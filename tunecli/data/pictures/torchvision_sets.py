@@ -126,7 +126,7 @@ def _explained(error: Exception, settings: DataSettings, is_download: bool) -> s
         way = "put its files there by hand, as torchvision's documentation describes"
         return f"{what}. Try again, or {way}."
     what = f"torchvision cannot read {settings.source} in {settings.root!r}: {reason[:300]}"
-    return f"{what}. Remove what is there and write download: true, or fetch it by hand."
+    return f"{what}. Remove the files and write download: true, or download them by hand."
 
 
 def _fill(
@@ -186,7 +186,7 @@ def _picture(opened: Any, i: int, settings: DataSettings) -> Any:
     except Exception as error:  # Pillow's, of damaged files, have no common base
         what = f"picture {i:,} of {settings.source} in {settings.root!r} cannot be read"
         reason = " ".join(str(error).split()).rstrip(". ") or type(error).__name__
-        message = f"{what}: {reason[:200]}. Remove what is there and write download: true."
+        message = f"{what}: {reason[:200]}. Remove the files and write download: true."
         raise DataError(message, "data.source") from None
 
 

@@ -96,8 +96,8 @@ def _check_groups(groups: Rows, cut: _Cut, data: DataSettings) -> None:
         n = count(len(both), "group is", "groups are")
         raise DataError(
             f"groups of {data.group} must stay whole, but {n} in both the {cut.learn} and the "
-            f"{cut.judge} ({n_rows:,} of {len(cut.judged):,} {cut.judge}). Remove group, or put "
-            "each group on one side.",
+            f"{cut.judge} ({n_rows:,} of {len(cut.judged):,} {cut.judge} are affected). Remove "
+            "group, or put each group on one side.",
             cut.setting,
         )
 

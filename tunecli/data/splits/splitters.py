@@ -249,7 +249,7 @@ class ByTimeAndGroups:
         cuts = list(ByTime(self.times).folds(rows, strata, n, 1))
         spanned = [len(self._spanning(rows, cut)) for cut in cuts]
         if repeats > 1 and not any(spanned):
-            message = "every repeat has the same folds, because no group spans a cut in time"
+            message = "every repeat has the same folds, because no group spans a split in time"
             raise DataError(f"{message}. Remove repeats.", "validation.repeats")
         for repeat in range(repeats):
             order = self._drawn(repeat)
@@ -284,9 +284,9 @@ class ByTimeAndGroups:
             side = "to validate on" if inner[0] else "to train on"
             n = count(len(spanning), "group has rows", "groups have rows")
             raise DataError(
-                f"a cut in time leaves no row {side}: validation rows must be later than training "
-                f"rows and from other groups, but only {n} before and after the cut. Use "
-                "fewer folds, or remove group or time.",
+                f"a split in time leaves no row {side}: validation rows must be later than "
+                f"training rows and from other groups, but only {n} on both sides of the split. "
+                "Use fewer folds, or remove group or time.",
                 "data.group",
             )
         share = len(valid) / (len(train) + len(valid))

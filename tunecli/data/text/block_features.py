@@ -47,7 +47,7 @@ class BlockFeatures:
             yield self.x[own.to(self.x.device), :longest].long()
 
     def ends(self) -> tuple[Tensor, Tensor]:
-        """Refuse: tokens are names, not pixels; see `Features`."""
+        """Refuse: tokens are categories, not pixel values; see `Features`."""
         raise TypeError("blocks of tokens have no range of pixels")
 
     def first(self, n_rows: int) -> BlockFeatures:

@@ -28,7 +28,7 @@ def load_corpus(
 ) -> Dataset:
     """Read a text file, and those of the test set and the validation rows if there are any.
 
-    Each file is one text, of which the last share is held out, or has a document per line.
+    Each file is either one text, whose last share is held out, or has one document per line.
 
     Raises:
         DataError: a file cannot be used; with the place and a remedy.

@@ -24,7 +24,7 @@ _VERSIONS = [__version__, tokenizers.__version__]
 def fitted_tokenizer(
     x: TextRows, rows: Tensor, setting: TokenSetting, fingerprint: str, cache: Path | None
 ) -> FittedTokenizer:
-    """Return a pretrained tokenizer, or that of a training part, from the cache or trained.
+    """Return a pretrained tokenizer, or one trained on these rows, from the cache if it is there.
 
     Args:
         rows: the training rows of `x`, (n,) int64.

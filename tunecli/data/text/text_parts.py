@@ -6,7 +6,7 @@ import re
 from itertools import pairwise
 
 MOST_PARTS = 10_000
-"""Parts of a long text: a share of them differs from that of its characters by at most 0.01 %."""
+"""Largest number of parts: a share of the parts is within 0.01 % of that share of the text."""
 
 _WORD = re.compile(r"\S\s")
 
@@ -14,8 +14,8 @@ _WORD = re.compile(r"\S\s")
 def text_parts(text: str) -> list[str]:
     """Return the parts of a text in order; joined, they are the text.
 
-    They have about the same length. A part ends after a word, since a word that is cut has other
-    tokens; in a text without spaces, it ends anywhere.
+    They have about the same length. A part ends after a word, since cutting a word would change
+    its tokens; in a text without spaces, it ends anywhere.
     """
     n_parts = min(MOST_PARTS, len(text))
     size = len(text) / n_parts if n_parts else 1.0

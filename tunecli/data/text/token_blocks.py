@@ -31,7 +31,7 @@ class TokenRun:
         ids: the tokens, (n,).
         n_bytes: for each token, the bytes of UTF-8 from the end of the token before it to its own
             end, (n,); so the sum is that of the text.
-        n_given: the first tokens, those of a prompt, which a model is not trained to predict.
+        n_given: number of tokens of the prompt, which a model is not trained to predict.
         row: the document's row in the data set.
         is_whole: whether the document begins and ends here, so that it has boundaries.
     """
@@ -49,8 +49,8 @@ class TokenBlocks:
 
     Attributes:
         x: (n, block_size) int32, with padding behind the end of a document.
-        y: (n, block_size) int32, the next token of each; `NO_LOSS` where none counts. Each block
-            has one that counts.
+        y: (n, block_size) int32, the next token of each; `NO_LOSS` where it does not count. Each
+            block has at least one target that counts.
         n_bytes: (n,) int64, bytes of the text of the targets that count.
         rows: (n,) int64, the row of each block's document in the data set, ascending per document.
     """
@@ -108,13 +108,13 @@ def _blocks_of(
 
 
 def _rows(values: Ints, block_size: int, fill: int) -> Ints:
-    """Return values as rows of a block each, the last one filled up."""
+    """Return values as rows of one block each, the last row filled up."""
     missing = -len(values) % block_size
     return np.pad(values, (0, missing), constant_values=fill).reshape(-1, block_size)
 
 
 def token_bytes(text: str, ends: Ints) -> Ints:
-    """Return the bytes of UTF-8 of each token, with what was skipped before it.
+    """Return the number of UTF-8 bytes of each token, with those skipped before it.
 
     Args:
         ends: the end of each token, in characters of the text, ascending.

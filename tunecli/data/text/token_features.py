@@ -65,7 +65,7 @@ class TokenFeatures:
         return torch.cat([self._table[rows], ids.float()], dim=1)
 
     def ends(self) -> tuple[Tensor, Tensor]:
-        """Refuse: tokens are names, not pixels; see `Features`."""
+        """Refuse: tokens are categories, not pixel values; see `Features`."""
         raise TypeError("rows of tokens have no range of pixels")
 
     def first(self, n_rows: int) -> TokenFeatures:

@@ -134,7 +134,7 @@ class FittedTokenizer:
 
     @functools.cached_property
     def empty(self) -> int:
-        """The token of a row without any: the unknown one."""
+        """The token that stands for an empty row: the unknown one."""
         return self._first_of(_UNKNOWN)
 
     def _first_of(self, names: Iterable[str]) -> int:
@@ -156,7 +156,7 @@ class FittedTokenizer:
         return text
 
     def _encoded(self, texts: Iterable[str]) -> Iterator[tuple[Encoding, int]]:
-        """Yield each text cut to `max_length`, with special tokens, and its tokens before."""
+        """Yield each text cut to `max_length`, with special tokens, and its length before."""
         n_special = self.library.num_special_tokens_to_add(is_pair=False)
         room = max(0, self.max_length - n_special)
         waiting = iter(texts)

@@ -25,9 +25,9 @@ def text_preprocessing(model: Model) -> FittedText | None:
     fitted = [m.preprocessing for m in model.members if isinstance(m.preprocessing, FittedText)]
     if len(fitted) > 1:
         raise ExportError(
-            f"the model is the mean of {len(fitted)} networks, and each has its own tokens, so "
-            "one file cannot take the tokens of all. Refit the trial without --as-searched and "
-            "--seeds, and export that model."
+            f"the model is the mean of {len(fitted)} networks, each with its own tokenizer, so "
+            "one file cannot take the tokens of all of them. Refit the trial without "
+            "--as-searched and --seeds, and export that model."
         )
     return fitted[0] if fitted else None
 

@@ -190,7 +190,8 @@ def _compared(member: Member, part: Path, rows: TextRows) -> float:
     encoded = tokenizer(texts, truncation=True, max_length=tokens.max_length)
     if encoded["input_ids"] != expected:
         raise ExportError(
-            "the tokenizer that transformers loads makes other tokens. The folder was not written."
+            "the tokenizer makes other tokens when transformers loads it. The folder was not "
+            "written."
         )
     loaded = _loaded(network, part).eval()
     differences = [_difference(network, loaded, torch.tensor([ids])) for ids in expected]

@@ -132,7 +132,7 @@ def _check_blocks(fitted: FittedBlocks, member: MemberManifest, facts: Manifest)
 def _check_text(fitted: FittedText, member: MemberManifest, facts: Manifest) -> None:
     tokens, n_columns = fitted.tokens, len(facts.columns)
     if (fitted.table is None) != (n_columns == 0):
-        raise ValueError(f"features of non-text columns for {n_columns} such columns")
+        raise ValueError(f"preprocessing that does not fit {n_columns} columns besides text")
     if fitted.table is not None:
         _check_table(fitted.table, (tokens.n_features,), facts)
     if len(member.shape) != 1 or not tokens.n_features < member.shape[0] <= _MOST_INPUTS:

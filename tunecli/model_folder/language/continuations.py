@@ -17,7 +17,7 @@ class Sampling:
     """How the next token is chosen.
 
     Attributes:
-        temperature: divides the scores before a token is drawn; 0 for the most probable token.
+        temperature: divides the logits before a token is drawn; 0 for the most probable token.
         top_k: draw among this many most probable tokens only; None for all.
         seed: of the draws; the text at position i uses seed + i.
     """

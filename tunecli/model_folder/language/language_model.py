@@ -57,7 +57,7 @@ class LanguageModel:
         return sums_of_rows(sums, blocks.rows, range(len(x)))
 
     def sums_of_part(self, x: TextRows, rows: Tensor) -> NDArray[np.float64]:
-        """Return the sums of some documents of a data set, (n, 4); of one text, per block.
+        """Return the sums of some documents of a data set, (n, 4); for one text, per block.
 
         Documents without tokens are left out.
         """

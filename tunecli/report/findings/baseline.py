@@ -61,7 +61,7 @@ def _verdict(ahead: float, p: float) -> tuple[Severity, str]:
 def _doubt(ahead: float, p: float) -> str:
     """Return what a lead without a p-value leaves open."""
     is_open = ahead > 0 and math.isnan(p)
-    return ", but a single validation part does not show the noise" if is_open else ""
+    return ", but with a single validation part, the noise is unknown" if is_open else ""
 
 
 def _way_out(rival: Rival) -> str:

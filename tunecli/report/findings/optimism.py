@@ -22,11 +22,11 @@ Cause = Literal["rows", "training", "either"]
 """What makes a model worse than chance explains."""
 
 _SENTENCES: Mapping[Cause, str] = {
-    "rows": "That is worse than chance explains: the test rows differ from those searched on.",
+    "rows": "Chance does not explain this gap: the test rows differ from the rows of the search.",
     "training": "On the same rows, the models of the search score no worse than expected: the "
     "training on all rows went worse.",
-    "either": "That is worse than chance explains: the test rows differ from those searched on, "
-    "or the training on all rows went worse.",
+    "either": "Chance does not explain this gap: the test rows differ from the rows of the "
+    "search, or the training on all rows went worse.",
 }
 _SPLIT = "check how the test rows were split off (data.test, data.group, data.time)"
 _ADVICE: Mapping[Cause, str] = {
@@ -93,8 +93,8 @@ def _scores(test: TestScore, in_search: float | None) -> str:
     if test.single is None:
         return f"The best trial scores {compared} on the test rows and {best} in the search."
     return (
-        f"One by one, the networks of the best trial score {compared} on the test rows and {best} "
-        "in the search."
+        f"On average, a single network of the best trial scores {compared} on the test rows and "
+        f"{best} in the search."
     )
 
 

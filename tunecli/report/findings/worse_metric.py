@@ -99,7 +99,7 @@ def _finding(evidence: Evidence, remedy: str, metrics: Sequence[tuple[str, Rival
     also = [plain(study.titled(other)) for other, _ in others]
     return Finding(
         _severity(name, rival),
-        f"The best trial is worse than {rival.words} in {plain(study.titled(name))}: {values}"
+        f"In {plain(study.titled(name))}, the best trial is worse than {rival.words}: {values}"
         f"{f'; also in {joined(also)}' if also else ''}.",
         weight=0.9 if rival.is_guess else 0.4,
         figures={

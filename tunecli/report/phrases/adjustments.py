@@ -23,10 +23,10 @@ ERROR_DEFINITION = (
     f"{N_BINS} bins with equally many rows each."
 )
 _OF_SINGLE = (
-    "fitted to and judged on single networks; the model predicts their mean, which is less "
-    "certain, so its own gain may differ"
+    "fitted to single networks and scored on them; the model predicts their mean, which is less "
+    "confident, so its own gain may differ"
 )
-JUDGED = "each fold was scored with what was fitted to the others."
+JUDGED = "each fold was scored with a temperature and a threshold fitted to the other folds."
 
 
 def adjustment_lines(

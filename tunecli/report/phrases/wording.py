@@ -373,7 +373,7 @@ def equality(region: float, n_folds: int) -> str:
         region: difference in score that does not matter.
     """
     if n_folds < 2:
-        return f"within the tolerance of {score(region)}; one fold shows no noise"
+        return f"within the tolerance of {score(region)}; with one fold, the noise is unknown"
     return f"more than 80 % likely to be at most {score(region)} behind it"
 
 

@@ -142,5 +142,6 @@ def _evaluation(trial: TrialRecord, curve: Curve) -> str:
     if trial.best_step is None or not n_evaluations:
         return ""
     smooth = (trial.config or {}).get("training", {}).get("smooth_score", 1)
-    by = f" (the best median of {smooth})" if smooth > 1 and trial.state == "complete" else ""
+    is_smoothed = smooth > 1 and trial.state == "complete"
+    by = f" (the best median of {smooth} evaluations)" if is_smoothed else ""
     return f"scored at evaluation {trial.best_step + 1} of {n_evaluations}{by}"

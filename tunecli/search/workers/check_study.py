@@ -247,7 +247,7 @@ def _too_large(trial: Rehearsal, n_jobs: int) -> str:
     if trial.n_folds > 1:
         memory += f", including {trial.n_folds} folds of {trial.fold_bytes / 2**30:.1f} GiB each"
         if trial.shared_bytes:
-            memory += f" and {trial.shared_bytes / 2**30:.1f} GiB of frozen weights in all of them"
+            memory += f" and {trial.shared_bytes / 2**30:.1f} GiB of frozen weights shared by all"
     if needs <= here:
         return (
             f"{memory}. {n_jobs} trials at a time need more than this machine's {here:.1f} GiB. "

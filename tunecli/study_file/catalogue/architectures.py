@@ -25,9 +25,9 @@ AUTO_MODELS = tuple(_MAPPINGS)
 NOT_INSTALLED = "needs the packages transformers and peft: pip install 'tunecli[transformers]'."
 
 _QUANTIZED = (
-    "a base of 4 or 8 bits is not supported: it trains on CUDA alone, and its model could not be "
-    "stored with the weights that it was trained with. Leave it out; training: {dtype: bf16} and "
-    "checkpoint_activations: true save memory."
+    "a base model in 4 or 8 bits is not supported: it trains only on CUDA, and the weights that "
+    "it was trained with could not be stored. Leave it out; to save memory, write training: "
+    "{dtype: bf16} and checkpoint_activations: true."
 )
 REFUSED = {
     **dict.fromkeys(("load_in_4bit", "load_in_8bit", "quantization_config"), _QUANTIZED),

@@ -21,7 +21,7 @@ _MIXING = ("mixup", "cutmix", "input_noise")
 
 
 def _text_only(config: TrialConfig) -> Iterator[Conflict]:
-    """Yield settings of tokens of a source that has no text."""
+    """Yield settings of tokens if the source has no text."""
     data = config.data
     has_text = bool(data.text or data.prompt or data.completion)
     if has_text or kind_of(data.source) in ("pictures", "corpus"):
@@ -34,7 +34,7 @@ def _text_only(config: TrialConfig) -> Iterator[Conflict]:
 
 
 def _text_models(config: TrialConfig) -> Iterator[Conflict]:
-    """Refuse a model of text for a table without text, and another model for one with text."""
+    """Refuse a model of text for data without text, and any other model for data with text."""
     name, path, texts = config.model.name, ("model",), (("data", "text"),)
     if kind_of(config.data.source) != "table" or is_code(name) or config.train is not None:
         return
@@ -53,7 +53,7 @@ def _text_models(config: TrialConfig) -> Iterator[Conflict]:
 
 
 def _language_only(config: TrialConfig) -> Iterator[Conflict]:
-    """Yield a model that does not fit the task of predicting tokens, or only that one."""
+    """Yield a model that cannot predict tokens but must, or one that does nothing else."""
     is_of_language = config.data.task == "language_modeling"
     if config.model == WITHOUT or is_code(config.model.name):
         return
@@ -72,7 +72,7 @@ def _whole_tokens(config: TrialConfig) -> Iterator[Conflict]:
     if config.data.task != "language_modeling":
         return
     if config.data.max_length is not None:
-        message = "a language model reads blocks of tokens and cuts nothing. Write block_size."
+        message = "has no effect on a language model, which reads blocks. Write block_size."
         yield Conflict(("data", "max_length"), message)
     changing: dict[Path, object] = {
         ("data", "augment"): config.data.augment,

@@ -120,7 +120,8 @@ def _of_language(kind: SourceKind, data: DataSettings) -> Iterator[tuple[tuple[s
         )
     for name in ("target", "weights", "positive"):
         if getattr(data, name) is not None:
-            yield ("data", name), "a language model has none: it predicts each token. Remove it."
+            message = "has no effect on a language model, which predicts tokens. Remove it."
+            yield ("data", name), message
     if kind == "table":
         yield from _documents_of_table(data)
 
@@ -129,7 +130,7 @@ def _documents_of_table(data: DataSettings) -> Iterator[tuple[tuple[str, ...], s
     """Yield (path, message) of columns that leave open what a document is."""
     if data.text and (data.prompt or data.completion):
         other = "prompt" if data.prompt else "completion"
-        message = f"a document is its text, or a prompt with a completion. Remove {other} or text."
+        message = f"a document is a text, or a prompt and a completion. Remove {other} or text."
         yield ("data", other), message
     elif data.prompt and not data.completion:
         yield ("data", "prompt"), "requires completion: COLUMN, the text to predict after it."

@@ -151,7 +151,7 @@ class _Editor:
                 self._edits.append((at, at, both))
 
     def _replaced(self, key: yaml.Node, value: yaml.Node, entry: str) -> tuple[int, int, str]:
-        """Return the edit of a whole entry: of a block, the comment beside its key stays."""
+        """Return the edit of a whole entry; in a block, the comment after its key stays."""
         start, end = key.start_mark.index, self._end(value)
         if value.start_mark.line == key.end_mark.line:
             return start, end, entry

@@ -79,7 +79,7 @@ class Problems:
         return path in self._paths
 
     def misspelled_at(self, path: Path) -> bool:
-        """Return whether the name of what is here is wrong."""
+        """Return whether the name at this path is misspelled."""
         return path in self._misspelled
 
     def any_below(self, path: Path) -> bool:

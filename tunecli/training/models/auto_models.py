@@ -152,7 +152,7 @@ class TransformersModel(nn.Module):
         )
 
     def _freeze(self, what: Freeze | None) -> None:
-        """Freeze weights, and share those of the folder that are frozen with other folds."""
+        """Freeze weights; other folds share the frozen weights of the folder."""
         if what:
             freeze_weights(self, type(self).__name__, what)
         if self._source is not None:
@@ -170,10 +170,10 @@ class AutoModelForSequenceClassification(TransformersModel):
         pretrained: folder of a pretrained model, or its name in the cache of the hub.
         config: architecture of a new model, by its `model_type`.
         max_length: largest number of tokens per row of a pretrained model.
-        pooling: the vector of a text that a linear layer is put on: mean, cls (the first token) or
-            last. None for the head that transformers has for the architecture; if it has none, or
-            cannot use it (with other columns next to the text, and with virtual tokens), mean for
-            encoders and last for decoders.
+        pooling: how the vector of a text is made, on which a linear layer predicts: mean, cls (the
+            first token) or last. None for the head of transformers; if there is none, or it cannot
+            be used (with other columns, or with virtual tokens), mean for encoders and last for
+            decoders.
         freeze: number of leading blocks (embeddings, then layers) that are not trained, or
             `features` for all but the head.
         backbone_lr: factor on the learning rate of all but the head (`rate_factors`).
@@ -309,7 +309,7 @@ def stored_architecture(model: nn.Module) -> str:
 
 
 def library_versions(model: str) -> dict[str, str]:
-    """Return the versions of the libraries that a model is from; empty for other models."""
+    """Return the versions of the libraries that a model comes from; empty for other models."""
     return {name: version(name) for name in ("transformers", "peft") if model in AUTO_MODELS}
 
 

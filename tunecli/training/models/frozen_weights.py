@@ -1,7 +1,7 @@
 """Hold the frozen weights of a pretrained model once per process, for all folds and trials.
 
-A frozen weight is read once and never written. Copies of a model share it, and files of a trial
-name it by the digest of its content, since building the model again gives it back.
+A frozen weight is read once and never written. Copies of a model share it. Files of a trial store
+only the digest of its content, since building the model again restores the weight.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class FrozenWeight(nn.Parameter):
         return self
 
     def detach(self) -> FrozenWeight:
-        """Return the weight itself, which no graph contains: so state dicts recognize it."""
+        """Return the weight itself, so that state dicts recognize it; it is in no graph."""
         return self
 
     @cached_property
@@ -151,8 +151,8 @@ def load_saved(model: nn.Module, saved: Saved) -> None:
     """
     if (changed := changed_weight(model, saved)) is not None:
         raise DataError(
-            f"it was trained with other pretrained weights than those of today ({changed} "
-            "differs). Restore the old ones, or train it again."
+            f"its pretrained weights have changed since it was trained ({changed} differs). "
+            "Restore the old ones, or train it again."
         )
     state = model.state_dict()
     whole: dict[str, Any] = {
@@ -197,7 +197,7 @@ def _finder(source: Iterable[Tensor]) -> Callable[[Tensor], FrozenWeight | None]
 
 
 def _look(tensor: Tensor) -> object:
-    """Return what equal tensors have in common, without reading all of them."""
+    """Return what equal tensors have in common, without reading them as a whole."""
     return tensor.dtype, tensor.shape, tuple(tensor.reshape(-1)[:_N_COMPARED_FIRST].tolist())
 
 

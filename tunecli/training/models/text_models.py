@@ -1,4 +1,4 @@
-"""tunecli's own models for text, which may stand beside other columns.
+"""tunecli's own models for text, alone or with other columns.
 
 Each embeds the tokens of a text as vectors, encodes these as one vector, appends the row's other
 columns, and predicts by one linear layer. Padding does not change a row's output.

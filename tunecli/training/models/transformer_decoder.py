@@ -2,7 +2,8 @@
 
 It is GPT-2 (Radford et al. 2019, "Language Models are Unsupervised Multitask Learners"): layers
 that normalize before attention, learned positions, GELU, the token embedding as output layer, and
-initial weights of deviation 0.02, smaller by sqrt(2 · num_layers) where a layer adds to its input.
+initial weights of standard deviation 0.02, divided by sqrt(2 · num_layers) where a layer adds to
+its input.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ class TransformerDecoder(nn.Module):
 
     @torch.no_grad()
     def _start(self, num_layers: int) -> None:
-        """Draw each layer's weights: torch copies one layer, weights included."""
+        """Draw the weights of each layer: torch copies one layer with its weights."""
         for name, weight in self.named_parameters():
             adds_to_input = name.endswith(("out_proj.weight", "linear2.weight"))
             if weight.ndim >= 2:

@@ -58,4 +58,4 @@ def test_a_range_inside_an_option_that_lost_is_not_narrowed(seed: int) -> None:
 def test_of_trials_that_lack_a_parameter_nothing_is_said() -> None:
     found = narrowed(two_optimizers(0.0, 0))
     assert {*found.parameters} == {"optimizer.Adam.lr", "optimizer.SGD.lr"}
-    assert "the best trials with each lie in a part of it." in found.sentence
+    assert "the best trials that have them lie in a part of each." in found.sentence

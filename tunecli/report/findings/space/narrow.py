@@ -49,15 +49,16 @@ def narrow(evidence: Evidence, *earlier: Sequence[Finding]) -> Iterator[Finding]
     if not narrowed:
         return
     names = joined([plain(change.parameter) for change in narrowed])
-    ranges, each = ("range", "it") if len(narrowed) == 1 else ("ranges", "each")
+    is_one = len(narrowed) == 1
+    ranges, each, them = ("range", "it", "it") if is_one else ("ranges", "each", "them")
     n_good = len(evidence.good)
     parameters = tuple(change.parameter for change in narrowed)
     is_in_all = all(name in trial.params for trial in evidence.good for name in parameters)
-    good = f"the best {count(n_good, 'trial')}" if is_in_all else f"the best trials with {each}"
-    where = f"a part of {each}" if is_in_all else "a part of it"
+    some = f"trials that have {them}"
+    good = f"the best {count(n_good, 'trial') if is_in_all else some}"
     yield Finding(
         "note",
-        f"Narrow the {ranges} of {names}: {good} lie in {where}.",
+        f"Narrow the {ranges} of {names}: {good} lie in a part of {each}.",
         weight=0.6,
         figures={"n_good": n_good},
         parameters=parameters,

@@ -168,8 +168,8 @@ def _isolation_plot(study: StudyRecord, one: Isolation) -> Plot:
     note = "Hollow diamond: the best trial."
     if one.n_trials:
         note += (
-            f" Dot with a 95 % interval: the best score to expect from half of {one.n_trials} "
-            "trials of each option."
+            " Dot with a 95 % interval: the best score to expect from "
+            f"{count(max(one.n_trials // 2, 1), 'trial')} of each option."
         )
     best = max if study.direction == "maximize" else min
     first = best((b for b in one.branches if b.best is not None), key=lambda b: b.best or 0.0)

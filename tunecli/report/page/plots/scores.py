@@ -258,7 +258,7 @@ def _on_baselines(shown: Mapping[str, float], all_: Mapping[str, float]) -> Iter
     if shown:
         yield "Dashed: untuned baselines on the same folds."
     if beyond := [name for name in all_ if name not in shown]:
-        yield f"Worse than the axis shows: {', '.join(map(foreign_text.plain, beyond))}."
+        yield f"Worse than the range shown: {', '.join(map(foreign_text.plain, beyond))}."
 
 
 def _baseline_line(value: float) -> dict[str, Any]:

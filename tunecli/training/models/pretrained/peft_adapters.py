@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 TaskType = Literal["SEQ_CLS", "FEATURE_EXTRACTION", "CAUSAL_LM"]
-"""What peft calls the use of a network: with the head of transformers, without one, or causal."""
+"""Tasks in peft's words: with the head of transformers, without a head, or causal."""
 
 _SAVED_BY_PEFT = ("classifier", "score")
 _NORM = re.compile("norm", re.IGNORECASE)
@@ -58,7 +58,7 @@ def add_adapter(network: PreTrainedModel, adapter: Component, task: TaskType) ->
 
 
 def _filled_in(network: PreTrainedModel, adapter: Component) -> dict[str, Any]:
-    """Return arguments that follow from the network, which peft knows for few architectures."""
+    """Return arguments that follow from the network; peft knows them for few architectures."""
     if adapter.name == "LNTuningConfig":
         return {"target_modules": norm_names(network)}
     if not n_virtual_tokens(adapter):
@@ -79,8 +79,8 @@ def _refuse_without_cache(network: PreTrainedModel, adapter: Component) -> None:
         return
     if not takes_cache(network):
         raise ValueError(
-            f"adapter.PrefixTuningConfig: {network.config.model_type} takes no keys and values "
-            "before those of its tokens. Use PromptTuningConfig or LoraConfig."
+            f"adapter.PrefixTuningConfig: {network.config.model_type} cannot take a prefix of "
+            "keys and values. Use PromptTuningConfig or LoraConfig."
         )
     if network.is_activation_checkpointing:
         raise ValueError(

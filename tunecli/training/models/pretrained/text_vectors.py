@@ -25,7 +25,7 @@ def split_row(x: Tensor, tokens: TokenForm) -> tuple[Tensor, Tensor]:
 def real_tokens(ids: Tensor, pad: int) -> Tensor:
     """Return 1 for the tokens of a text and 0 for the padding behind it, (batch, length) int64.
 
-    Padding is what follows the last other token. An empty text has one token.
+    Padding is what follows the last token that is not padding. An empty text has one token.
     """
     is_real = ((ids != pad).flip(1).cumsum(1).flip(1) > 0).long()
     return torch.cat([torch.ones_like(is_real[:, :1]), is_real[:, 1:]], dim=1)

@@ -61,7 +61,7 @@ def folder_config(
     if n_known < tokens.vocab_size:
         raise ValueError(
             f"the tokenizer of {folder} has {tokens.vocab_size:,} tokens, but its model knows "
-            f"{n_known:,}. Write the folder with the tokenizer that belongs to the model."
+            f"only {n_known:,}. Save the tokenizer that belongs to the model in this folder."
         )
     replaced = dropouts.arguments_for(_from_content(content))
     return _from_content({**content, **replaced, "pad_token_id": tokens.pad}, n_outputs)

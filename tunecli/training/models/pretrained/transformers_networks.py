@@ -55,7 +55,7 @@ def build_network(
     Args:
         auto_model: a class of transformers, such as AutoModel.
         folder: the folder with the weights; None to draw all of them.
-        source: its tensors by name, if they are in memory; the network lies in their memory.
+        source: its tensors by name, if they are in memory; the network uses that memory.
 
     Raises:
         ValueError: transformers has no such model of this architecture, or an argument is invalid.

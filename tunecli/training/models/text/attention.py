@@ -17,8 +17,8 @@ AttentionPooling = Literal["mean", "max", "cls"]
 class Attention(nn.Module):
     """Encodes a text by a transformer's encoder.
 
-    Places are encoded by sines and cosines, so a text may be longer than those trained on. Norms
-    come before each layer's sublayers, which trains without warm-up (Xiong et al. 2020,
+    Positions are encoded by sines and cosines, so a text may be longer than those trained on.
+    Norms come before each layer's sublayers, so that training needs no warm-up (Xiong et al. 2020,
     arXiv:2002.04745).
 
     Args:
@@ -26,7 +26,7 @@ class Attention(nn.Module):
         nhead: number of heads; divides `d_model`.
         num_layers: number of layers.
         dim_feedforward: width of each layer's hidden layer.
-        dropout: probability of dropping a unit, also of the vectors with their places.
+        dropout: probability of dropping a unit, also in the vectors with their positions.
         pooling: `mean` or `max` over all tokens; `cls` for a learned vector before the text.
     """
 
@@ -67,7 +67,7 @@ class Attention(nn.Module):
 
 
 def sinusoids(length: int, size: int, device: torch.device) -> Tensor:
-    """Return the encodings of the places of a text, (length, size); section 3.5 of the paper."""
+    """Return the encodings of a text's positions, (length, size); section 3.5 of the paper."""
     places = torch.arange(length, device=device).unsqueeze(1)
     pairs = torch.arange(0, size, 2, device=device)
     angles = places * torch.exp(pairs * (-math.log(10_000.0) / size))

@@ -40,7 +40,7 @@ def _largest(values: Tensor, n_more: Tensor) -> Tensor:
     """Return the largest of the values (batch, channels, places), without places after the text.
 
     Args:
-        n_more: by how many places each row is longer than the longest one, (batch,); not above 0.
+        n_more: tokens of each row minus those of the longest row, (batch,); at most 0.
     """
     n_places = (values.shape[2] + n_more).unsqueeze(1)
     is_after = torch.arange(values.shape[2], device=values.device) >= n_places

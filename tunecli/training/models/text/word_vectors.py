@@ -124,7 +124,7 @@ def _from_safetensors(file: Path, wanted: Collection[str]) -> Iterator[tuple[str
 def _words(metadata: Mapping[str, str]) -> list[str]:
     words = json.loads(metadata.get("words", "null"))
     if not isinstance(words, list):
-        raise ValueError("its metadata must have `words`, a JSON list of the words of the rows")
+        raise ValueError("its metadata must have `words`, a JSON list of one word per row")
     return words
 
 
