@@ -55,7 +55,7 @@ def test_what_was_not_calibrated_says_why() -> None:
     [(label, text)] = adjustment_lines(Adjustment(1, why_not="there are none"), {})
     assert (label, text) == (
         "note",
-        "neither calibrated nor given a tuned threshold: there are none",
+        "without calibration and without a tuned threshold: there are none",
     )
 
 

@@ -42,7 +42,7 @@ def adjustment_lines(
     if adjustment.threshold is not None:
         yield "threshold", _threshold(adjustment.threshold, titles)
     if adjustment.why_not:
-        yield "note", f"neither calibrated nor given a tuned threshold: {adjustment.why_not}"
+        yield "note", f"without calibration and without a tuned threshold: {adjustment.why_not}"
     elif adjustment.is_of_single:
         yield "note", _OF_SINGLE
 

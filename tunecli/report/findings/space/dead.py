@@ -91,8 +91,8 @@ def dead(evidence: Evidence, *earlier: Sequence[Finding]) -> Iterator[Finding]:
     n_trials = min(one.n_trials for one in without)
     largest = max(one.most_explained for one in without)
     sentence = (
-        f"Fix {named}: in {n_trials} trials {subject} explains at most {max(largest, 0.01):.0%} "
-        "of the variation in scores."
+        f"Keep {named} at one value: in {n_trials} trials {subject} explains at most "
+        f"{max(largest, 0.01):.0%} of the variation in scores."
     )
     yield Finding(
         "advice",
