@@ -7,7 +7,7 @@ from typer import Argument, BadParameter, Option
 from tunecli.cli.shared.completions import studies_like
 from tunecli.cli.shared.find_study import display_storage, existing_study, options_again, record_at
 from tunecli.cli.shared.options import RunsOption, StorageOption
-from tunecli.cli.shared.streams import console, print_result, say, write_output
+from tunecli.cli.shared.streams import console, print_pieces, print_result, say, write_output
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -136,7 +136,7 @@ def _export(record: "StudyRecord", form: str, html: Path | None, everything: boo
     from tunecli.report.findings.evidence.evidence import Evidence
 
     if form == "--json":
-        print_result(study_export.study_json(record))
+        print_pieces(study_export.json_pieces(record))
         return
     if form == "--csv":
         print_result(study_export.to_csv(record), end="")

@@ -42,18 +42,23 @@ class Curve:
     folds: tuple[FoldCurve, ...] = ()
 
 
-def read_curves(url: str, study_id: int, trial_id: int | None = None) -> dict[int, Curve]:
-    """Return the curves of one trial, or of all trials that have curves, by `trial_id`.
+def read_curves(
+    url: str, study_id: int, trial_ids: Sequence[int] | None = None
+) -> dict[int, Curve]:
+    """Return the curves of these trials, or of all trials, that have curves, by `trial_id`.
 
     Raises:
         DatabaseError: the database is damaged or locked.
     """
+    if trial_ids is None:
+        ids = queries.ALL_TRIALS
+    else:
+        ids = {"first": min(trial_ids), "last": max(trial_ids)}
     with queries.connection(url) as opened:
-        keys = {"study": study_id, "trial": trial_id}
-        means = queries.rows(opened, queries.MEAN_CURVES, **keys)
-        return _assemble(
-            means, queries.rows_of_ours(opened, "tunecli_curves", queries.FOLD_CURVES, **keys)
-        )
+        means = queries.rows(opened, queries.MEAN_CURVES, study=study_id, **ids)
+        query = queries.FOLD_CURVES
+        folds = queries.rows_of_ours(opened, "tunecli_curves", query, study=study_id, **ids)
+        return _assemble(means, folds)
 
 
 def read_mean_curves(url: str, study_id: int) -> dict[int, Curve]:
@@ -75,7 +80,9 @@ def read_mean_curves(url: str, study_id: int) -> dict[int, Curve]:
 
 def mean_scores(opened: Connection, study_id: int) -> dict[int, Curve]:
     """Return the mean scores of all trials that have some, by `trial_id`."""
-    return _assemble(queries.rows(opened, queries.MEAN_CURVES, study=study_id, trial=None), [])
+    return _assemble(
+        queries.rows(opened, queries.MEAN_CURVES, study=study_id, **queries.ALL_TRIALS), []
+    )
 
 
 def _assemble(means: Iterable[Row[Any]], folds: Iterable[Row[Any]]) -> dict[int, Curve]:
@@ -100,14 +107,15 @@ def _curve(means: Sequence[Row[Any]], rows: Iterable[Row[Any]]) -> Curve:
     )
 
 
-def _fold_curve(rows: list[Row[Any]]) -> FoldCurve:
+def _fold_curve(rows: Sequence[Row[Any]]) -> FoldCurve:
+    columns = dict(zip(rows[0]._fields, zip(*rows, strict=True), strict=True))
     return FoldCurve(
-        step=tuple(row.step for row in rows),
-        epoch=tuple(row.epoch for row in rows),
-        train_loss=_losses(rows),
-        score=tuple(queries.finite_or_nan(row.score) for row in rows),
-        lr=tuple(row.lr for row in rows),
-        metrics=tuple(queries.metric_rows(row.metrics) for row in rows),
+        step=columns["step"],
+        epoch=columns["epoch"],
+        train_loss=tuple(map(queries.finite_or_nan, columns["train_loss"])),
+        score=tuple(map(queries.finite_or_nan, columns["score"])),
+        lr=columns["lr"],
+        metrics=queries.all_metric_rows(columns["metrics"]),
     )
 
 

@@ -11,6 +11,8 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import (
@@ -70,7 +72,7 @@ def _of_trials(columns: str, table: str, order: str, more: str = "") -> TextClau
     )
 
 
-_OF_TRIAL = "AND (:trial IS NULL OR x.trial_id = :trial)"
+_BETWEEN = "AND x.trial_id BETWEEN :first AND :last"
 
 PARAMS = _of_trials(
     "x.trial_id, x.param_name, x.param_value, x.distribution_json", "trial_params", "x.param_id"
@@ -86,12 +88,15 @@ MEAN_CURVES = _of_trials(
     "x.trial_id, x.step, x.intermediate_value, x.intermediate_value_type",
     "trial_intermediate_values",
     "x.trial_id, x.step",
-    _OF_TRIAL,
+    _BETWEEN,
 )
 
-FOLD_CURVES = _of_trials("x.*", "tunecli_curves", "x.trial_id, x.fold, x.step", _OF_TRIAL)
+FOLD_CURVES = _of_trials("x.*", "tunecli_curves", "x.trial_id, x.fold, x.step", _BETWEEN)
 
-PREDICTIONS = _of_trials("x.npz", "tunecli_predictions", "x.trial_id", _OF_TRIAL)
+ALL_TRIALS = {"first": 0, "last": 2**31 - 1}
+"""Arguments of the queries that read trials of a range of ids: every trial."""
+
+PREDICTIONS = _of_trials("x.npz", "tunecli_predictions", "x.trial_id", _BETWEEN)
 
 MEAN_LOSSES = _of_trials(
     "x.trial_id, x.step,"
@@ -150,10 +155,10 @@ def rows_of_ours(
 
 
 def by_trial(rows: Iterable[Row[Any]]) -> defaultdict[int, list[Row[Any]]]:
-    """Return the rows of each trial in their order, by `trial_id`."""
+    """Return the rows of each trial in their order, by `trial_id`; quick if they are sorted."""
     trials = defaultdict[int, list[Row[Any]]](list)
-    for row in rows:
-        trials[row.trial_id].append(row)
+    for trial_id, of_trial in groupby(rows, attrgetter("trial_id")):
+        trials[trial_id] += of_trial
     return trials
 
 
@@ -184,6 +189,24 @@ def mapping(stored: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ValueError(f"not a mapping: {stored[:50]!r}")
     return value
+
+
+def all_metric_rows(stored: Sequence[str]) -> tuple[dict[str, float], ...]:
+    """Return many JSON objects of numbers, as `metric_rows` does, in a fraction of its time.
+
+    Raises:
+        ValueError, TypeError: one of them is not such an object.
+    """
+    try:
+        values = json.loads(f"[{','.join(stored)}]")
+    except ValueError:
+        values = []
+    if len(values) != len(stored) or not all(isinstance(value, dict) for value in values):
+        return tuple(map(metric_rows, stored))
+    return tuple(
+        {key: math.nan if number is None else float(number) for key, number in value.items()}
+        for value in values
+    )
 
 
 def metric_rows(stored: str) -> dict[str, float]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
@@ -147,7 +148,7 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
         timeout=BUSY_SECONDS,
         check_same_thread=False,
     )
-    opened.text_factory = lambda raw: raw.decode("utf-8", "replace")
+    opened.text_factory = partial(str, encoding="utf-8", errors="replace")
     try:
         opened.execute("SELECT count(*) FROM sqlite_master").fetchone()
     except sqlite3.Error:

@@ -14,6 +14,7 @@ from tunecli.database.write import StudyDatabase
 from tunecli.search.baseline_jobs import Baselines
 from tunecli.search.concluded_trials import ConcludedTrials
 from tunecli.search.ended_trials import (
+    ChargedTrials,
     are_without_value,
     finished_event,
     in_vain,
@@ -34,12 +35,11 @@ from tunecli.search.workers.executor import Executor
 from tunecli.study_file.study_file import Study
 from tunecli.training.outcome.evaluation import BaselinePlan, TrialResult
 from tunecli.training.outcome.evaluation_choice import EvaluationChoice, choice_for
-from tunecli.training.outcome.failure_reasons import WORKER_DIED, alike
+from tunecli.training.outcome.failure_reasons import WORKER_DIED
 from tunecli.training.state.trial_files import CHECKPOINT
 from tunecli.training.step.timetable import n_evaluations
 
 TICK = 0.25  # seconds between checks of the clock and of Ctrl-C
-PATIENCE = 30  # trials that may diverge or break a limit for one reason before a search ends
 FLUSH = 2.0  # seconds between writes of running curves to the database
 
 
@@ -111,7 +111,7 @@ class Driver:
         self._concluded = ConcludedTrials()
         self._choices: dict[int, EvaluationChoice] = {}  # of running trials
         self._finished = {trial.number for trial in history if trial.outcome is not None}
-        self._ended_here: list[Trial] = []
+        self._charged = ChargedTrials(study.search.parallel)
         self._furthest: dict[int, int] = {}  # evaluations before a worker died
         self._n_settled = 0  # trials, counted from 0, before the first that has not ended
         self._prepared: Suggestion | None = None
@@ -120,6 +120,7 @@ class Driver:
         self._flushed = time.monotonic()
         self._waits = Waits()
         self._has_evaluated = False
+        self._has_ended_one = False
         self._front = FrontTracker(self._directions, history)
 
     def interrupt(self) -> None:
@@ -134,12 +135,13 @@ class Driver:
         yield from self._baselines.tell()
         yield from self._adopt()
         while not self._interrupted:
-            if self._is_in_vain():
+            if self._charged.are_in_vain:
                 yield from self._suspend()
                 yield self._ended()
                 return
             yield from self._start_trials()
             yield from self._baselines.submit()  # behind the first trials, which begin at once
+            self._remove_discarded()
             if not self._running and not self._baselines.are_running:
                 break
             timeout = 0 if self._may_prepare() else TICK
@@ -220,6 +222,11 @@ class Driver:
             )
         )
         yield events.TrialStarted(trial.number, trial.params, n_evaluations(trial.config))
+
+    def _remove_discarded(self) -> None:
+        """Remove the files of trials that have ended, once no worker waits for its next trial."""
+        self._checkpoints.remove_discarded()
+        self._models.remove_discarded()
 
     def _wants_another(self) -> bool:
         return (
@@ -329,9 +336,11 @@ class Driver:
         trial.seconds = result.seconds
         is_best = self._front.take(trial)
         self._finished.add(number)
-        self._ended_here.append(trial)
+        self._has_ended_one = True
         is_spared = self._budget.spares(trial)
         self._n_spared += is_spared
+        if not is_spared:
+            self._charged.add(trial)
         self._judge.finish(trial)
         self._database.finish_trial(
             number,
@@ -340,7 +349,7 @@ class Driver:
             values=trial.values if len(self._directions) > 1 else None,
             keep_predictions=self._front.first is trial,
         )
-        self._checkpoints.remove(number)
+        self._checkpoints.discard(number)
         self._models.take(trial)
         yield finished_event(trial, is_best=is_best, is_spared=is_spared)
 
@@ -356,28 +365,11 @@ class Driver:
 
     # --- judging the whole
 
-    def _is_in_vain(self) -> bool:
-        """Return whether this call's trials all ended without a value, for the same reason.
-
-        More trials are needed for that if they diverge or break a limit than if they fail: another
-        configuration may then do better. Spared trials cost nothing, so they are not judged.
-        """
-        charged = self._charged_here()
-        kinds = {(trial.outcome, alike(trial.reason)) for trial in charged}
-        if len(kinds) != 1 or not are_without_value(charged):
-            return False
-        enough = 2 * self._study.search.parallel
-        [(outcome, _)] = kinds
-        return len(charged) >= (enough if outcome == "failed" else max(enough, PATIENCE))
-
-    def _charged_here(self) -> list[Trial]:
-        """Return the trials that ended in this call and count."""
-        return [trial for trial in self._ended_here if not self._budget.spares(trial)]
-
     def _ending(self) -> events.Ending:
         if self._interrupted and not self._budget.is_spent(self._trials):
             return "interrupted"
-        if self._ended_here and (are_without_value(self._trials) or self._is_in_vain()):
+        is_in_vain = self._charged.are_in_vain or are_without_value(self._trials)
+        if self._has_ended_one and is_in_vain:
             return "failing"
         if len(self._trials) - self._n_spared >= self._limits.n_total:
             return "done"
@@ -393,6 +385,6 @@ class Driver:
         n_done, n_total = len(ended) - self._n_spared, self._limits.n_total
         ending = self._ending()
         if ending == "failing":
-            told = self._charged_here() if self._is_in_vain() else ended
+            told = self._charged.trials if self._charged.are_in_vain else ended
             return in_vain(told, n_done, n_total, self._n_spared)
         return events.SearchEnded(ending, n_done, n_total, n_spared=self._n_spared)

@@ -18,6 +18,41 @@ from tunecli.training.outcome.evaluation import TrialResult
 from tunecli.training.outcome.failure_reasons import OUT_OF_MEMORY, WORKER_DIED, alike
 from tunecli.training.outcome.score_guard import NoScoreError, finite_float
 
+PATIENCE = 30  # trials that may diverge or break a limit for one reason before a search ends
+
+
+class ChargedTrials:
+    """The trials of one call that have ended and count; spared ones cost nothing.
+
+    Args:
+        parallel: the study's `search.parallel`.
+
+    Attributes:
+        trials: these trials, in the order of their ends.
+    """
+
+    def __init__(self, parallel: int) -> None:
+        self.trials: list[Trial] = []
+        self._enough = 2 * parallel
+        self._kinds: set[tuple[str | None, str]] = set()
+
+    def add(self, trial: Trial) -> None:
+        """Add a trial that has ended."""
+        self.trials.append(trial)
+        self._kinds.add((trial.outcome, alike(trial.reason)))
+
+    @property
+    def are_in_vain(self) -> bool:
+        """Whether they all ended without a value, for the same reason, and there are enough.
+
+        More trials are needed for that if they diverge or break a limit than if they fail: another
+        configuration may then do better.
+        """
+        if len(self._kinds) != 1 or not are_without_value(self.trials[:1]):
+            return False
+        failed = self.trials[0].outcome == "failed"
+        return len(self.trials) >= (self._enough if failed else max(self._enough, PATIENCE))
+
 
 def in_vain(trials: Sequence[Trial], n_done: int, n_total: int, n_spared: int) -> SearchEnded:
     """Return the end of a search whose trials have no value, with the most common reason."""

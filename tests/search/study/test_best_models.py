@@ -105,6 +105,8 @@ def test_the_best_stay_and_the_rest_go(tmp_path: Path) -> None:
     for number, value in enumerate([3.0, None, 1.0, 2.0, 2.0, 5.0]):
         Path(kept.of(number)).mkdir()
         kept.take(ended(number, value))
+    assert len(folders(tmp_path)) == 6
+    kept.remove_discarded()
     assert folders(tmp_path) == {"2", "3"}
     assert kept.to_beat == 2.0
 

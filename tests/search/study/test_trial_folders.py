@@ -30,17 +30,19 @@ def test_what_a_dead_driver_left_is_removed_and_what_runs_is_kept(tmp_path: Path
 
 def test_a_trial_that_ended_keeps_nothing(tmp_path: Path) -> None:
     folders = made(tmp_path, 0, 1)
-    folders.remove(1)
-    folders.remove(7)
+    folders.discard(1)
+    folders.discard(7)
+    assert left(tmp_path) == {"0", "1"}
+    folders.remove_discarded()
     assert left(tmp_path) == {"0"}
 
 
 def test_a_folder_for_no_trial_is_removed_only_if_it_is_empty(tmp_path: Path) -> None:
     folders = made(tmp_path / "checkpoints", 0, 1)
-    folders.remove(1)
+    folders.discard(1)
     folders.remove_root()
     assert left(tmp_path / "checkpoints") == {"0"}
-    folders.remove(0)
+    folders.discard(0)
     folders.remove_root()
     folders.remove_root()
     assert left(tmp_path) == set()
@@ -71,7 +73,8 @@ def test_no_link_is_followed(tmp_path: Path, link: str) -> None:
         root.mkdir()
         (root / "0").symlink_to(victim / "0")
     folders = TrialFolders(root, CHECKPOINT)
-    folders.remove(0)
+    folders.discard(0)
+    folders.remove_discarded()
     folders.remove_left({0})
     assert left(victim / "0") >= {"trial", "fold-0-3.pt", "own"}
     assert left(root) == {"0"}
@@ -80,5 +83,6 @@ def test_no_link_is_followed(tmp_path: Path, link: str) -> None:
 def test_without_a_folder_nothing_is_saved_or_removed() -> None:
     folders = TrialFolders(None, MODELS)
     assert folders.of(0) == ""
-    folders.remove(0)
+    folders.discard(0)
+    folders.remove_discarded()
     folders.remove_left({0})

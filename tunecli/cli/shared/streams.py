@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,13 @@ def console(*, stderr: bool = True) -> Console:
 def print_result(text: str, end: str = "\n") -> None:
     """Print a result to stdout: exactly for programs and files, safely for a terminal."""
     print(_plain(text) if sys.stdout.isatty() else text, end=end)
+
+
+def print_pieces(pieces: Iterable[str]) -> None:
+    """Print a result that comes in pieces."""
+    for piece in pieces:
+        print_result(piece, end="")
+    print_result("")
 
 
 def say(text: str) -> None:

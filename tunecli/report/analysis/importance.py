@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -21,6 +20,8 @@ from tunecli.study_file.settings.ranges import Categories, FloatRange, IntRange,
 
 if TYPE_CHECKING:
     from optuna import Study
+
+    from tunecli.database.shown_study import ShownStudy
 
 ENOUGH_TRIALS = 10
 
@@ -125,38 +126,20 @@ def _shape(kind: Range) -> object:
             return type(kind), kind.log
 
 
-def rebuilt(study: StudyRecord, trials: Sequence[TrialRecord], names: set[str]) -> Study:
-    """Return these trials as a study in memory, by number, with only the named parameters."""
-    import optuna
-
+def rebuilt(study: StudyRecord, trials: Sequence[TrialRecord], names: set[str]) -> ShownStudy:
+    """Return these trials as Optuna's study, by number, with only the named parameters."""
+    from tunecli.database.shown_study import ShownStudy, complete_trial, shared
     from tunecli.database.trials import to_distribution  # imports Optuna, which is slow
 
-    with _silence():
-        in_memory = optuna.create_study(direction=study.direction)
-    distributions = {
-        kind: to_distribution(kind) for trial in trials for kind in trial.ranges.values()
-    }
-    in_memory.add_trials(
-        optuna.trial.create_trial(
-            value=trial.value,
-            params={name: value for name, value in trial.params.items() if name in names},
-            distributions={
-                name: distributions[kind] for name, kind in trial.ranges.items() if name in names
-            },
+    kinds = dict.fromkeys(kind for trial in trials for kind in trial.ranges.values())
+    distributions = shared({kind: to_distribution(kind) for kind in kinds})
+    shown = [
+        complete_trial(
+            trial.number,
+            trial.value,
+            {name: value for name, value in trial.params.items() if name in names},
+            {name: distributions[kind] for name, kind in trial.ranges.items() if name in names},
         )
         for trial in sorted(trials, key=lambda trial: trial.number)
-    )
-    return in_memory
-
-
-@contextmanager
-def _silence() -> Iterator[None]:
-    """Silence Optuna, which announces each study that it creates."""
-    import optuna
-
-    before = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    try:
-        yield
-    finally:
-        optuna.logging.set_verbosity(before)
+    ]
+    return ShownStudy(study.direction, shown)

@@ -10,12 +10,13 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from optuna import Study
 from optuna.trial import FrozenTrial
 
 from tunecli.database.records import StudyRecord
+from tunecli.database.shown_study import ShownStudy
 from tunecli.report.analysis.importance import hardly_differ, importance, importances_of, rebuilt
 from tunecli.report.analysis.ranking import ranked
+from tunecli.study_file.settings.settings import Direction
 
 N_RESAMPLES = 20
 
@@ -38,7 +39,8 @@ def importance_intervals(
     trials = whole.get_trials(deepcopy=False)
     draw = random.Random(seed)
     drawn = [
-        _importances(whole, draw.choices(trials, k=len(trials)), names) for _ in range(n_resamples)
+        _importances(study.direction, draw.choices(trials, k=len(trials)), names)
+        for _ in range(n_resamples)
     ]
     shares = {name: sorted(values.get(name, 0.0) for values in drawn) for name in names}
     return {
@@ -47,25 +49,14 @@ def importance_intervals(
     }
 
 
-class _Resample(Study):
-    """A study that shows only these trials."""
-
-    def __init__(self, whole: Study, trials: Sequence[FrozenTrial]) -> None:
-        super().__init__(whole.study_name, whole._storage)
-        self._drawn = trials
-
-    def get_trials(self, deepcopy: bool = True, states: object = None) -> list[FrozenTrial]:
-        return [*self._drawn]  # all of them are complete
-
-
 def _importances(
-    whole: Study, drawn: Sequence[FrozenTrial], names: Sequence[str]
+    direction: Direction, drawn: Sequence[FrozenTrial], names: Sequence[str]
 ) -> Mapping[str, float]:
     values = [trial.value for trial in drawn if trial.value is not None]
-    if hardly_differ(sorted(values, reverse=whole.direction.name == "MAXIMIZE")):
+    if hardly_differ(sorted(values, reverse=direction == "maximize")):
         return {}
     known = [name for name in names if sum(name in trial.params for trial in drawn) > 1]
-    return importances_of(_Resample(whole, drawn), known)
+    return importances_of(ShownStudy(direction, drawn), known)
 
 
 def _quantile(values: Sequence[float], share: float) -> float:

@@ -85,8 +85,10 @@ import csv
 import io
 import json
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, replace
+from functools import partial
+from tempfile import TemporaryFile
 from typing import Any
 
 from tunecli.database.curves import Curve
@@ -109,6 +111,9 @@ from tunecli.report.studies.comparison import ComparedStudy, Comparison
 
 FORMAT = 2
 
+_PART = 200  # trials whose curves are in memory at once
+_PIECE = 2**20  # characters
+
 _SCALARS = (
     *("number", "state", "outcome", "reason", "value", "spread", "best_step", "seconds"),
     *("n_weights", "peak_memory", "attempt", "worker", "start", "end"),
@@ -117,10 +122,34 @@ _SCALARS = (
 
 def study_json(study: StudyRecord) -> str:
     """Return everything the database has on a study; the module's docstring describes it."""
+    return "".join(json_pieces(study))
+
+
+def json_pieces(study: StudyRecord) -> Iterator[str]:
+    """Yield the text of `study_json` in pieces: that of a large study would fill the memory.
+
+    What stands before the trials needs the curves of all, but of each only the means over folds.
+    So the trials are written first, to a temporary file.
+    """
+    with TemporaryFile("w+", encoding="ascii") as file:
+        means: dict[int, Curve] = {}
+        for start in range(0, len(study.trials), _PART):
+            trials = study.trials[start : start + _PART]
+            curves = study.curves_of(trials)
+            means |= {trial_id: replace(curve, folds=()) for trial_id, curve in curves.items()}
+            texts = [_dumped(_trial(t, curves.get(t.trial_id, Curve()))) for t in trials]
+            file.write(", " * bool(start) + ", ".join(texts))
+        yield _dumped(_overview(study, Evidence.of(study, means))).removesuffix("}")
+        yield ', "trials": ['
+        file.seek(0)
+        yield from iter(partial(file.read, _PIECE), "")
+        yield "]}"
+
+
+def _overview(study: StudyRecord, evidence: Evidence) -> dict[str, Any]:
+    """Return everything but the trials."""
     winner = ranking.best_trial(study)
-    curves = study.curves()
-    evidence = Evidence.of(study, curves)
-    whole = {
+    return {
         "format": FORMAT,
         "name": study.name,
         "metric": study.metric,
@@ -150,12 +179,14 @@ def study_json(study: StudyRecord) -> str:
         "importance": asdict(importance(study)) | {"intervals": importance_intervals(study)},
         "isolation": [asdict(one) for one in isolations(evidence)],
         "findings": [_finding(finding) for finding in all_findings(evidence)],
-        "trials": [_trial(trial, curves.get(trial.trial_id, Curve())) for trial in study.trials],
     }
+
+
+def _dumped(value: Any) -> str:
     try:
-        return json.dumps(whole, allow_nan=False)
+        return json.dumps(value, allow_nan=False)
     except ValueError:  # rare, and checking every number takes longer than writing it
-        return json.dumps(without_nan(whole), allow_nan=False)
+        return json.dumps(without_nan(value), allow_nan=False)
 
 
 def comparison_json(comparison: Comparison) -> str:
@@ -242,7 +273,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
 def _trial(trial: TrialRecord, curve: Curve) -> dict[str, Any]:
     plain = {key: value for key, value in vars(trial).items() if key != "trial_id"}
     return plain | {
-        "ranges": {name: asdict(kind) for name, kind in trial.ranges.items()},
+        "ranges": {name: vars(kind) for name, kind in trial.ranges.items()},
         "spread": trial.spread,
         "start": trial.start.isoformat() if trial.start is not None else None,
         "end": trial.end.isoformat() if trial.end is not None else None,

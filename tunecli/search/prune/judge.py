@@ -9,9 +9,11 @@ anything that a pruner stored before. So a resumed search judges like an uninter
 from __future__ import annotations
 
 import warnings
+from collections import defaultdict
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
 import optuna
 from optuna import pruners
@@ -19,8 +21,9 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from tunecli.database.trials import STATES, Trial
+from tunecli.database.trials import Trial
 from tunecli.search.prune.halving import HALVING, Brackets, Halving
+from tunecli.search.prune.percentile import PERCENTILES, JudgedStudy, Percentile, SortedCurves
 from tunecli.study_file.settings.settings import Component, Direction, TrialConfig
 from tunecli.training.outcome.evaluation_choice import choice_for
 from tunecli.training.step.timetable import n_evaluations
@@ -53,9 +56,8 @@ class _Judged:
         rising: whether its schedule starts low and ends high.
         bracket: its bracket of Hyperband; 0 for all other pruners.
         visible: the trials that it may be compared with, once they have ended.
-        frozen: the trial as Optuna's pruners see it; None while it runs.
-        others: the trials that it is compared with; None while they may change.
-        view: `others` as a study, for Optuna's pruners.
+        has_ended: whether others may be compared with it.
+        others: the trials that it is compared with by halving; None while they may change.
     """
 
     rising: bool
@@ -63,9 +65,13 @@ class _Judged:
     n_evaluations: int
     visible: Container[int]
     curve: list[float]
-    frozen: FrozenTrial | None = None
+    has_ended: bool = False
     others: list[_Judged] | None = None
-    view: _View | None = None
+
+    @property
+    def kind(self) -> tuple[bool, int]:
+        """What it has in common with the trials that it may be compared with."""
+        return self.rising, self.bracket
 
 
 class Judge:
@@ -81,8 +87,7 @@ class Judge:
         self._direction = direction
         self._study = study
         self._trials: dict[int, _Judged] = {}
-        self._storage = InMemoryStorage()  # of a study without trials, for the views
-        optuna.create_study(storage=self._storage, study_name=study, direction=direction)
+        self._complete: defaultdict[tuple[bool, int], SortedCurves] = defaultdict(SortedCurves)
 
     @property
     def judges(self) -> bool:
@@ -115,16 +120,16 @@ class Judge:
             rule = Halving.of(self._pruner, judged.n_evaluations, judged.bracket)
             curves = [other.curve for other in self._comparable(judged)]
             return rule.stops(judged.curve, curves, self._direction)
-        running = _freeze(number, judged.curve, None, None)
-        return make_pruner(self._pruner).prune(self._view(judged), running)
+        self._view.complete = self._complete[judged.kind].seen_by(judged.visible)
+        return self._optunas.prune(self._view, _running(number, judged.curve))
 
     def finish(self, trial: Trial) -> None:
         """End a trial: from now on others may be compared with it."""
-        assert trial.outcome is not None
         judged = self._trials[trial.number]
-        state = STATES[trial.outcome]
-        judged.frozen = _freeze(trial.number, judged.curve, state, trial.value)
-        judged.others = judged.view = None  # they would take memory for every trial
+        judged.has_ended = True
+        judged.others = None  # they would take memory for every trial
+        if trial.outcome == "complete":
+            self._complete[judged.kind].add(trial.number, judged.curve)
 
     def restore(self, trial: Trial, visible: Container[int]) -> None:
         """Add a trial of an earlier call, with its curve if it has ended."""
@@ -140,23 +145,22 @@ class Judge:
         others = [
             other
             for number, other in self._trials.items()
-            if other.frozen is not None
-            and number in judged.visible
-            and (other.rising, other.bracket) == (judged.rising, judged.bracket)
+            if other.has_ended and number in judged.visible and other.kind == judged.kind
         ]
         if isinstance(judged.visible, range):  # all had ended before the trial began
             judged.others = others
         return others
 
-    def _view(self, judged: _Judged) -> _View:
-        if judged.view is not None:
-            return judged.view
-        others = self._comparable(judged)
-        frozen = [other.frozen for other in others if other.frozen is not None]
-        view = _View(self._study, self._storage, frozen)
-        if judged.others is not None:
-            judged.view = view
-        return view
+    @cached_property
+    def _optunas(self) -> pruners.BasePruner:
+        assert self._pruner is not None
+        return make_pruner(self._pruner)
+
+    @cached_property
+    def _view(self) -> JudgedStudy:
+        storage = InMemoryStorage()  # without trials: pruners see only `complete`
+        optuna.create_study(storage=storage, study_name=self._study, direction=self._direction)
+        return JudgedStudy(self._study, storage, pruner=pruners.NopPruner())
 
     def _bracket(self, number: int, length: int) -> int:
         if self._pruner is None or self._pruner.name != "HyperbandPruner":
@@ -166,7 +170,7 @@ class Judge:
 
 
 def make_pruner(component: Component) -> pruners.BasePruner:
-    """Return one of Optuna's pruners that judge by curves alone.
+    """Return one of Optuna's pruners that judge by curves alone, or one with the same verdicts.
 
     Raises:
         ValueError: Optuna refuses an argument; the message is Optuna's.
@@ -174,7 +178,7 @@ def make_pruner(component: Component) -> pruners.BasePruner:
     arguments = dict(component.arguments)
     if component.name != "PatientPruner":
         made: pruners.BasePruner = getattr(pruners, component.name)(**arguments)
-        return made
+        return Percentile(**arguments) if component.name in PERCENTILES else made
     wrapped = arguments.pop("wrapped_pruner", None)
     if wrapped is not None and wrapped.name in HALVING:
         raise ValueError(
@@ -186,30 +190,15 @@ def make_pruner(component: Component) -> pruners.BasePruner:
         return pruners.PatientPruner(make_pruner(wrapped) if wrapped else None, **arguments)
 
 
-class _View(optuna.Study):
-    """A study with only the trials that one trial may see."""
-
-    def __init__(self, name: str, storage: InMemoryStorage, trials: Sequence[FrozenTrial]) -> None:
-        super().__init__(name, storage, pruner=pruners.NopPruner())
-        self._shown = trials
-
-    def get_trials(
-        self, deepcopy: bool = True, states: Container[TrialState] | None = None
-    ) -> list[FrozenTrial]:
-        return [trial for trial in self._shown if states is None or trial.state in states]
-
-
-def _freeze(
-    number: int, curve: Sequence[float], state: TrialState | None, value: float | None
-) -> FrozenTrial:
-    """Return a trial as Optuna's pruners expect it; running if `state` is None."""
+def _running(number: int, curve: Sequence[float]) -> FrozenTrial:
+    """Return a running trial as Optuna's pruners expect it."""
     return FrozenTrial(
         number=number,
         trial_id=number,
-        state=state or TrialState.RUNNING,
-        value=value if state == TrialState.COMPLETE else None,
+        state=TrialState.RUNNING,
+        value=None,
         datetime_start=_EPOCH,
-        datetime_complete=_EPOCH if state else None,
+        datetime_complete=None,
         params={},
         distributions={},
         user_attrs={},

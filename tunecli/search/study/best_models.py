@@ -15,8 +15,8 @@ class BestModels:
     """The folders of the best trials in the first objective.
 
     A worker writes the models of a trial that may be among the best before it reports the trial's
-    end. A folder that is not among the best is removed once that end is recorded. So a search that
-    is killed in between leaves a folder too many, never one too few.
+    end. A folder that is not among the best is discarded once that end is recorded. So a search
+    that is killed in between leaves a folder too many, never one too few.
 
     Args:
         root: the folder of all these folders; None to keep nothing.
@@ -48,11 +48,18 @@ class BestModels:
         return self._best[-1].value if self._best and len(self._best) == self._n else None
 
     def take(self, trial: Trial) -> None:
-        """Take a trial whose end is recorded, and remove folders that are not needed any more."""
-        self._folders.remove(*(gone.number for gone in self._insert(trial)))
+        """Take a trial whose end is recorded, and discard folders that are not needed any more."""
+        self._folders.discard(*(gone.number for gone in self._insert(trial)))
+
+    def remove_discarded(self) -> None:
+        """Remove the folders that are not needed any more."""
+        self._folders.remove_discarded()
 
     def remove_root(self) -> None:
-        """Remove the folder of all models if it is empty; no trial may be running."""
+        """Remove the discarded folders, and the folder of all models if it is empty.
+
+        No trial may be running.
+        """
         self._folders.remove_root()
 
     def _insert(self, trial: Trial) -> list[Trial]:

@@ -26,14 +26,20 @@ class TrialFolders:
     def __init__(self, root: Path | None, files: re.Pattern[str]) -> None:
         self._root = root
         self._files = files
+        self._discarded: list[str] = []
 
     def of(self, number: int) -> str:
         """Return the folder of trial `number`; empty to save nothing."""
         return str(self._root / str(number)) if self._root else ""
 
-    def remove(self, *numbers: int) -> None:
-        """Remove the folders of trials whose files are no longer needed."""
-        self._remove([str(number) for number in numbers])
+    def discard(self, *numbers: int) -> None:
+        """Let the folders of these trials be removed: their files are no longer needed."""
+        self._discarded += map(str, numbers)
+
+    def remove_discarded(self) -> None:
+        """Remove the discarded folders."""
+        self._remove(self._discarded)
+        self._discarded = []
 
     def remove_left(self, numbers: Collection[int]) -> None:
         """Remove the folders of trials that have ended, left by a driver that died."""
@@ -43,7 +49,11 @@ class TrialFolders:
                 self._remove([name for name in os.listdir(self._root) if name in names])
 
     def remove_root(self) -> None:
-        """Remove the folder of all these folders if it is empty; no trial may be running."""
+        """Remove the discarded folders, and the folder of all if it is empty.
+
+        No trial may be running.
+        """
+        self.remove_discarded()
         if self._root:
             remove_empty(self._root)
 

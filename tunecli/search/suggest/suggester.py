@@ -93,6 +93,7 @@ class Suggester:
         )
         self._ids: dict[int, int] = {}
         self._n_shown = 0
+        self._shown: set[int] = set()  # in `show_finished`
         self._worst: tuple[float, ...] | None = None
         self._points = shuffled_points(study) if self._kind.continues == "enumerated" else []
         for lesson in lessons:
@@ -117,8 +118,9 @@ class Suggester:
     def show_finished(self, trials: Sequence[Trial]) -> None:
         """Show the sampler every trial that has ended, in whatever order (`order: free`)."""
         for trial in trials:
-            if trial.outcome is not None:
+            if trial.outcome is not None and trial.number not in self._shown:
                 self._show(trial)
+                self._shown.add(trial.number)
 
     # --- asking
 

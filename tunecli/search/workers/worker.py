@@ -269,7 +269,7 @@ def environment(config: TrialConfig) -> dict[str, str]:
     return {
         "tunecli": __version__,
         "python": platform.python_version(),
-        "torch": torch.__version__,
+        "torch": str(torch.__version__),  # its own class would make the driver import torch
         "numpy": numpy.__version__,
         "scikit-learn": sklearn.__version__,
         "platform": platform.platform(),

@@ -18,7 +18,6 @@ from scipy.special import ndtri
 
 from tunecli.database.records import TrialRecord
 from tunecli.report.findings.evidence.evidence import Evidence
-from tunecli.report.findings.evidence.positions import number_position, positions
 from tunecli.study_file.settings.ranges import Categories
 
 Array = NDArray[np.float64]
@@ -75,10 +74,10 @@ def design_columns(evidence: Evidence, trials: Sequence[TrialRecord], name: str)
         levels = sorted(set(values))[1:]
         columns = np.array([[value == level for level in levels] for value in values], float)
     else:
-        centred = np.array(
-            [number_position(kind, t, name) - 0.5 if name in t.params else 0.0 for t in trials]
-        )
-        n_distinct = len(set(positions(kind, trials, name)))
+        places = evidence.places(name)
+        held = [places[trial.trial_id] if name in trial.params else None for trial in trials]
+        centred = np.array([0.0 if place is None else place - 0.5 for place in held])
+        n_distinct = len({*held} - {None})
         powers = [] if n_distinct < 2 else [centred] if n_distinct == 2 else [centred, centred**2]
         columns = np.array(powers).T
     return (columns - columns.mean(axis=0)) if columns.size else np.zeros((len(trials), 0))

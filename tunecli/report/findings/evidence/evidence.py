@@ -27,7 +27,7 @@ from tunecli.report.analysis.expected_score import (
 from tunecli.report.analysis.guessing import is_guessing_beaten
 from tunecli.report.analysis.ranking import n_valid_per_train, ranked
 from tunecli.report.analysis.standings import Standings, standings_of
-from tunecli.report.findings.evidence.positions import Numeric
+from tunecli.report.findings.evidence.positions import Numeric, has_position, positions
 from tunecli.study_file.settings.ranges import GATE, Categories, Range
 from tunecli.study_file.space.walk import contains
 from tunecli.study_file.text.document import Document
@@ -155,6 +155,19 @@ class Evidence:
         """1 where larger values are better, -1 where smaller ones are."""
         return 1 if self.study.direction == "maximize" else -1
 
+    def places(self, name: str) -> Mapping[int, float]:
+        """Return the positions in its current range of a parameter's numbers, by `trial_id`."""
+        if name not in self._places:
+            kind = self.numeric[name]
+            trials = [t for t in self.study.trials if has_position(kind, t.params.get(name))]
+            ids = (trial.trial_id for trial in trials)
+            self._places[name] = dict(zip(ids, positions(kind, trials, name), strict=True))
+        return self._places[name]
+
+    @cached_property
+    def _places(self) -> dict[str, Mapping[int, float]]:
+        return {}
+
     def goodness(self, trial: TrialRecord) -> float:
         """Return the value of a ranked trial, with its sign changed so that larger is better."""
         assert trial.value is not None
@@ -169,7 +182,13 @@ class Evidence:
 
     def having(self, name: str) -> list[TrialRecord]:
         """Return the ranked trials that have a parameter within its current range; best first."""
-        return [trial for trial in self.ranked if self._has(trial, name)]
+        if name not in self._having:
+            self._having[name] = [trial for trial in self.ranked if self._has(trial, name)]
+        return [*self._having[name]]
+
+    @cached_property
+    def _having(self) -> dict[str, list[TrialRecord]]:
+        return {}
 
     def judged(self, name: str) -> list[TrialRecord]:
         """Return the trials of `having` and the pruned ones, which count with their last mean."""

@@ -8,16 +8,31 @@ from dataclasses import replace
 
 from tunecli.database.records import TrialRecord
 from tunecli.study_file.settings.ranges import FloatRange, IntRange
+from tunecli.study_file.text.scalars import Scalar
 
 Numeric = FloatRange | IntRange
 
 
 def position(kind: Numeric, value: float) -> float:
     """Return 0 at the low end, 1 at the high end; below 0 or above 1 for a value outside."""
+    return scale(kind)(value)
+
+
+def scale(kind: Numeric) -> Callable[[float], float]:
+    """Return the function that gives the position of a value."""
     if kind.low == kind.high:
-        return 0.5
+        return lambda value: 0.5
     low, high = _scaled(kind, kind.low), _scaled(kind, kind.high)
-    return (_scaled(kind, value) - low) / (high - low)
+    length = high - low
+    if kind.log:
+        return lambda value: (math.log(value) - low) / length
+    return lambda value: (float(value) - low) / length
+
+
+def has_position(kind: Numeric, value: Scalar) -> bool:
+    """Return whether a value is a number on the scale of a range."""
+    is_on_scale = not kind.log or kind.low == kind.high
+    return isinstance(value, int | float) and (is_on_scale or value > 0)
 
 
 def number_position(kind: Numeric, trial: TrialRecord, name: str) -> float:
@@ -26,15 +41,25 @@ def number_position(kind: Numeric, trial: TrialRecord, name: str) -> float:
     Raises:
         KeyError, TypeError: the trial has no such number.
     """
+    return position(kind, number(trial, name))
+
+
+def number(trial: TrialRecord, name: str) -> float:
+    """Return a trial's number.
+
+    Raises:
+        KeyError, TypeError: the trial has no such number.
+    """
     value = trial.params[name]
     if not isinstance(value, int | float):
         raise TypeError(f"{name} is not a number: {value!r}")
-    return position(kind, value)
+    return value
 
 
 def positions(kind: Numeric, trials: Iterable[TrialRecord], name: str) -> list[float]:
     """Return the positions of the numbers of all trials that have the parameter."""
-    return [number_position(kind, trial, name) for trial in trials if name in trial.params]
+    place = scale(kind)
+    return [place(number(trial, name)) for trial in trials if name in trial.params]
 
 
 def value_at(kind: Numeric, share: float) -> float:
