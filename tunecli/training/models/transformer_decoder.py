@@ -8,12 +8,15 @@ initial weights of deviation 0.02, smaller by sqrt(2 · num_layers) where a laye
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from tunecli.training.models.embeddings import Columns
 from tunecli.training.models.layers import check_at_least_one
+from tunecli.training.models.parametrization.transformer_widths import transformer_factors
+from tunecli.training.models.parametrization.width_factors import start_by_width
 
 _DEVIATION = 0.02
 
@@ -31,6 +34,8 @@ class TransformerDecoder(nn.Module):
         num_layers: int = 4,
         dim_feedforward: int | None = None,
         dropout: float = 0.0,
+        parametrization: Literal["standard", "mup"] = "standard",
+        base_width: int = 128,
     ) -> None:
         """Build the network.
 
@@ -42,12 +47,16 @@ class TransformerDecoder(nn.Module):
             num_layers: number of layers.
             dim_feedforward: width inside a layer; None for 4 · d_model.
             dropout: share of the values that each layer drops.
+            parametrization: `mup` scales initial weights and learning rates with `d_model`, so
+                that the best learning rate is that of a narrow network.
+            base_width: the `d_model` at which `mup` equals `standard`.
 
         Raises:
             ValueError: an argument is out of its range.
         """
         super().__init__()
         check_at_least_one(d_model=d_model, nhead=nhead, num_layers=num_layers)
+        check_at_least_one(base_width=base_width)
         if d_model % nhead:
             raise ValueError(f"d_model must be a multiple of nhead, but got {d_model} and {nhead}")
         self.tokens = nn.Embedding(n_outputs, d_model)
@@ -65,6 +74,10 @@ class TransformerDecoder(nn.Module):
         norm = nn.LayerNorm(d_model)
         self.layers = nn.TransformerEncoder(layer, num_layers, norm, enable_nested_tensor=False)
         self._start(num_layers)
+        if parametrization == "mup":
+            width = d_model / base_width
+            factors = transformer_factors(self, width, start=width**-0.5)
+            self.width_factors = start_by_width(self, factors)
 
     @torch.no_grad()
     def _start(self, num_layers: int) -> None:
