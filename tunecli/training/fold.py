@@ -38,7 +38,6 @@ from tunecli.training.models.frozen_weights import (
     saved_state,
     shared_bytes,
 )
-from tunecli.training.models.parametrization.width_factors import width_rates
 from tunecli.training.outcome.evaluation import Evaluation
 from tunecli.training.outcome.evaluation_choice import EvaluationChoice
 from tunecli.training.outcome.metrics import measure
@@ -111,10 +110,7 @@ class FoldTraining:
         )
         self.timetable = Timetable.of(settings, len(self._batches.sizes), fewest_batches)
         factors = rate_factors(config.model, self.model)
-        by_width = width_rates(config.optimizer, self.model)
-        self._optimizers = build_optimizers(
-            config.optimizer, self.model, settings.decay, factors, by_width
-        )
+        self._optimizers = build_optimizers(config.optimizer, self.model, settings.decay, factors)
         self._rates = Rates(
             config.schedule, self._optimizers, self.timetable, config.objective.direction
         )

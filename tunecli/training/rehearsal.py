@@ -33,7 +33,6 @@ from tunecli.training.fold import FoldTraining, new_model
 from tunecli.training.models.building import build_model, explain_size
 from tunecli.training.models.embeddings import Columns
 from tunecli.training.models.fine_tuning import rate_factors
-from tunecli.training.models.parametrization.width_factors import width_rates
 from tunecli.training.outcome.metrics import measure
 from tunecli.training.outcome.score_guard import NoScoreError, float_of
 from tunecli.training.step.augmentation import Augmentation
@@ -157,10 +156,7 @@ def _build_one_by_one(config: TrialConfig, fold: FoldData) -> None:
         with _blaming(f"model.{config.model.name}"):
             costs_of(names, model, example(fold, 1))
     with _blaming(f"optimizer.{config.optimizer.name}"):
-        by_width = width_rates(config.optimizer, model)
-        optimizers = build_optimizers(
-            config.optimizer, model, config.training.decay, factors, by_width
-        )
+        optimizers = build_optimizers(config.optimizer, model, config.training.decay, factors)
     if config.schedule is not None:  # of full length, which the rehearsal shortens
         with _blaming(f"schedule.{config.schedule.name}"):
             n_batches = len(batch_sizes(len(fold.y_train), config.training.batch_size))

@@ -48,7 +48,7 @@ def mup_conflicts(config: TrialConfig) -> Iterator[Conflict]:
 def _of_model(model: Component) -> Iterator[Conflict]:
     given = {name: value for name, value in model.arguments.items() if value is not None}
     path = ("model", "parametrization")
-    known = listed(ARCHITECTURES, last="or")
+    known = " or ".join(ARCHITECTURES)
     if "pretrained" in given:
         message = (
             f"mup starts from random weights, but pretrained names others. Use config: {known}."

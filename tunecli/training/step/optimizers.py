@@ -15,6 +15,7 @@ from tunecli.errors import TunecliError
 from tunecli.study_file.settings.code_names import is_code
 from tunecli.study_file.settings.settings import Component
 from tunecli.training.models import user_parts
+from tunecli.training.models.parametrization.width_factors import width_rates
 
 NO_FACTORS: Mapping[Tensor, float] = {}
 
@@ -30,26 +31,28 @@ def build_optimizers(
     model: nn.Module,
     decay: Literal["all", "weights"],
     factors: Mapping[Tensor, float] = NO_FACTORS,
-    by_width: Mapping[Tensor, float] = NO_FACTORS,
 ) -> list[Optimizer]:
     """Build the optimizers that together train all parameters of `model`.
 
     This is a single optimizer, except for Muon: it trains the hidden matrices, and the optimizer
     in its argument `rest` (default AdamW) trains everything else.
 
+    In a model with `parametrization: mup`, learning rates also have the factors of `width_rates`.
+    The weight decay is divided by these, so that each step takes away the same share of all
+    weights.
+
     Args:
         component: a class of `torch.optim` with its arguments.
         decay: the parameters that `weight_decay` applies to, see `decay_groups`.
         factors: factors on the learning rate, of parameters with another rate.
-        by_width: factors on the learning rate that follow the width, see `width_rates`. The weight
-            decay is divided by them, so that each step takes away the same share of all weights.
 
     Raises:
+        ValueError: see `width_rates`.
         TunecliError: Muon with a model without hidden matrices, or LBFGS with factors.
     """
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     if component.name != "Muon":
-        return [_build(component, parameters, decay, factors, by_width)]
+        return [_build(component, parameters, decay, factors, width_rates(component, model))]
     hidden = hidden_matrices(model)
     if not hidden:
         raise TunecliError(

@@ -135,7 +135,7 @@ def test_a_decoder_trains_as_one_with_the_multipliers_of_table_8(optimizer: Comp
         groups.append({"params": [weights[name]], "lr": lr * rate, "weight_decay": decay / rate})
     kind = getattr(torch.optim, optimizer.name)
     kept = {k: v for k, v in optimizer.arguments.items() if k not in ("lr", "weight_decay")}
-    [built] = build_optimizers(optimizer, model, "all", {}, width_rates(optimizer, model))
+    [built] = build_optimizers(optimizer, model, "all")
     torch.manual_seed(1)
     ids = torch.randint(VOCAB_SIZE, (8, LENGTH))
     ours = walk(model, built, ids)
@@ -195,7 +195,7 @@ def _change(case: str, width: int, parametrization: str, name: str) -> float:
     """How far three steps move the outputs, on average."""
     model = build(case, width, parametrization)
     optimizer = component(name, lr=0.002 if name == "AdamW" else 0.02)
-    [built] = build_optimizers(optimizer, model, "all", {}, width_rates(optimizer, model))
+    [built] = build_optimizers(optimizer, model, "all")
     torch.manual_seed(1)
     ids = torch.randint(1, VOCAB_SIZE, (32, LENGTH))
     x = beside(torch.randn(32, 3), ids) if "numbers" in case else ids

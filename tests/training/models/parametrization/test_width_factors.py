@@ -98,7 +98,7 @@ def test_a_list_of_widths_has_a_factor_per_layer() -> None:
 def test_a_step_of_adamw_takes_the_same_share_of_every_weight() -> None:
     model = mlp(64)
     optimizer = component("AdamW", lr=0.01, weight_decay=0.3)
-    [built] = build_optimizers(optimizer, model, "all", {}, width_rates(optimizer, model))
+    [built] = build_optimizers(optimizer, model, "all")
     assert {group[RATE_FACTOR] for group in built.param_groups} == {1.0, 1 / 8}
     for group in built.param_groups:
         assert group["lr"] * group["weight_decay"] == pytest.approx(0.01 * 0.3)
@@ -114,9 +114,7 @@ def test_other_factors_multiply_and_biases_stay_without_decay() -> None:
     model = mlp(16)
     optimizer = component("AdamW", lr=1.0, weight_decay=0.5)
     head = model.get_parameter("head.weight")
-    [built] = build_optimizers(
-        optimizer, model, "weights", {head: 0.1}, width_rates(optimizer, model)
-    )
+    [built] = build_optimizers(optimizer, model, "weights", {head: 0.1})
     found = {p: group for group in built.param_groups for p in group["params"]}
     assert found[head]["lr"] == pytest.approx(0.1 / 2)
     assert found[head]["weight_decay"] == pytest.approx(0.5 * 2)
@@ -152,7 +150,7 @@ def _change(parametrization: str, width: int) -> float:
     x, y = torch.randn(64, 20), torch.randint(4, (64,))
     first = model(x).detach()
     optimizer = component("Adam", lr=0.01)
-    [built] = build_optimizers(optimizer, model, "all", {}, width_rates(optimizer, model))
+    [built] = build_optimizers(optimizer, model, "all")
     for _ in range(4):
         built.zero_grad()
         cross_entropy(model(x), y).backward()
@@ -177,7 +175,7 @@ def _loss(parametrization: str, width: int, lr: float, x: Tensor, y: Tensor, see
     given = {"width": width, "depth": 4, "parametrization": parametrization, "base_width": 32}
     model = build_model(component("MLP", **given), (64,), 10)
     optimizer = component("Adam", lr=lr)
-    [built] = build_optimizers(optimizer, model, "all", {}, width_rates(optimizer, model))
+    [built] = build_optimizers(optimizer, model, "all")
     for _ in range(3):
         losses = []
         for rows in torch.randperm(len(x)).split(64):
