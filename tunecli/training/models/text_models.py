@@ -19,7 +19,7 @@ from tunecli.training.models.parametrization.transformer_widths import (
     head_factors,
     transformer_factors,
 )
-from tunecli.training.models.parametrization.width_factors import start_by_width
+from tunecli.training.models.parametrization.width_factors import WidthScaled
 from tunecli.training.models.text.attention import Attention
 from tunecli.training.models.text.convolutions import Convolutions
 from tunecli.training.models.text.pooling import Pooling
@@ -29,7 +29,7 @@ from tunecli.training.models.text.token_embedding import TokenEmbedding
 Encoder = Convolutions | Pooling | Recurrent | Attention
 
 
-class TextModel(nn.Module):
+class TextModel(WidthScaled):
     """Encodes the text of each row, and predicts from it and the row's other columns.
 
     Args:
@@ -266,4 +266,4 @@ class TransformerEncoder(TextModel):
             width = d_model / base_width
             factors = transformer_factors(embedding, width) | transformer_factors(encoder, width)
             factors |= head_factors(self.head, d_model, width)
-            self.width_factors = start_by_width(self, factors)
+            self.scale_by_width(factors)

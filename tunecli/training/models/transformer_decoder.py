@@ -16,12 +16,12 @@ from torch import Tensor, nn
 from tunecli.training.models.embeddings import Columns
 from tunecli.training.models.layers import check_at_least_one
 from tunecli.training.models.parametrization.transformer_widths import transformer_factors
-from tunecli.training.models.parametrization.width_factors import start_by_width
+from tunecli.training.models.parametrization.width_factors import WidthScaled
 
 _DEVIATION = 0.02
 
 
-class TransformerDecoder(nn.Module):
+class TransformerDecoder(WidthScaled):
     """Scores the next token at each position from the tokens up to it."""
 
     def __init__(
@@ -76,8 +76,7 @@ class TransformerDecoder(nn.Module):
         self._start(num_layers)
         if parametrization == "mup":
             width = d_model / base_width
-            factors = transformer_factors(self, width, start=width**-0.5)
-            self.width_factors = start_by_width(self, factors)
+            self.scale_by_width(transformer_factors(self, width, start=width**-0.5))
 
     @torch.no_grad()
     def _start(self, num_layers: int) -> None:

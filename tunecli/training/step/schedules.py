@@ -198,9 +198,8 @@ class Rates:
         self._score = score
 
     def rate(self, step: int) -> float:
-        """Return the rate of weights without a factor at step `step`, the last one done."""
-        group = self._groups[0]
-        return float(group["lr"]) / group.get(RATE_FACTOR, 1.0) * self.warmup_factor(step)
+        """Return the rate of the first parameter group at step `step`, the last one done."""
+        return float(self._groups[0]["lr"]) * self.warmup_factor(step)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the schedulers' states; the optimizers' states hold the rates."""

@@ -39,6 +39,26 @@ class WidthFactors(NamedTuple):
         return WidthFactors(self.start * multiplier, self.adam * multiplier, sgd)
 
 
+class WidthScaled(nn.Module):
+    """A model whose initial weights and learning rates can follow its width.
+
+    Attributes:
+        width_factors: factors by name of the parameter; empty for the standard parametrization.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.width_factors: dict[str, WidthFactors] = {}
+
+    @torch.no_grad()
+    def scale_by_width(self, factors: Mapping[nn.Parameter, WidthFactors]) -> None:
+        """Multiply initial values by their factors, and keep the factors for the optimizer."""
+        for parameter, factor in factors.items():
+            parameter.mul_(factor.start)
+        named = self.named_parameters()
+        self.width_factors = {name: factors[one] for name, one in named if one in factors}
+
+
 def vector(width: float, start: float = 1.0) -> WidthFactors:
     """Return the factors of a parameter with one dimension that grows: bias, norm, embedding."""
     return WidthFactors(start, 1.0, width)
@@ -77,30 +97,19 @@ def mlp_factors(
     return {**factors, head.weight: output, head.bias: bias(fan_in, 1.0)}
 
 
-@torch.no_grad()
-def start_by_width(
-    model: nn.Module, factors: Mapping[nn.Parameter, WidthFactors]
-) -> dict[str, WidthFactors]:
-    """Multiply initial values by their factors in place, and return the factors by name."""
-    for parameter, factor in factors.items():
-        parameter.mul_(factor.start)
-    named = model.named_parameters()
-    return {name: factors[parameter] for name, parameter in named if parameter in factors}
-
-
 def width_rates(optimizer: Component, model: nn.Module) -> dict[Tensor, float]:
     """Return the factors on the learning rate by parameter; empty if all are 1.
 
-    Args:
-        model: built by tunecli; weights that a step of compression prunes or shares keep theirs.
+    Weights that compression prunes or shares keep their factors.
 
     Raises:
         ValueError: the optimizer would need several factors for one parameter.
     """
-    known: Mapping[str, WidthFactors] = getattr(model, "width_factors", {})
+    if not isinstance(model, WidthScaled):
+        return {}
     rates: dict[Tensor, float] = {}
     for name, parameter in model.named_parameters():
-        factors = known.get(_plain(name), WidthFactors())
+        factors = model.width_factors.get(_plain(name), WidthFactors())
         rate = factors.sgd if optimizer.name in SGD_LIKE else factors.adam
         if rate is None:
             raise ValueError(
