@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 import torch
 from text_cases import NUMBERS_AND_TEXT, ONLY_TEXT, VOCAB_SIZE, beside
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import cross_entropy, gelu, layer_norm, linear
 from training_cases import component
 
 from tunecli.study_file.settings.settings import Component
 from tunecli.training.models.building import build_model
 from tunecli.training.models.embeddings import Columns
-from tunecli.training.models.parametrization.width_factors import width_rates
+from tunecli.training.models.parametrization.width_factors import WidthScaled, width_rates
 from tunecli.training.step.optimizers import build_optimizers
 
 BASE, HEADS, LENGTH = 16, 2, 9
@@ -33,7 +33,7 @@ SMALL: dict[str, tuple[dict[str, Any], Columns]] = {
 }
 
 
-def build(case: str, width: int, parametrization: str = "mup", **further: Any) -> nn.Module:
+def build(case: str, width: int, parametrization: str = "mup") -> WidthScaled:
     """A small transformer, with the same random numbers in each call."""
     arguments, columns = SMALL[case]
     name = case.split(",")[0].split()[0]
@@ -47,7 +47,9 @@ def build(case: str, width: int, parametrization: str = "mup", **further: Any) -
     assert columns.tokens is not None
     n_outputs = 3 if name == "TransformerEncoder" else VOCAB_SIZE
     shape = (columns.tokens.n_features + LENGTH,)
-    return build_model(component(name, **given, **further), shape, n_outputs, columns)
+    model = build_model(component(name, **given), shape, n_outputs, columns)
+    assert isinstance(model, WidthScaled)
+    return model
 
 
 @pytest.mark.parametrize("case", SMALL)

@@ -134,7 +134,7 @@ def test_pruned_and_copied_models_keep_their_rates() -> None:
 
 def test_only_models_of_tunecli_have_factors() -> None:
     model = nn.Linear(2, 1)
-    model.width_factors = {"weight": WidthFactors(1.0, 0.5)}  # type: ignore[assignment]
+    model.width_factors = {"weight": WidthFactors(1.0, 0.5)}
     assert width_rates(component("Adam"), model) == {}
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from torch import nn
+from torch import Tensor, nn
 
 from tunecli.training.models.parametrization.width_factors import (
     WidthFactors,
@@ -26,7 +26,7 @@ from tunecli.training.models.parametrization.width_factors import (
 
 def transformer_factors(
     network: nn.Module, width: float, start: float = 1.0
-) -> dict[nn.Parameter, WidthFactors]:
+) -> dict[Tensor, WidthFactors]:
     """Return the factors of all parameters of a transformer.
 
     Args:
@@ -63,7 +63,7 @@ def _by_ending(width: float, start: float) -> Mapping[str, WidthFactors]:
     }
 
 
-def head_factors(head: nn.Linear, n_text: int, width: float) -> dict[nn.Parameter, WidthFactors]:
+def head_factors(head: nn.Linear, n_text: int, width: float) -> dict[Tensor, WidthFactors]:
     """Return the factors of a linear layer on encoded text and other features.
 
     Torch draws its initial weights with the variance 1 / fan_in; here, they keep that of the base

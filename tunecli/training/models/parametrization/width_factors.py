@@ -51,7 +51,7 @@ class WidthScaled(nn.Module):
         self.width_factors: dict[str, WidthFactors] = {}
 
     @torch.no_grad()
-    def scale_by_width(self, factors: Mapping[nn.Parameter, WidthFactors]) -> None:
+    def scale_by_width(self, factors: Mapping[Tensor, WidthFactors]) -> None:
         """Multiply initial values by their factors, and keep the factors for the optimizer."""
         for parameter, factor in factors.items():
             parameter.mul_(factor.start)
@@ -78,11 +78,9 @@ def bias(fan_in: float, fan_out: float) -> WidthFactors:
     return vector(fan_out, math.sqrt(fan_in))
 
 
-def mlp_factors(
-    hidden: nn.Module, head: nn.Linear, base_width: int
-) -> dict[nn.Parameter, WidthFactors]:
+def mlp_factors(hidden: nn.Module, head: nn.Linear, base_width: int) -> dict[Tensor, WidthFactors]:
     """Return the factors of a chain of linear layers and norms, and of the head behind it."""
-    factors: dict[nn.Parameter, WidthFactors] = {}
+    factors: dict[Tensor, WidthFactors] = {}
     fan_in = 1.0  # the number of features does not grow
     for layer in hidden.modules():
         if isinstance(layer, nn.Linear):
@@ -92,7 +90,7 @@ def mlp_factors(
                 factors[layer.bias] = bias(fan_in, fan_out)
             fan_in = fan_out
         elif isinstance(layer, nn.BatchNorm1d):
-            factors.update(dict.fromkeys(layer.parameters(), vector(fan_in)))
+            factors |= {parameter: vector(fan_in) for parameter in layer.parameters()}
     output = WidthFactors(math.sqrt(fan_in), 1.0, fan_in).times(1 / fan_in)
     return {**factors, head.weight: output, head.bias: bias(fan_in, 1.0)}
 
