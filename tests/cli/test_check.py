@@ -110,3 +110,23 @@ def test_limits_that_nothing_keeps_end_check_and_search_alike(
         ended = call_in(tmp_path, "search", "t.yaml", "--quiet", code=code).stderr
         assert "Stopped: no trial met the limits. n_weights of" in " ".join(ended.split())
         assert way in " ".join(ended.split())
+
+
+def test_the_base_width_of_mup_is_told(tmp_path: Path) -> None:
+    (tmp_path / "t.yaml").write_text(HEAD + "model: {MLP: {parametrization: mup}}\n")
+    shown = " ".join(call_in(tmp_path, "check", "t.yaml").stdout.split())
+    assert "mup base width 128: initial weights and learning rates follow the width" in shown
+    (tmp_path / "t.yaml").write_text(HEAD + "model: MLP\n")
+    assert "base width" not in call_in(tmp_path, "check", "t.yaml").stdout
+
+
+def test_mup_with_sgd_is_refused_for_text_beside_numbers(tmp_path: Path) -> None:
+    rows = [f"word{i % 7} and word{i % 5},{i / 7},{'ab'[i % 2]}" for i in range(60)]
+    (tmp_path / "t.csv").write_text("\n".join(["note,size,y", *rows]) + "\n")
+    model = "TransformerEncoder: {d_model: 8, nhead: 2, dim_feedforward: 16, parametrization: mup}"
+    study = f"data: {{source: t.csv, target: y, text: note}}\nmodel: {{{model}}}\n"
+    (tmp_path / "t.yaml").write_text(study + "optimizer: {SGD: {lr: 0.1}}\n")
+    shown = " ".join(call_in(tmp_path, "check", "t.yaml", code=2).stdout.split())
+    assert "SGD has no learning rate for a head on text and other columns. Use AdamW" in shown
+    (tmp_path / "t.yaml").write_text(study + "optimizer: {AdamW: {lr: 0.01}}\n")
+    assert "OK: " in call_in(tmp_path, "check", "t.yaml").stdout

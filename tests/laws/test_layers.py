@@ -35,6 +35,7 @@ ORDER = [
     "training/state",
     "training/models/text",
     "training/models/pretrained",
+    "training/models/parametrization",
     "training/models",
     "training/outcome",
     "training/step",

@@ -34,6 +34,7 @@ from tunecli.report.page.plots.tradeoff import tradeoffs
 from tunecli.report.page.trials_table import front_rows, table_columns, table_trials
 from tunecli.report.phrases import foreign_text, wording
 from tunecli.report.phrases.adjustments import adjustment_lines
+from tunecli.report.phrases.width_text import trial_mup_text
 from tunecli.report.screen.terminal import edit_lines, last_active
 from tunecli.report.studies.best import config_yaml
 
@@ -189,6 +190,8 @@ def _best_facts(evidence: Evidence, best: TrialRecord) -> Iterator[tuple[str, st
         yield foreign_text.plain(study.titled(name)), wording.metric_text(name, value)
     for text in undefined_metrics(best, study.curve(best), study.titles).values():
         yield "note", foreign_text.plain(text)
+    if text := trial_mup_text(best.config):
+        yield "mup", text
     if best.seconds:
         yield "training", wording.duration(best.seconds)
     if best.n_weights:

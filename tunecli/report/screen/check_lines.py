@@ -12,6 +12,7 @@ from rich.text import Text
 
 from tunecli.report.phrases import foreign_text, wording
 from tunecli.report.phrases.layout import beside
+from tunecli.report.phrases.width_text import mup_text
 from tunecli.report.screen.trial_tables import range_text
 from tunecli.study_file.settings.metric_names import label
 from tunecli.study_file.settings.ranges import (
@@ -77,6 +78,8 @@ def rehearsal_lines(
     weights = f"{smallest:,}" if smallest == largest else f"{smallest:,} to {largest:,}"
     if any(rehearsal.n_weights):
         lines += [("weights", f"{weights} per model"), ("memory", _memory(rehearsal))]
+    if text := mup_text(model.arguments for model in rehearsal.models):
+        lines.append(("mup", text))
     if rehearsal.seconds:
         lines.append(("time", _time(rehearsal)))
     parts: list[RenderableType] = [*starmap(beside, lines)]

@@ -15,6 +15,7 @@ from tunecli.report.analysis.standings import standings_of
 from tunecli.report.analysis.undefined import undefined_metrics
 from tunecli.report.phrases import foreign_text, wording
 from tunecli.report.phrases.layout import beside, heading
+from tunecli.report.phrases.width_text import trial_mup_text
 from tunecli.report.screen import trial_tables
 from tunecli.report.screen.adjustment_lines import model_parts
 from tunecli.study_file.text.counts import count
@@ -130,6 +131,7 @@ def trial_facts(study: StudyRecord, trial: TrialRecord) -> Iterator[RenderableTy
         ("metrics", " · ".join(metrics)),
         *(("note", foreign_text.plain(text)) for text in undefined_metrics(trial, curve).values()),
         ("cost", ", ".join(filter(None, cost))),
+        ("mup", trial_mup_text(trial.config)),
         ("best at", best.in_words() if best is not None else ""),
         ("note", foreign_text.plain(trial.reason) if trial.outcome == "complete" else ""),
     ]

@@ -30,7 +30,7 @@ from tunecli.search.workers.summarize_data import (
     refuse_what_cannot_be_measured,
 )
 from tunecli.study_file.settings.metric_names import titles
-from tunecli.study_file.settings.settings import TrialConfig
+from tunecli.study_file.settings.settings import Component, TrialConfig
 from tunecli.study_file.settings.source_kinds import kind_of
 from tunecli.study_file.space.corner_cases import Point, covering
 from tunecli.study_file.space.tree import trains_itself
@@ -102,6 +102,7 @@ class StudyRehearsal:
             trial; 1 if nothing stops it.
         baseline_seconds: estimated time of the untuned baselines.
         timeout: seconds after which the search starts no trial; infinite for no limit.
+        models: the models of all configurations.
     """
 
     summary: DataSummary
@@ -121,6 +122,7 @@ class StudyRehearsal:
     shortest: float = 1.0
     baseline_seconds: float = 0.0
     timeout: float = math.inf
+    models: tuple[Component, ...] = ()
 
     @property
     def seconds(self) -> float:
@@ -207,6 +209,7 @@ class StudyCheck:
             shortest=min(map(self._shortest, configs)),
             baseline_seconds=self._baseline_seconds(),
             timeout=self._study.search.timeout or math.inf,
+            models=tuple(config.model for config in configs),
         )
 
     def _shortest(self, config: TrialConfig) -> float:

@@ -19,6 +19,7 @@ _WRITTEN = {
         "dropout": "[0, 1)",
         "width": "[1, inf)",
         "depth": "[1, 10000]",
+        "base_width": "[1, inf)",
         "CNN.depth": "[1, 10]",  # each block doubles the channels
         "CNN.kernel": "[1, 99]",
         "channels": "[1, inf)",

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 from tunecli.study_file.catalogue.bounds import BOUNDS, out_of_bounds
 from tunecli.study_file.catalogue.names import LOSS_TASKS, TEXT_MODELS
+from tunecli.study_file.catalogue.parametrizations import mup_conflicts
 from tunecli.study_file.catalogue.value_types import is_number
 from tunecli.study_file.read.defaults import EPOCHS, EVALUATIONS_OVER_STEPS, LOSSES
 from tunecli.study_file.read.text_rules import (
@@ -304,6 +305,7 @@ _RULES: tuple[Rule, ...] = (
     _batch_norm,
     _argument_values,
     _ordered_arguments,
+    mup_conflicts,
 )
 
 

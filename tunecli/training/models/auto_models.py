@@ -21,6 +21,8 @@ from tunecli.training.models.fine_tuning import Freeze
 from tunecli.training.models.fine_tuning import freeze as freeze_weights
 from tunecli.training.models.frozen_weights import FrozenWeight, hold_frozen, read_once
 from tunecli.training.models.layers import check_at_least_one, check_dropout
+from tunecli.training.models.parametrization.transformer_widths import transformer_factors
+from tunecli.training.models.parametrization.width_factors import WidthScaled
 from tunecli.training.models.pretrained.peft_adapters import (
     TaskType,
     add_adapter,
@@ -55,7 +57,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel
 
 
-class TransformersModel(nn.Module):
+class TransformersModel(WidthScaled):
     """A network of transformers, perhaps with an adapter, and perhaps with a head of its own.
 
     Attributes:
@@ -256,6 +258,9 @@ class AutoModelForCausalLM(TransformersModel):
         attention_dropout: replaces the dropouts of attention weights.
         checkpoint_activations: recompute activations instead of storing them.
         adapter: an adapter of peft; the weights of the model itself are then not trained.
+        parametrization: `mup` scales initial weights and learning rates of a new GPT-2 with
+            `n_embd`, so that the best learning rate is that of a narrow network.
+        base_width: the `n_embd` at which `mup` equals `standard`.
         architecture: with `config`, arguments of its configuration class.
     """
 
@@ -274,6 +279,8 @@ class AutoModelForCausalLM(TransformersModel):
         attention_dropout: float | None = None,
         checkpoint_activations: bool = False,
         adapter: Component | None = None,
+        parametrization: Literal["standard", "mup"] = "standard",
+        base_width: int = 128,
         **architecture: Any,
     ) -> None:
         super().__init__(columns, pretrained, adapter, freeze)
@@ -282,6 +289,7 @@ class AutoModelForCausalLM(TransformersModel):
             raise DataError(f"{name} takes text alone. Leave the other columns out of the data.")
         self.n_outputs = n_outputs
         _check_arguments(max_length, dropout, attention_dropout)
+        check_at_least_one(base_width=base_width)
         with quiet_transformers():
             dropouts = Dropouts(dropout, attention_dropout)
             made = self._config(n_outputs, config, architecture, dropouts)
@@ -293,6 +301,11 @@ class AutoModelForCausalLM(TransformersModel):
                     f"{made.model_type} sees the tokens that it must predict. Use a decoder such "
                     "as gpt2 or llama."
                 )
+        if parametrization == "mup":
+            width = made.hidden_size / base_width
+            self.scale_by_width(
+                transformer_factors(self.library_network(), width, start=width**-0.5)
+            )
         self._check_length(shape[0], None)
         self._freeze(freeze)
 

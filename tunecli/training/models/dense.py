@@ -15,6 +15,7 @@ from tunecli.training.models.layers import (
     check_at_least_one,
     check_dropout,
 )
+from tunecli.training.models.parametrization.width_factors import WidthScaled, mlp_factors
 
 NO_COLUMNS = Columns()
 
@@ -31,7 +32,7 @@ class Linear(nn.Module):
         return cast(Tensor, self.head(self.flatten(x)))
 
 
-class MLP(nn.Module):
+class MLP(WidthScaled):
     """Fully connected layers on the flattened row, and a linear head.
 
     Each hidden layer is Linear, BatchNorm1d (optional), activation, Dropout (if above 0).
@@ -52,6 +53,9 @@ class MLP(nn.Module):
         n_bins: bins for piecewise_linear: quantiles of the fold's training part.
         n_frequencies: number of frequencies for periodic.
         frequency_scale: standard deviation of the initial frequencies for periodic; sensitive.
+        parametrization: `mup` scales initial weights and learning rates with the width, so that
+            the best learning rate is that of a narrow network.
+        base_width: the width at which `mup` equals `standard`.
         columns: the categorical features, and training rows to compute bins from.
     """
 
@@ -71,10 +75,12 @@ class MLP(nn.Module):
         n_bins: int = 48,
         n_frequencies: int = 48,
         frequency_scale: float = 0.01,
+        parametrization: Literal["standard", "mup"] = "standard",
+        base_width: int = 128,
         columns: Columns = NO_COLUMNS,
     ) -> None:
         super().__init__()
-        check_at_least_one(depth=depth)
+        check_at_least_one(depth=depth, base_width=base_width)
         check_dropout(dropout=dropout)
         widths = [width] * depth if isinstance(width, int) else list(width)
         for value in widths:
@@ -89,6 +95,8 @@ class MLP(nn.Module):
             )
         )
         self.head = nn.Linear(sizes[-1], n_outputs)
+        if parametrization == "mup":
+            self.scale_by_width(mlp_factors(self.hidden, self.head, base_width))
 
     def forward(self, x: Tensor) -> Tensor:  # (batch, *shape) -> (batch, n_outputs)
         return cast(Tensor, self.head(self.hidden(self.embedding(x))))

@@ -15,6 +15,11 @@ from torch import Tensor, nn
 from tunecli.data.rows.dataset import TokenForm
 from tunecli.training.models.embeddings import Columns, RowEmbedding
 from tunecli.training.models.layers import check_at_least_one, check_dropout
+from tunecli.training.models.parametrization.transformer_widths import (
+    head_factors,
+    transformer_factors,
+)
+from tunecli.training.models.parametrization.width_factors import WidthScaled
 from tunecli.training.models.text.attention import Attention
 from tunecli.training.models.text.convolutions import Convolutions
 from tunecli.training.models.text.pooling import Pooling
@@ -24,7 +29,7 @@ from tunecli.training.models.text.token_embedding import TokenEmbedding
 Encoder = Convolutions | Pooling | Recurrent | Attention
 
 
-class TextModel(nn.Module):
+class TextModel(WidthScaled):
     """Encodes the text of each row, and predicts from it and the row's other columns.
 
     Args:
@@ -227,6 +232,9 @@ class TransformerEncoder(TextModel):
         vectors: file of word vectors that the tokens' vectors start from, .txt or .safetensors.
         freeze_vectors: keep the tokens' vectors as they start.
         category_embed: size of the vector per category of the other columns; none for one-hot.
+        parametrization: `mup` scales initial weights and learning rates with `d_model`, so that
+            the best learning rate is that of a narrow network.
+        base_width: the `d_model` at which `mup` equals `standard`.
     """
 
     def __init__(
@@ -242,9 +250,11 @@ class TransformerEncoder(TextModel):
         vectors: str | None = None,
         freeze_vectors: bool = False,
         category_embed: int | None = None,
+        parametrization: Literal["standard", "mup"] = "standard",
+        base_width: int = 128,
     ) -> None:
         check_at_least_one(d_model=d_model, nhead=nhead, num_layers=num_layers)
-        check_at_least_one(dim_feedforward=dim_feedforward)
+        check_at_least_one(dim_feedforward=dim_feedforward, base_width=base_width)
         if d_model % nhead:
             raise ValueError(
                 f"d_model must be a multiple of nhead, but got {d_model} and {nhead}."
@@ -252,3 +262,8 @@ class TransformerEncoder(TextModel):
         embedding = _embedding(columns, d_model, vectors, freeze_vectors)
         encoder = Attention(d_model, nhead, num_layers, dim_feedforward, dropout, pooling)
         super().__init__(n_outputs, columns, embedding, encoder, dropout, category_embed)
+        if parametrization == "mup":
+            width = d_model / base_width
+            factors = transformer_factors(embedding, width) | transformer_factors(encoder, width)
+            factors |= head_factors(self.head, d_model, width)
+            self.scale_by_width(factors)

@@ -9,17 +9,20 @@ its input.
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from tunecli.training.models.embeddings import Columns
 from tunecli.training.models.layers import check_at_least_one
+from tunecli.training.models.parametrization.transformer_widths import transformer_factors
+from tunecli.training.models.parametrization.width_factors import WidthScaled
 
 _DEVIATION = 0.02
 
 
-class TransformerDecoder(nn.Module):
+class TransformerDecoder(WidthScaled):
     """Scores the next token at each position from the tokens up to it."""
 
     def __init__(
@@ -32,6 +35,8 @@ class TransformerDecoder(nn.Module):
         num_layers: int = 4,
         dim_feedforward: int | None = None,
         dropout: float = 0.0,
+        parametrization: Literal["standard", "mup"] = "standard",
+        base_width: int = 128,
     ) -> None:
         """Build the network.
 
@@ -43,12 +48,16 @@ class TransformerDecoder(nn.Module):
             num_layers: number of layers.
             dim_feedforward: width inside a layer; None for 4 · d_model.
             dropout: share of the values that each layer drops.
+            parametrization: `mup` scales initial weights and learning rates with `d_model`, so
+                that the best learning rate is that of a narrow network.
+            base_width: the `d_model` at which `mup` equals `standard`.
 
         Raises:
             ValueError: an argument is out of its range.
         """
         super().__init__()
         check_at_least_one(d_model=d_model, nhead=nhead, num_layers=num_layers)
+        check_at_least_one(base_width=base_width)
         if d_model % nhead:
             raise ValueError(f"d_model must be a multiple of nhead, but got {d_model} and {nhead}")
         self.tokens = nn.Embedding(n_outputs, d_model)
@@ -66,6 +75,9 @@ class TransformerDecoder(nn.Module):
         norm = nn.LayerNorm(d_model)
         self.layers = nn.TransformerEncoder(layer, num_layers, norm, enable_nested_tensor=False)
         self._start(num_layers)
+        if parametrization == "mup":
+            width = d_model / base_width
+            self.scale_by_width(transformer_factors(self, width, start=width**-0.5))
 
     @torch.no_grad()
     def _start(self, num_layers: int) -> None:

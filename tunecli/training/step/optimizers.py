@@ -15,6 +15,7 @@ from tunecli.errors import TunecliError
 from tunecli.study_file.settings.code_names import is_code
 from tunecli.study_file.settings.settings import Component
 from tunecli.training.models import user_parts
+from tunecli.training.models.parametrization.width_factors import width_rates
 
 NO_FACTORS: Mapping[Tensor, float] = {}
 
@@ -36,17 +37,22 @@ def build_optimizers(
     This is a single optimizer, except for Muon: it trains the hidden matrices, and the optimizer
     in its argument `rest` (default AdamW) trains everything else.
 
+    In a model with `parametrization: mup`, learning rates also have the factors of `width_rates`.
+    The weight decay is divided by these, so that each step takes away the same share of all
+    weights.
+
     Args:
         component: a class of `torch.optim` with its arguments.
         decay: the parameters that `weight_decay` applies to, see `decay_groups`.
         factors: factors on the learning rate, of parameters with another rate.
 
     Raises:
+        ValueError: see `width_rates`.
         TunecliError: Muon with a model without hidden matrices, or LBFGS with factors.
     """
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     if component.name != "Muon":
-        return [_build(component, parameters, decay, factors)]
+        return [_build(component, parameters, decay, factors, width_rates(component, model))]
     hidden = hidden_matrices(model)
     if not hidden:
         raise TunecliError(
@@ -97,7 +103,11 @@ def decay_groups(
 
 
 def rate_groups(
-    groups: Sequence[dict[str, Any]], factors: Mapping[Tensor, float], lr: float
+    groups: Sequence[dict[str, Any]],
+    factors: Mapping[Tensor, float],
+    lr: float,
+    by_width: Mapping[Tensor, float] = NO_FACTORS,
+    weight_decay: float = 0.0,
 ) -> list[dict[str, Any]]:
     """Divide parameter groups by their learning rate; groups with the full rate come first.
 
@@ -105,14 +115,20 @@ def rate_groups(
         groups: parameter groups with `params`.
         factors: factors of parameters whose rate differs from `lr`.
         lr: the full learning rate.
+        by_width: further factors, by which the weight decay is divided.
+        weight_decay: that of groups without their own.
     """
     divided = []
     for group in groups:
-        by_factor: dict[float, list[Tensor]] = {}
+        by_factor: dict[tuple[float, float], list[Tensor]] = {}
         for parameter in group["params"]:
-            by_factor.setdefault(factors.get(parameter, 1.0), []).append(parameter)
-        for factor, parameters in by_factor.items():
-            own = {"lr": lr * factor, RATE_FACTOR: factor} if factors else {}
+            key = factors.get(parameter, 1.0), by_width.get(parameter, 1.0)
+            by_factor.setdefault(key, []).append(parameter)
+        for (factor, of_width), parameters in by_factor.items():
+            rate = factor * of_width
+            own = {"lr": lr * rate, RATE_FACTOR: rate} if factors or by_width else {}
+            if of_width != 1:
+                own["weight_decay"] = group.get("weight_decay", weight_decay) / of_width
             divided.append({**group, "params": parameters, **own})
     return sorted(divided, key=lambda group: group.get(RATE_FACTOR, 1.0) != 1.0)
 
@@ -144,6 +160,7 @@ def _build(
     parameters: Sequence[Tensor],
     decay: Literal["all", "weights"],
     factors: Mapping[Tensor, float],
+    by_width: Mapping[Tensor, float] = NO_FACTORS,
 ) -> Optimizer:
     """Build one optimizer, with its fused kernel if it has one."""
     if is_code(component.name):
@@ -165,5 +182,9 @@ def _build(
             "LBFGS has one learning rate for all weights. Remove backbone_lr and layer_decay, or "
             "use another optimizer."
         )
-    lr = float(arguments.get("lr", accepted["lr"].default))
-    return optimizer(rate_groups(groups, factors, lr), **arguments)
+    lr, weight_decay = (
+        float(arguments.get(name, accepted[name].default)) if name in accepted else 0.0
+        for name in ("lr", "weight_decay")
+    )
+    divided = rate_groups(groups, factors, lr, by_width, weight_decay)
+    return optimizer(divided, **arguments)

@@ -1,0 +1,96 @@
+"""What the maximal update parametrization (`parametrization: mup`) can be combined with.
+
+Yang et al. (2022), arXiv:2203.03466: its table has learning rates for SGD, and for Adam and other
+optimizers whose steps have the same size for gradients of any scale (appendix B.3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from tunecli.study_file.catalogue.value_types import is_number
+from tunecli.study_file.settings.settings import Component, TrialConfig
+from tunecli.study_file.text.problems import Conflict
+from tunecli.study_file.text.suggestions import listed
+
+SGD_LIKE = ("SGD",)
+ADAM_LIKE = ("AdamW", "Adam", "NAdam", "Adamax", "Adagrad", "RMSprop")
+ARCHITECTURES = ("gpt2",)
+"""Architectures of transformers whose parameters are known to it."""
+
+
+BASE_WIDTH = 128
+"""The default of `base_width`."""
+
+
+def base_width(model: Mapping[str, Any]) -> int | None:
+    """Return the base width of a model by its arguments; None without this parametrization."""
+    if model.get("parametrization") != "mup":
+        return None
+    return int(model.get("base_width", BASE_WIDTH))
+
+
+def mup_conflicts(config: TrialConfig) -> Iterator[Conflict]:
+    """Yield what the parametrization has no rule for."""
+    if base_width(config.model.arguments) is None:
+        return
+    yield from _of_model(config.model)
+    yield from _of_optimizer(config.optimizer)
+    if config.schedule is not None and _number(config.schedule, "eta_min") > 0:
+        message = (
+            "eta_min is one rate for all weights, but with parametrization: mup their rates "
+            "differ. Write eta_min: 0."
+        )
+        yield Conflict(("schedule", "eta_min"), message, (("model", "parametrization"),))
+
+
+def _of_model(model: Component) -> Iterator[Conflict]:
+    given = {name: value for name, value in model.arguments.items() if value is not None}
+    path = ("model", "parametrization")
+    known = " or ".join(ARCHITECTURES)
+    if "pretrained" in given:
+        message = (
+            f"mup starts from random weights, but pretrained names others. Use config: {known}."
+        )
+        yield Conflict(path, message, (("model", "pretrained"),))
+    if given.get("config", ARCHITECTURES[0]) not in ARCHITECTURES:
+        message = f"mup is known for config: {known}, but got {given['config']}."
+        yield Conflict(path, message, (("model", "config"),))
+    if "adapter" in given:
+        message = "mup trains all weights, but an adapter freezes them. Remove one of them."
+        yield Conflict(path, message, (("model", "adapter"),))
+    if model.name == "TransformerEncoder" and "dim_feedforward" not in given:
+        message = (
+            "mup needs dim_feedforward, which must grow with d_model. Write "
+            "dim_feedforward: 2 or 4 times d_model, in the same ratio in the narrow and the wide "
+            "study."
+        )
+        yield Conflict(path, message, (("model", "d_model"),))
+
+
+def _of_optimizer(optimizer: Component) -> Iterator[Conflict]:
+    model = (("model", "parametrization"),)
+    if optimizer.name not in (*ADAM_LIKE, *SGD_LIKE):
+        message = (
+            f"mup has no learning rates for {optimizer.name}. Use "
+            f"{listed((*ADAM_LIKE, *SGD_LIKE), last='or')}, or remove parametrization."
+        )
+        yield Conflict(("optimizer",), message, model)
+    elif _number(optimizer, "weight_decay") > 0 and not _decays_by_rate(optimizer):
+        message = (
+            f"{optimizer.name} adds weight_decay to the gradient, for which mup has no rule. "
+            "Use AdamW, or write weight_decay: 0."
+        )
+        yield Conflict(("optimizer", "weight_decay"), message, model)
+
+
+def _decays_by_rate(optimizer: Component) -> bool:
+    """Return whether a step takes away the share lr · weight_decay of a weight."""
+    is_decoupled = optimizer.arguments.get("decoupled_weight_decay") is True
+    return optimizer.name in ("AdamW", *SGD_LIKE) or is_decoupled
+
+
+def _number(component: Component, argument: str) -> float:
+    value = component.arguments.get(argument, 0)
+    return float(value) if is_number(value) else 0.0
