@@ -520,9 +520,7 @@ def test_calls_go_on_while_there_is_time() -> None:
     assert 5 <= taken.n_calls <= 20
 
 
-@given(
-    seconds=st.floats(1e-3, 1e3), per_row=st.floats(1e-6, 10.0), n_rows=st.integers(1, 10_000)
-)
+@given(seconds=st.floats(1e-3, 1e3), per_row=st.floats(1e-6, 10.0), n_rows=st.integers(1, 10_000))
 def test_the_batch_to_time_is_the_largest_halved_one_that_fits(
     seconds: float, per_row: float, n_rows: int
 ) -> None:

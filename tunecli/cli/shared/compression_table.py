@@ -46,7 +46,12 @@ def render(rows: Sequence[CompressedModel], marked: Sequence[bool], metric: str)
     table.add_column("row", justify="right", no_wrap=True)
     for name in ("compression", foreign_text.shortened(foreign_text.plain(metric), 8), "change"):
         table.add_column(name, no_wrap=True)
-    for name, (unit, _) in (("size", size), ("gzip", size), ("1 row", one), (f"{base.n_many} rows", many)):
+    for name, (unit, _) in (
+        ("size", size),
+        ("gzip", size),
+        ("1 row", one),
+        (f"{base.n_many} rows", many),
+    ):
         table.add_column(f"{name}\n{unit}", justify="right", no_wrap=True)
     table.add_column("zeros", justify="right", no_wrap=True)
     for number, (row, is_best) in enumerate(zip(rows, marked, strict=True)):
