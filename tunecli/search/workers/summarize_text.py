@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-import torch
 
 from tunecli.data.fold_store import FoldStore
 from tunecli.data.preprocessing.prepared_blocks import fit_blocks
@@ -75,7 +74,7 @@ def prompt_notes(config: TrialConfig, store: FoldStore) -> list[str]:
     fitted = fit_blocks(dataset, train, config.data, form, store.workspace.cache)
     blocks = fitted.blocks(_of_text(dataset), train)
     documents, first, n_blocks = np.unique(blocks.rows, return_index=True, return_counts=True)
-    begins = blocks.x[torch.from_numpy(first), 0].numpy() == fitted.boundary
+    begins = blocks.x.numpy()[first, 0] == fitted.boundary
     n_cut = len(documents) - int((begins & (n_blocks == 1)).sum())
     if not n_cut:
         return []

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from tunecli.study_file.catalogue.architectures import AUTO_MODELS
 from tunecli.study_file.catalogue.component_arguments import signature
 from tunecli.study_file.catalogue.names import LANGUAGE_MODELS, TEXT_MODELS, Kind
-from tunecli.study_file.catalogue.positions import most_tokens, n_virtual_tokens, too_long
+from tunecli.study_file.catalogue.token_positions import most_tokens, n_virtual_tokens, too_long
 from tunecli.study_file.settings.code_names import is_code
 from tunecli.study_file.settings.setting_types import BLOCK_SIZE, MAX_LENGTH
 from tunecli.study_file.settings.settings import WITHOUT, Component, TrialConfig

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from tunecli.data.rows.dataset import TokenForm
 from tunecli.errors import DataError
 from tunecli.study_file.catalogue.architectures import AUTO_MODELS
-from tunecli.study_file.catalogue.positions import n_virtual_tokens, too_long
 from tunecli.study_file.catalogue.pretrained_folders import pretrained_folder
+from tunecli.study_file.catalogue.token_positions import n_virtual_tokens, too_long
 from tunecli.study_file.settings.settings import Component
 from tunecli.training.models.blocks import Division
 from tunecli.training.models.dense import NO_COLUMNS

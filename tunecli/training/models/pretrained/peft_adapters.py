@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from torch import Tensor, nn
 
-from tunecli.study_file.catalogue.positions import n_virtual_tokens
+from tunecli.study_file.catalogue.token_positions import n_virtual_tokens
 from tunecli.study_file.settings.settings import Component
 from tunecli.study_file.text.suggestions import listed
 from tunecli.training.models.pretrained.transformers_networks import head_modules, takes_cache

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from auto_model_cases import ADAPTERS, SMALL, mini_lm
 
-from tunecli.study_file.catalogue.positions import most_tokens, n_virtual_tokens, too_long
 from tunecli.study_file.catalogue.pretrained_folders import pretrained_config
+from tunecli.study_file.catalogue.token_positions import most_tokens, n_virtual_tokens, too_long
 from tunecli.study_file.settings.settings import Component
 
 
