@@ -122,6 +122,7 @@ def test_norms_are_folded_only_where_there_are_any() -> None:
     assert any(one.fuse for one in grid(5, has_norms=True))
     assert not any(one.merge for one in grid(5, has_norms=True))
     assert [one.merge for one in grid(5, has_norms=False, has_adapter=True)][-2:] == [True, True]
+    assert not any(one.structured for one in grid(5, has_norms=True, loses_channels=False))
     assert len({one.model_dump_json() for one in grid(5, has_norms=True)}) == len(
         grid(5, has_norms=True)
     )

@@ -27,6 +27,7 @@ from tunecli.training.compression.costs import Latency, batch_within, latency, s
 from tunecli.training.compression.fusing import norm_pairs
 from tunecli.training.compression.merging import can_be_merged
 from tunecli.training.compression.packing import plain_file
+from tunecli.training.compression.pruning import kept_channels
 from tunecli.training.cross_validation import CrossValidation
 from tunecli.training.fold import FoldTraining, new_model
 from tunecli.training.fold_data import folds_of
@@ -77,7 +78,11 @@ class CompressedModel:
 
 
 def grid(
-    finetune_epochs: int, *, has_norms: bool, has_adapter: bool = False
+    finetune_epochs: int,
+    *,
+    has_norms: bool,
+    has_adapter: bool = False,
+    loses_channels: bool = True,
 ) -> list[CompressionSettings]:
     """Return the compressions of the table's rows, after row 0 of the uncompressed models."""
     tuned: dict[str, Any] = {"finetune_epochs": finetune_epochs}
@@ -89,7 +94,7 @@ def grid(
         *({"share": {"clusters": clusters}, **tuned} for clusters in (256, 16, 4)),
         {"prune": {"amount": 0.8}, "share": {"clusters": 16}, **tuned},
     ]
-    if find_spec("torch_pruning"):
+    if loses_channels and find_spec("torch_pruning"):
         steps += [
             {"structured": {"amount": 0.3}, **tuned},
             {"structured": {"amount": 0.5}, **tuned},
@@ -125,7 +130,10 @@ def ways(trial: RefitTrial, store: FoldStore, finetune_epochs: int) -> list[Comp
         raise RefitError(f"trial {trial.number} {why}. Choose another trial with --trial.")
     model = new_model(config, folds_of(store, config)[0])
     rows = grid(
-        finetune_epochs, has_norms=bool(norm_pairs(model)), has_adapter=can_be_merged(model)
+        finetune_epochs,
+        has_norms=bool(norm_pairs(model)),
+        has_adapter=can_be_merged(model),
+        loses_channels=not kept_channels(model),
     )
     return [CompressionSettings(), *rows]
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from tunecli.study_file.catalogue.architectures import AUTO_MODELS
 from tunecli.study_file.catalogue.component_arguments import signature
-from tunecli.study_file.catalogue.names import LANGUAGE_MODELS, TEXT_MODELS, Kind
+from tunecli.study_file.catalogue.names import KEPT_CHANNELS, LANGUAGE_MODELS, TEXT_MODELS, Kind
 from tunecli.study_file.catalogue.token_positions import most_tokens, n_virtual_tokens, too_long
 from tunecli.study_file.settings.code_names import is_code
 from tunecli.study_file.settings.setting_types import BLOCK_SIZE, MAX_LENGTH
@@ -146,6 +146,14 @@ def _merge(config: TrialConfig) -> Iterator[Conflict]:
         yield Conflict(("compression", "merge"), message, (("model",),))
 
 
+def _structured(config: TrialConfig) -> Iterator[Conflict]:
+    """Refuse to remove channels from models that need all of them."""
+    settings, kept = config.compression.structured, KEPT_CHANNELS.get(config.model.name)
+    if kept is not None and settings is not None and settings.amount > 0:
+        message = f"structured pruning cannot remove {kept}. Remove this setting, or write prune."
+        yield Conflict(("compression", "structured"), message, (("model",),))
+
+
 def token_loss_conflicts(loss: Component) -> Iterator[Conflict]:
     """Yield what a loss cannot do with the tokens of a language model."""
     if is_code(loss.name):
@@ -170,4 +178,5 @@ TEXT_RULES: tuple[Rule, ...] = (
     _whole_tokens,
     _heads,
     _merge,
+    _structured,
 )

@@ -144,6 +144,11 @@ class TransformersModel(nn.Module):
         if most is not None and (message := too_long(setting, n_tokens, most, virtual)):
             raise ValueError(message)
 
+    def most_tokens(self) -> int | None:
+        """Return the largest number of tokens per row; None if there is no limit."""
+        most = n_positions(self.library_network())
+        return None if most is None else most - n_virtual_tokens(self.adapter)
+
     def _freeze(self, what: Freeze | None) -> None:
         """Freeze weights, and share those of the folder that are frozen with other folds."""
         if what:

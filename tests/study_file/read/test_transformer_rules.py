@@ -97,6 +97,17 @@ def test_rows_that_are_too_long_are_refused_at_their_line(
     assert len(found.splitlines()) == 1
 
 
+@pytest.mark.parametrize("model", ["TransformerEncoder", "LSTM", "GRU"])
+def test_channels_that_must_stay_are_refused_at_their_line(tmp_path: Path, model: str) -> None:
+    form = f"data: {{{{source: t.csv, target: y, text: t}}}}\nmodel: {model}\n"
+    form += "compression: {{structured: {{amount: {data}}}}}"
+    for amount in ("0.5", "{float: [0, 0.5]}"):
+        found = read(tmp_path, form, amount, "")
+        assert "s.yaml:3:" in found
+        assert "compression.structured: structured pruning cannot remove " in found
+    assert read(tmp_path, form, "0", "") == ""
+
+
 @pytest.mark.parametrize(
     ("form", "data", "model"),
     [
