@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
@@ -18,11 +19,13 @@ from tunecli.data.rows.workspace import Workspace
 from tunecli.database.records import StudyRecord, read_study
 from tunecli.errors import RefitError
 from tunecli.model_folder.find import origin
-from tunecli.model_folder.refit_study import _refuse_other_code
+from tunecli.model_folder.refit_study import _refuse_other_code, _refuse_other_models
 from tunecli.model_folder.select_trial import by_name as chosen
 from tunecli.study_file.catalogue.allowed_code import AllowedCode
 from tunecli.study_file.catalogue.code_hashes import content_hash
+from tunecli.study_file.catalogue.model_files import model_files
 from tunecli.study_file.settings.code_names import CodeName
+from tunecli.study_file.settings.settings import Component
 from tunecli.training.outcome.evaluation import TrialResult
 
 STUDY = """
@@ -170,6 +173,20 @@ def test_other_code_than_that_of_the_search_is_refused(tmp_path: Path, imported:
     with pytest.raises(RefitError, match=rf"{changed.name} has changed since study own was sear"):
         _refuse_other_code(record, Workspace(tmp_path, None, now))
     _refuse_other_code(record, Workspace(tmp_path, None, AllowedCode(tmp_path)))  # nothing runs
+
+
+def test_other_word_vectors_than_those_of_the_search_are_refused(tmp_path: Path) -> None:
+    file = tmp_path / "words.txt"
+    file.write_text("good 1 2\n")
+    record = StudyRecord("", 1, "text", "accuracy", "maximize")
+    known = replace(record, model_files=model_files(["words.txt"], tmp_path, {}))
+    model = Component(name="TextCNN", arguments={"vectors": "words.txt"})
+    _refuse_other_models(known, model, tmp_path)
+    file.write_text("good 1 3\n")
+    with pytest.raises(RefitError, match=r"^words.txt has changed since study text was searched"):
+        _refuse_other_models(known, model, tmp_path)
+    _refuse_other_models(known, Component(name="TextCNN"), tmp_path)
+    _refuse_other_models(record, model, tmp_path)  # a study of an earlier version
 
 
 @pytest.mark.slow

@@ -38,6 +38,11 @@ BY_THE_CLOCK |= {"datetime_start", "datetime_complete"}
 Rows = dict[int, list[Any]]
 
 
+def write_study(folder: Path) -> None:
+    """Write a study of 60 trials."""
+    (folder / "study.yaml").write_text(STUDY)
+
+
 @dataclass(frozen=True)
 class Searches:
     """Searches of one study in one folder.
@@ -54,11 +59,15 @@ class Searches:
     table: Rows
 
     @classmethod
-    def prepared(cls, folder: Path) -> Searches:
-        """Write the study file; it is searched once without a fault."""
+    def prepared(cls, folder: Path, write: Callable[[Path], None] = write_study) -> Searches:
+        """Write the study file; it is searched once without a fault.
+
+        Args:
+            write: writes `study.yaml` and what it needs into a folder.
+        """
         folder.mkdir(exist_ok=True)
-        (folder / "study.yaml").write_text(STUDY)
-        return cls(folder, *_uninterrupted())
+        write(folder)
+        return cls(folder, *_uninterrupted(write))
 
     @property
     def database(self) -> Path:
@@ -117,14 +126,15 @@ class Searches:
 
 
 @cache
-def _uninterrupted() -> tuple[float, float, Rows]:
+def _uninterrupted(write: Callable[[Path], None]) -> tuple[float, float, Rows]:
     with TemporaryDirectory() as folder:
-        (Path(folder) / "study.yaml").write_text(STUDY)
+        write(Path(folder))
         begin = time.time()
         run_in(Path(folder), "search", "study.yaml", "--jobs", "2")
         told = events(Path(folder) / "runs/study/events.jsonl")
         table = everything(Path(folder) / "runs/study/study.db")
-    assert len(table) == 60
+    assert sorted(table) == list(range(len(table)))
+    assert len(table) > 1
     first, last = moment(told[0]), moment(told[-1])
     return last - first, first - begin, table
 

@@ -122,6 +122,7 @@ def test_norms_are_folded_only_where_there_are_any() -> None:
     assert any(one.fuse for one in grid(5, has_norms=True))
     assert not any(one.merge for one in grid(5, has_norms=True))
     assert [one.merge for one in grid(5, has_norms=False, has_adapter=True)][-2:] == [True, True]
+    assert not any(one.structured for one in grid(5, has_norms=True, loses_channels=False))
     assert len({one.model_dump_json() for one in grid(5, has_norms=True)}) == len(
         grid(5, has_norms=True)
     )
@@ -164,6 +165,24 @@ def test_the_table_fits_a_terminal_and_says_what_failed() -> None:
     read = json.loads(compression_json(rows, marked))
     assert read[1]["steps"] == {"prune": {"amount": 0.8}, "share": {"clusters": 16}}
     assert [one["front"] for one in read] == marked
+
+
+def test_all_ways_of_a_slow_model_are_timed_with_as_few_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = case("arrays")
+    wanted = [steps(), steps(quantize="int8")]
+    whole = list(compressed_ways(made.trial, made.store, tmp_path, wanted))
+    n_rows = min(256, min(len(train) for train, _ in made.store.split.folds))
+    assert [(one.n_many, one.many is None) for one in whole] == [(n_rows, False)] * 2
+    monkeypatch.setattr("tunecli.model_folder.compressing.TIMING_SECONDS", 0.0)
+    slow = list(compressed_ways(made.trial, made.store, tmp_path, wanted))
+    assert [(one.n_many, one.many) for one in slow] == [(1, None)] * 2
+    assert [one.fold_scores for one in slow] == [one.fold_scores for one in whole]
+    some = [replace(one, n_many=64, many=one.one) for one in slow]
+    out = StringIO()
+    Console(file=out, width=80).print(render(some, [True, True], "accuracy"))
+    assert "64 rows" in out.getvalue()
 
 
 def test_of_several_objectives_a_trial_is_chosen_as_for_a_refit(tmp_path: Path) -> None:

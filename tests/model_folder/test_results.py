@@ -99,6 +99,26 @@ def test_the_card_says_what_to_expect_and_of_what() -> None:
     assert "0.91 ± 0.01414, the mean score of its single networks. Expected of a single" in shown
 
 
+def test_a_slow_model_is_timed_with_fewer_rows_and_the_card_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = case("arrays")
+    model, n_rows = made.refitted.model, len(made.store.split.search_rows)
+    whole = costs_of_model(model, made.store)
+    assert ([*whole.latency], whole.n_untimed) == (["1", str(n_rows)], 0)
+    assert {time.n_calls for time in whole.latency.values()} == {50}
+    monkeypatch.setattr("tunecli.model_folder.results.TIMING_SECONDS", 0.0)
+    slow = costs_of_model(model, made.store)
+    assert ([*slow.latency], slow.n_untimed) == (["1"], n_rows)
+    assert slow.latency["1"].n_calls == 5
+    results = replace(results_of(made.trial, made.store, [made.refitted], 1), costs=slow)
+    shown = card(model.facts, results, SUMMARY, model.n_weights)
+    assert f"More rows were not timed: {n_rows} rows take more than" in shown
+    assert "More rows" not in card(
+        model.facts, replace(results, costs=whole), SUMMARY, model.n_weights
+    )
+
+
 @pytest.mark.parametrize("damage", ["flip", "truncate", "foreign", "missing"])
 def test_a_damaged_packed_file_is_told_in_one_line(damage: str, tmp_path: Path) -> None:
     made = case("compressed")

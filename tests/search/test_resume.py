@@ -9,11 +9,11 @@ from study_makers import SUMMARY
 from tunecli.database.write import StudyDatabase
 from tunecli.errors import DatabaseError, StudyChangedError
 from tunecli.numerics import NUMERICS
-from tunecli.search.resume import StoredStudy, create_study
+from tunecli.search.resume import StoredStudy, create_study, keep_model_files
 from tunecli.search.study.study_folder import StudyFolder
 from tunecli.search.workers.messages import DataReady
 from tunecli.study_file.settings.metric_names import label
-from tunecli.study_file.study_file import StudyFile
+from tunecli.study_file.study_file import Study, StudyFile
 
 TEXT = """
 data: digits
@@ -147,3 +147,37 @@ def test_no_trial_depends_on_the_tolerance() -> None:
         for after in ("accuracy}", "accuracy, tolerance: 0.002}")
     )
     assert tolerant.resolve(lambda name, range_: 0.01) == plain.resolve(lambda name, range_: 0.01)
+
+
+def test_other_word_vectors_are_refused_and_new_names_are_added(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("good 1 2\n")
+    (tmp_path / "b.txt").write_text("good 3 4\n")
+
+    def read(vectors: str) -> Study:
+        text = "data: {source: t.csv, target: y, text: t}\noptimizer: {SGD: {lr: 0.1}}\n"
+        text += f"model: {{TextCNN: {{vectors: {vectors}}}}}\n"
+        file = StudyFile.from_text(text, str(tmp_path / "s.yaml"))
+        return file.completed("classification", 100)
+
+    place = StudyFolder(tmp_path / "runs", "s")
+    place.folder.mkdir(parents=True)
+    first, more = read("a.txt"), read("{choice: [a.txt, b.txt]}")
+    made = create_study(place, first, DataReady(0, SUMMARY, {}), [])
+    assert StoredStudy.read(made).attributes.model_files == {}  # as in an older version's study
+    StoredStudy.read(made).refuse_other_models(first)
+    keep_model_files(first, made)
+    assert [*StoredStudy.read(made).attributes.model_files] == ["a.txt"]
+    keep_model_files(more, made)
+    stored = StoredStudy.read(made)
+    assert [*stored.attributes.model_files] == ["a.txt", "b.txt"]
+    stored.refuse_other_models(more)
+    (tmp_path / "b.txt").write_text("good 5 6\n")
+    stored.refuse_other_models(first)
+    with pytest.raises(
+        StudyChangedError, match=r"^b.txt has changed since the first trial.*\n.*--as NAME"
+    ):
+        stored.refuse_other_models(more)
+    (tmp_path / "a.txt").unlink()
+    with pytest.raises(StudyChangedError, match=r"^a.txt, b.txt have changed"):
+        stored.refuse_other_models(more)
+    made.close()

@@ -13,6 +13,7 @@ from pydantic import ConfigDict, TypeAdapter, with_config
 from typing_extensions import TypedDict
 
 from tunecli.data.rows.summary import DataSummary
+from tunecli.study_file.catalogue.model_files import ModelFiles
 from tunecli.study_file.settings.settings import Direction
 from tunecli.study_file.text.scalars import Scalar
 from tunecli.training.outcome.adjustment import Adjustment
@@ -148,6 +149,8 @@ class StudyAttributes:
         code: hash of each of the user's own files and packages at the first trial.
         loaded_code: content hash of each file that was imported, by its path from the study file's
             folder.
+        model_files: the files that models start from, at the first trial; empty in studies of
+            versions that did not store it.
         spares_untrained: whether trials that break a limit before their training are free, as in
             every study that this version begins.
     """
@@ -166,6 +169,7 @@ class StudyAttributes:
     adjustment: Adjustment | None = None
     code: Mapping[str, str] = field(default_factory=dict)
     loaded_code: Mapping[str, str] = field(default_factory=dict)
+    model_files: ModelFiles = field(default_factory=dict)
     spares_untrained: bool = False
 
     @property

@@ -9,7 +9,7 @@ from statistics import fmean, stdev
 
 from tunecli.data.rows.summary import DataSummary
 from tunecli.model_folder.format.manifest import Manifest
-from tunecli.model_folder.results import ModelCosts, Results
+from tunecli.model_folder.results import TIMING_SECONDS, ModelCosts, Results
 from tunecli.model_folder.score_interval import ScoreInterval
 from tunecli.report.phrases.adjustments import (
     ERROR_DEFINITION,
@@ -223,13 +223,19 @@ def _costs(costs: ModelCosts, *, has_weights: bool) -> str:
         f"{with_unit('latency', time.median)} for {n} row{'' if n == '1' else 's'}"
         for n, time in costs.latency.items()
     )
+    untimed = (
+        f" More rows were not timed: {count(costs.n_untimed, 'row')} take more than "
+        f"{TIMING_SECONDS / 2:g} s to time."
+        if costs.n_untimed
+        else ""
+    )
     idle = f" Compression: {idle_in_words(costs.left_out)}." if costs.left_out else ""
     known = (
         f" ({costs.zeros:.0%} of the weights are zero) and {costs.macs:,} multiplications per row"
     )
     return (
         f"The model takes {with_unit('size', costs.size)}{known if has_weights else ''}. Latency "
-        f"on the machine that made it: {times}.{idle}"
+        f"on the machine that made it: {times}.{untimed}{idle}"
     )
 
 

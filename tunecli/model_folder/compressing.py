@@ -23,10 +23,11 @@ from tunecli.errors import DataError, RefitError
 from tunecli.model_folder.refitting import RefitTrial
 from tunecli.model_folder.results import MANY_ROWS
 from tunecli.study_file.settings.settings import CompressionSettings, Direction, TrialConfig
-from tunecli.training.compression.costs import Latency, latency, share_of_zeros
+from tunecli.training.compression.costs import Latency, batch_within, latency, share_of_zeros
 from tunecli.training.compression.fusing import norm_pairs
 from tunecli.training.compression.merging import can_be_merged
 from tunecli.training.compression.packing import plain_file
+from tunecli.training.compression.pruning import kept_channels
 from tunecli.training.cross_validation import CrossValidation
 from tunecli.training.fold import FoldTraining, new_model
 from tunecli.training.fold_data import folds_of
@@ -38,6 +39,9 @@ from tunecli.training.step.losses import Predictions
 from tunecli.training.step.precision import choose_device
 from tunecli.training.trial_end import compress_folds, example
 
+TIMING_SECONDS = 5.0
+"""Time for measuring the latency of each row: half of it for 1 row, half for the larger batch."""
+
 
 @dataclass(frozen=True)
 class CompressedModel:
@@ -47,10 +51,13 @@ class CompressedModel:
         steps: the compression; none for the uncompressed models.
         fold_scores: scores of the objective on the validation rows; empty if it failed.
         size: bytes of the file, packed if that is smaller; `gzipped`: of the same file with gzip.
-        one, many: seconds for 1 row and for `MANY_ROWS` rows, of the first fold's model.
+        one, many: seconds for 1 row and for `n_many` rows, of the first fold's model; `many` is
+            None if `n_many` is 1.
         zeros: share of the weights that are zero.
         left_out: steps that would not have made the file smaller.
         reason: why there are no scores.
+        n_many: rows of the larger batch, the same for all ways: `MANY_ROWS`, or fewer if there are
+            fewer or if they would take more than `TIMING_SECONDS`.
     """
 
     steps: CompressionSettings
@@ -62,6 +69,7 @@ class CompressedModel:
     zeros: float = 0.0
     left_out: tuple[str, ...] = ()
     reason: str = ""
+    n_many: int = MANY_ROWS
 
     @property
     def score(self) -> float:
@@ -70,7 +78,11 @@ class CompressedModel:
 
 
 def grid(
-    finetune_epochs: int, *, has_norms: bool, has_adapter: bool = False
+    finetune_epochs: int,
+    *,
+    has_norms: bool,
+    has_adapter: bool = False,
+    loses_channels: bool = True,
 ) -> list[CompressionSettings]:
     """Return the compressions of the table's rows, after row 0 of the uncompressed models."""
     tuned: dict[str, Any] = {"finetune_epochs": finetune_epochs}
@@ -82,7 +94,7 @@ def grid(
         *({"share": {"clusters": clusters}, **tuned} for clusters in (256, 16, 4)),
         {"prune": {"amount": 0.8}, "share": {"clusters": 16}, **tuned},
     ]
-    if find_spec("torch_pruning"):
+    if loses_channels and find_spec("torch_pruning"):
         steps += [
             {"structured": {"amount": 0.3}, **tuned},
             {"structured": {"amount": 0.5}, **tuned},
@@ -118,7 +130,10 @@ def ways(trial: RefitTrial, store: FoldStore, finetune_epochs: int) -> list[Comp
         raise RefitError(f"trial {trial.number} {why}. Choose another trial with --trial.")
     model = new_model(config, folds_of(store, config)[0])
     rows = grid(
-        finetune_epochs, has_norms=bool(norm_pairs(model)), has_adapter=can_be_merged(model)
+        finetune_epochs,
+        has_norms=bool(norm_pairs(model)),
+        has_adapter=can_be_merged(model),
+        loses_channels=not kept_channels(model),
     )
     return [CompressionSettings(), *rows]
 
@@ -133,8 +148,12 @@ def compressed_ways(
     """
     config = trial.config
     folds = _folds(config, store, models)
+    n_many = _timed_rows(folds[0])
     for steps in wanted:
-        yield _as_it_is(folds) if steps.is_none else _compressed(steps, folds, config)
+        if steps.is_none:
+            yield _as_it_is(folds, n_many)
+        else:
+            yield _compressed(steps, folds, config, n_many)
 
 
 def mark_front(rows: Sequence[CompressedModel], *, maximize: bool) -> list[bool]:
@@ -195,14 +214,22 @@ def _kept_folds(config: TrialConfig, store: FoldStore, models: Path) -> list[Fol
     ]
 
 
-def _as_it_is(folds: Sequence[FoldTraining]) -> CompressedModel:
+def _timed_rows(fold: FoldTraining) -> int:
+    """Return the number of rows of the larger batch that the uncompressed model is timed with."""
+    n_rows, seconds = min(MANY_ROWS, len(fold.fold.y_train)), TIMING_SECONDS / 2
+    row = example(fold.fold, n_rows)[:1]  # as long as the longest text of the batch
+    one_row = latency(fold.best_model(), row, seconds=seconds)
+    return batch_within(seconds, one_row, n_rows)
+
+
+def _as_it_is(folds: Sequence[FoldTraining], n_many: int) -> CompressedModel:
     models = [(fold, fold.best_model()) for fold in folds]
     parts = [(one, fold.measured(one)[1], plain_file(one.state_dict())) for fold, one in models]
-    return _row(CompressionSettings(), folds[0].fold, parts)
+    return _row(CompressionSettings(), folds[0].fold, parts, n_many)
 
 
 def _compressed(
-    steps: CompressionSettings, folds: Sequence[FoldTraining], config: TrialConfig
+    steps: CompressionSettings, folds: Sequence[FoldTraining], config: TrialConfig, n_many: int
 ) -> CompressedModel:
     """Return the results of a compression, or the reason why it failed."""
     changed = config.model_copy(update={"compression": steps})
@@ -216,21 +243,27 @@ def _compressed(
         text = (str(error).strip().splitlines() or [""])[0]
         return CompressedModel(steps, reason=f"{type(error).__name__}: {text}")
     parts = [(fold.model, fold.score, fold.packed.smallest()) for fold in compressed]
-    return replace(_row(steps, folds[0].fold, parts), left_out=compressed[0].packed.left_out)
+    made = _row(steps, folds[0].fold, parts, n_many)
+    return replace(made, left_out=compressed[0].packed.left_out)
 
 
 def _row(
-    steps: CompressionSettings, rows: FoldData, parts: Sequence[tuple[nn.Module, float, bytes]]
+    steps: CompressionSettings,
+    rows: FoldData,
+    parts: Sequence[tuple[nn.Module, float, bytes]],
+    n_many: int,
 ) -> CompressedModel:
     """Return the results of all folds, each given by its model, its score and its file."""
     models, scores, files = zip(*parts, strict=True)
-    n_rows = min(MANY_ROWS, len(rows.y_train))
+    batches = [example(rows, n) for n in (1, n_many)[:n_many]]
+    one, *many = (latency(models[0], batch, seconds=TIMING_SECONDS / 2) for batch in batches)
     return CompressedModel(
         steps,
         scores,
         size=fmean(map(len, files)),
         gzipped=fmean(len(gzip.compress(file)) for file in files),
-        one=latency(models[0], example(rows, 1)),
-        many=latency(models[0], example(rows, n_rows)),
+        one=one,
+        many=many[0] if many else None,
+        n_many=n_many,
         zeros=fmean(map(share_of_zeros, models)),
     )

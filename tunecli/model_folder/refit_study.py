@@ -38,9 +38,14 @@ from tunecli.report.studies.best import config_of
 from tunecli.search.study.study_folder import StudyFolder
 from tunecli.search.study.trial_folders import BEST
 from tunecli.study_file.catalogue.code_hashes import changed_files
+from tunecli.study_file.catalogue.model_files import (
+    NAMES_FILES,
+    changed_model_files,
+    model_files,
+)
 from tunecli.study_file.print_study import to_yaml
 from tunecli.study_file.settings.code_names import CodeName
-from tunecli.study_file.settings.settings import CompressionSettings
+from tunecli.study_file.settings.settings import Component, CompressionSettings
 from tunecli.study_file.settings.source_kinds import NO_SOURCE
 from tunecli.training.outcome.adjustment import Adjustment, ThresholdWish
 from tunecli.training.step.losses import Predictions
@@ -187,6 +192,7 @@ def trial_of(
         best_of_curve(study, record, study.curve(record)),
     )
     _refuse_other_code(study, workspace)
+    _refuse_other_models(study, config.model, workspace.folder)
     permit(workspace.code)
     if config.data.source == NO_SOURCE:
         raise RefitError(
@@ -231,6 +237,24 @@ def _refuse_other_code(study: StudyRecord, workspace: Workspace) -> None:
         raise RefitError(
             f"{', '.join(changed[:5])} {have} changed since study {study.name} was searched: its "
             "scores do not apply to this code. Restore the old code or run a new search."
+        )
+
+
+def _refuse_other_models(study: StudyRecord, model: Component, folder: Path) -> None:
+    """Refuse word vectors or a pretrained model that have changed since the search.
+
+    Raises:
+        RefitError: a file that the trial's model starts from has changed.
+    """
+    given = (model.arguments.get(name) for name in NAMES_FILES)
+    names = [name for name in given if isinstance(name, str)]
+    now = model_files(names, folder, study.model_files)
+    if changed := changed_model_files(study.model_files, now):
+        have, it = ("have", "them") if len(changed) > 1 else ("has", "it")
+        raise RefitError(
+            f"{', '.join(changed[:5])} {have} changed since study {study.name} was searched: its "
+            f"scores do not apply to models that start from {it}. Restore the old content or run "
+            "a new search."
         )
 
 

@@ -23,7 +23,14 @@ from tunecli.report.analysis.expected_score import ExpectedScore, RowCounts
 from tunecli.study_file.settings.metric_names import label, prediction_metrics, titles
 from tunecli.study_file.settings.settings import Component, TrialConfig
 from tunecli.study_file.text.counts import count
-from tunecli.training.compression.costs import Latency, latency, macs, share_of_zeros
+from tunecli.training.compression.costs import (
+    CALLS,
+    Latency,
+    batch_within,
+    latency,
+    macs,
+    share_of_zeros,
+)
 from tunecli.training.outcome.adjustment import Adjustment
 from tunecli.training.outcome.decision import Decision, predicted_classes
 from tunecli.training.step.losses import Predictions
@@ -31,8 +38,11 @@ from tunecli.training.step.losses import Predictions
 MANY_ROWS = 256
 """Rows of the larger batch whose latency is measured; fewer if there are fewer."""
 
-CALLS, CALLS_OF_USER_CODE = 50, 5
+CALLS_OF_USER_CODE = 5
 """Calls whose latency is measured; user code may load its model from the disk in each call."""
+
+TIMING_SECONDS = 2.0
+"""Time for measuring the latency of a model: half of it for 1 row, half for the larger batch."""
 
 QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 
@@ -51,6 +61,8 @@ class ModelCosts:
         left_out: compression steps that would not have made the files smaller.
         latency: seconds for 1 row and for `MANY_ROWS` rows (or as many as there are), by the
             number of rows: median and interquartile range.
+        n_untimed: rows of the larger batch if its latency was not measured, since that takes more
+            than `TIMING_SECONDS`; a smaller batch, if any, was measured then. Otherwise 0.
     """
 
     size: int
@@ -59,6 +71,7 @@ class ModelCosts:
     macs: int
     latency: dict[str, Latency]
     left_out: tuple[str, ...] = ()
+    n_untimed: int = 0
 
 
 @dataclass(frozen=True)
@@ -299,21 +312,18 @@ def costs_of_model(model: Model, store: FoldStore) -> ModelCosts:
     read = next(store.dataset.blocks(rows, len(rows)))
     prepared = [member.preprocessing(read).to(model.device) for member in members]
     is_own = bool(model.user_networks)
-    n_calls = CALLS_OF_USER_CODE if is_own else CALLS
-    times = {
-        str(n): _sum(
-            [latency(m.network, p[:n], n_calls) for m, p in zip(members, prepared, strict=True)]
-        )
-        for n in (1, len(rows))
-    }
+    one_row = _latency_of(model, prepared, 1)
+    n_many = batch_within(TIMING_SECONDS / 2, one_row, len(rows))
+    times = {1: one_row} | {n: _latency_of(model, prepared, n) for n in {n_many} - {1}}
     packed = [member.packed for member in members if member.packed is not None]
     return ModelCosts(
         size=sum(map(len, weight_files(model).values())),
         n_weights=model.n_weights,
         zeros=sum(share_of_zeros(member.network) for member in members) / len(members),
         macs=0 if is_own else sum(map(_macs, members, prepared)),
-        latency=times,
+        latency={str(n): time for n, time in times.items()},
         left_out=tuple(dict.fromkeys(step for one in packed for step in one.left_out)),
+        n_untimed=len(rows) if n_many < len(rows) else 0,
     )
 
 
@@ -321,6 +331,19 @@ def _macs(member: Member, prepared: Tensor) -> int:
     return macs(member.network, prepared[:1])
 
 
-def _sum(times: list[Latency]) -> Latency:
-    """Add the latencies of members, which compute one after another."""
-    return Latency(*(sum(getattr(t, name) for t in times) for name in ("median", "low", "high")))
+def _latency_of(model: Model, prepared: Sequence[Tensor], n_rows: int) -> Latency:
+    """Add the latencies of members, which compute one after another.
+
+    Args:
+        prepared: rows as each member takes them, (n, …).
+    """
+    n_calls = CALLS_OF_USER_CODE if model.user_networks else CALLS
+    seconds = TIMING_SECONDS / 2 / len(model.members)
+    times = [
+        latency(member.network, rows[:n_rows], n_calls, seconds)
+        for member, rows in zip(model.members, prepared, strict=True)
+    ]
+    medians, lows, highs = (
+        sum(getattr(one, name) for one in times) for name in ("median", "low", "high")
+    )
+    return Latency(medians, lows, highs, min(one.n_calls for one in times))

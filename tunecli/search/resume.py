@@ -23,6 +23,7 @@ from tunecli.search.suggest.enumeration import Point
 from tunecli.search.trial_budget import TrialBudget
 from tunecli.search.workers.messages import DataReady
 from tunecli.study_file.catalogue.code_hashes import changed_files
+from tunecli.study_file.catalogue.model_files import changed_model_files, model_files
 from tunecli.study_file.edits import Change, changes
 from tunecli.study_file.settings.metric_names import label, titles
 from tunecli.study_file.settings.settings import Objective
@@ -159,6 +160,23 @@ class StoredStudy:
                 f"{study.name}, so new scores would not be comparable.\n{_WAYS_OUT}"
             )
 
+    def refuse_other_models(self, study: StudyFile) -> None:
+        """Refuse word vectors and pretrained models that have changed.
+
+        Raises:
+            StudyChangedError: a file that a model starts from differs from that of the first
+                trial.
+        """
+        before = self.attributes.model_files
+        now = model_files(study.model_file_names, Path(study.file).absolute().parent, before)
+        if changed := changed_model_files(before, now):
+            have, it = ("have", "them") if len(changed) > 1 else ("has", "it")
+            raise StudyChangedError(
+                f"{', '.join(changed[:5])} {have} changed since the first trial of study "
+                f"{study.name}. Models start from {it}, so new scores would not be comparable.\n"
+                f"{_WAYS_OUT}"
+            )
+
     def refuse_other_data(self, summary: DataSummary) -> None:
         """Refuse data that has changed.
 
@@ -258,6 +276,14 @@ def create_study(
             "spares_untrained": True,
         },
     )
+
+
+def keep_model_files(study: Study, database: StudyDatabase) -> None:
+    """Store the files that models start from, for names that the study did not have before."""
+    before = database.attributes().model_files
+    now = model_files(study.model_file_names, Path(study.file).absolute().parent, before)
+    if not now.keys() <= before.keys():
+        database.set_attributes({"model_files": {**now, **before}})
 
 
 def keep_loaded_code(study: Study, database: StudyDatabase, files: Mapping[str, str]) -> None:

@@ -36,7 +36,13 @@ from tunecli.search.events.trackers.destination import Destination
 from tunecli.search.events.trackers.mirror import Mirrors
 from tunecli.search.printed_lines import logged
 from tunecli.search.prune.judge import Judge
-from tunecli.search.resume import Edits, StoredStudy, create_study, keep_loaded_code
+from tunecli.search.resume import (
+    Edits,
+    StoredStudy,
+    create_study,
+    keep_loaded_code,
+    keep_model_files,
+)
 from tunecli.search.study.study_folder import StudyFolder
 from tunecli.search.study.trash import put_away, refuse_foreign_study
 from tunecli.search.suggest.suggester import Suggester
@@ -121,6 +127,7 @@ class Search:
             if stored is not None:
                 stored.refuse_unless_same(self._study)
                 stored.refuse_other_code(self._study)
+                stored.refuse_other_models(self._study)
                 self._limits = replace(self._limits, spares_untrained=stored.spares_untrained)
                 if stored.is_finished(self._limits.budget):
                     assert database is not None
@@ -211,6 +218,7 @@ class Search:
         assert self._executor is not None
         assert described.summary is not None
         edits = stored.record_edits(study, database) if stored else Edits.none(study)
+        keep_model_files(study, database)
         history = stored.trials if stored else []
         learned = tuple(map(str, database.attributes().learned))
         yield self._started(study, self._executor.n_workers, history, edits.news, learned)

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import cache, partial
 from itertools import chain, islice
 from typing import Any
 
-from tunecli.study_file.catalogue.pretrained_folders import brings_tokenizer
+from tunecli.study_file.catalogue.pretrained_folders import brings_tokenizer, pretrained_config
 from tunecli.study_file.read import defaults
 from tunecli.study_file.read.pydantic_messages import validated
 from tunecli.study_file.read.read_components import Grammar
@@ -21,6 +22,7 @@ from tunecli.study_file.read.read_fixed import report_arguments
 from tunecli.study_file.read.read_sections import Sections
 from tunecli.study_file.read.rules import conflicts, loss_conflicts
 from tunecli.study_file.read.sampler_rules import sampler_conflicts
+from tunecli.study_file.read.text_rules import length_conflicts
 from tunecli.study_file.settings.code_names import is_code
 from tunecli.study_file.settings.metric_names import METRICS, tasks_in_words
 from tunecli.study_file.settings.ranges import Parameter
@@ -134,6 +136,7 @@ class _Checks:
         self._grammar = grammar
         self._problems: Problems = grammar.problems
         self._seen: set[str] = set()
+        self._config_of = cache(partial(pretrained_config, study_folder=grammar.folder))
 
     def run(self, searched: Sequence[Parameter]) -> None:
         every = distinct(searched, chain(singles(searched), pairs(searched)))
@@ -189,7 +192,7 @@ class _Checks:
 
     def _check_rules(self, resolved: Resolved, known_wrong: frozenset[Path]) -> None:
         config = trial_config(_filled(resolved, trains_itself(self._tree)), self._sections)
-        all_conflicts = conflicts(config)
+        all_conflicts = [*conflicts(config), *length_conflicts(config, self._config_of)]
         if self._sections.task is not None:
             all_conflicts += loss_conflicts(config.loss, self._sections.task)
         for conflict in all_conflicts:

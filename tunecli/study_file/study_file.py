@@ -11,6 +11,7 @@ from typing import Any
 from tunecli.errors import DataError, Problem, StudyFileError, TunecliError
 from tunecli.files.small import read_small
 from tunecli.study_file.catalogue.allowed_code import NO_CODE, AllowedCode
+from tunecli.study_file.catalogue.model_files import NAMES_FILES
 from tunecli.study_file.check_space import check_space, of_data, trial_config, with_loss
 from tunecli.study_file.complete_metrics import complete_metrics, named_twice
 from tunecli.study_file.print_study import study_data
@@ -20,7 +21,7 @@ from tunecli.study_file.read.read_components import Grammar
 from tunecli.study_file.read.read_sections import SECTIONS, SectionReader, Sections
 from tunecli.study_file.read.read_tree import read_tree
 from tunecli.study_file.read_start_with import Assignment, StartFrom, read_start_with
-from tunecli.study_file.settings.code_names import CodeName
+from tunecli.study_file.settings.code_names import CodeName, is_code
 from tunecli.study_file.settings.ranges import Parameter
 from tunecli.study_file.settings.search_settings import SearchSettings
 from tunecli.study_file.settings.settings import (
@@ -32,7 +33,7 @@ from tunecli.study_file.settings.settings import (
     TrialConfig,
 )
 from tunecli.study_file.space import walk
-from tunecli.study_file.space.tree import Named, Tree, children
+from tunecli.study_file.space.tree import Named, Plain, Tree, every_node, subtree
 from tunecli.study_file.space.walk import Suggest, first_value
 from tunecli.study_file.text.document import LARGEST_FILE, Document, Path
 from tunecli.study_file.text.dump import inline, to_text
@@ -192,20 +193,25 @@ class StudyFile(Sections):
         ]
 
     @cached_property
+    def model_file_names(self) -> list[str]:
+        """The files and folders that models start from, as they are written, sorted."""
+        named = [
+            node.arguments[argument]
+            for node in every_node(self.tree)
+            if isinstance(node, Named) and node.kind == "model" and not is_code(node.component)
+            for argument in NAMES_FILES
+            if argument in node.arguments
+        ]
+        values = {one.value for node in named for one in subtree(node) if isinstance(one, Plain)}
+        return sorted(value for value in values if isinstance(value, str))
+
+    @cached_property
     def _code_names(self) -> dict[str, CodeName]:
         """The names of code in the study, by their file or package, as in `--code`."""
         measured = [*self.metrics, *(objective.metric for objective in self.objectives)]
         measured += [constraint.metric for constraint in self.constraints]
         written = [self.shared_data.source, *(metric.name for metric in measured)]
-        waiting = [
-            node
-            for slots in (self.tree.base, *self.tree.branches.values())
-            for node in slots.values()
-        ]
-        while waiting:
-            node = waiting.pop()
-            written += [node.component] if isinstance(node, Named) else []
-            waiting += children(node)
+        written += [node.component for node in every_node(self.tree) if isinstance(node, Named)]
         names = map(CodeName.parse, written)
         return {name.to_allow: name for name in names if name is not None}
 

@@ -7,10 +7,11 @@ from pathlib import Path
 from tunecli.data.fold_store import FoldStore, NoData
 from tunecli.data.preprocessing.feature_form import FeatureForm
 from tunecli.data.rows.dataset import FoldData
-from tunecli.data.text.tokens import MAX_LENGTH, TokenSetting
+from tunecli.data.text.tokens import TokenSetting
 from tunecli.study_file.catalogue.architectures import AUTO_MODELS
 from tunecli.study_file.catalogue.pretrained_folders import pretrained_folder
 from tunecli.study_file.settings.code_names import is_code
+from tunecli.study_file.settings.setting_types import MAX_LENGTH
 from tunecli.study_file.settings.settings import Component, TrialConfig
 from tunecli.training.models.building import embeds_categories
 from tunecli.training.step.losses import standardizes_target

@@ -23,6 +23,10 @@ optimizer: {Adam: {lr: 0.02}}
 training: {epochs: 2}
 search: {trials: 1, baselines: false}
 """
+_BERT = "num_hidden_layers: 1, num_attention_heads: 2, hidden_size: 8, intermediate_size: 16"
+BERT = ("AutoModelForSequenceClassification", f"config: bert, {_BERT}")
+GPT = ("AutoModelForSequenceClassification", "config: gpt2, n_layer: 1, n_head: 2, n_embd: 8")
+ENCODER = ("TransformerEncoder", "d_model: 8, nhead: 2, num_layers: 1, dim_feedforward: 16")
 NEW = ["a fine film", "awful and far too long , all seven words", "schön"]
 
 
@@ -59,7 +63,7 @@ def _expected(texts: list[str]) -> np.ndarray:
 
 @pytest.mark.parametrize(
     ("model", "arguments"),
-    [("TextCNN", "embed: 8, channels: 4"), ("LSTM", "embed: 4, hidden_size: 5")],
+    [("TextCNN", "embed: 8, channels: 4"), ("LSTM", "embed: 4, hidden_size: 5"), BERT, GPT],
 )
 def test_an_onnx_file_predicts_from_the_tokens_of_its_tokenizer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str, arguments: str
@@ -79,6 +83,19 @@ def test_an_onnx_file_predicts_from_the_tokens_of_its_tokenizer(
     assert about["vocab_size"] == Tokenizer.from_file("runs/s/tokenizer.json").get_vocab_size()
 
 
+@pytest.mark.parametrize(("model", "arguments"), [BERT, GPT, ENCODER])
+def test_a_pt2_file_of_a_transformer_predicts_what_the_model_predicts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str, arguments: str
+) -> None:
+    _refit(tmp_path, monkeypatch, model, arguments)
+    _run("export", "runs/s/model", "--to", "pt2")
+    program = torch.export.load("runs/s/model.pt2").module()
+    for texts in (NEW, NEW[:1]):
+        predicted = program(torch.from_numpy(_ids(texts)))
+        assert not predicted.requires_grad
+        np.testing.assert_allclose(predicted.numpy(), _expected(texts), atol=1e-5)
+
+
 def test_a_pt2_file_predicts_from_tokens_and_keeps_a_strange_tokenizer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -90,7 +107,7 @@ def test_a_pt2_file_predicts_from_tokens_and_keeps_a_strange_tokenizer(
     _run("export", "runs/s/model", "--to", "pt2")
     program = torch.export.load("runs/s/model.pt2").module()
     predicted = program(torch.from_numpy(_ids(NEW)))
-    np.testing.assert_allclose(predicted.detach().numpy(), _expected(NEW), atol=1e-5)
+    np.testing.assert_allclose(predicted.numpy(), _expected(NEW), atol=1e-5)
 
 
 def test_what_cannot_be_exported_says_what_can(

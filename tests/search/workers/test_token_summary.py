@@ -49,3 +49,38 @@ def test_the_summary_describes_the_tokens_of_the_first_fold(tmp_path: Path) -> N
         "vocabulary of 7, 3 per row (median), up to 5, cut to 4 in 20% of the rows, 20% padding, "
         "40% unknown in validation rows"
     )
+
+
+PROMPTS = """
+data: {source: t.csv, task: language_modeling, prompt: p, completion: c, tokenizer: characters,
+       block_size: 8, test: 0}
+validation: {holdout: 0.2}
+model: TransformerDecoder
+optimizer: Adam
+"""
+
+
+@pytest.mark.parametrize(
+    ("prompt", "completion", "fits"),
+    [
+        # A boundary, the prompt, a line end and the completion are read; the end is not.
+        ("abc", "abc", True),
+        ("abc", "abcd", False),  # the last target has a block of its own
+        ("abcdefgh", "ab", False),  # the block of the prompt has no target
+        ("abcde", "a", True),
+    ],
+)
+def test_completions_without_their_prompt_are_counted(
+    tmp_path: Path, prompt: str, completion: str, fits: bool
+) -> None:
+    rows = [("ab", "ab"), (prompt, completion), ("b", "a"), *[("a", "b")] * 3]
+    pd.DataFrame(rows, columns=["p", "c"]).to_csv(tmp_path / "t.csv", index=False)
+    read = StudyFile.from_text(PROMPTS, "s.yaml")
+    config = read.completed("language_modeling", len(rows), ()).first_config
+    store = FoldStore(config.data, config.validation, Workspace(tmp_path))
+    train = store.split.folds[0][0].tolist()
+    assert 1 in train
+    notes = [note for note in describe(config, store).notes if "Prompt and completion" in note]
+    told = "Prompt and completion together have more than 8 tokens in 1 of "
+    told += f"{len(train)} training documents."
+    assert [note[: len(told)] for note in notes] == ([] if fits else [told])

@@ -136,6 +136,44 @@ def test_indices_are_packed_as_a_stream_of_bits(n_bits: int, values: list[int]) 
     assert np.array_equal(_unpack_bits(packed, n_bits, len(index)), index)
 
 
+@pytest.mark.parametrize("name", MODELS)
+def test_channels_of_attention_stay(name: str) -> None:
+    pytest.importorskip("torch_pruning")
+    settings = CompressionSettings.model_validate({"structured": {"amount": 0.3}})
+    with pytest.raises(DataError, match=r"cannot remove channels of attention, .* or write prune"):
+        lose_channels(MODELS[name](), settings, some_ids())
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("amount", [0.1, 0.55, 0.9])
+def test_the_given_share_of_all_matrices_and_embeddings_is_pruned(
+    name: str, amount: float
+) -> None:
+    given = MODELS[name]()
+    model, _ = compressed(given, prune={"amount": amount, "scope": "layer"})
+    layers = weighted_layers(model)
+    assert any(isinstance(layer, nn.Embedding) for layer in layers.values())
+    for layer in layers.values():
+        weight = weight_of(layer)
+        assert int((weight == 0).sum()) >= round(amount * weight.numel())  # a row of padding, too
+    kept = {name: p for name, p in model.named_parameters() if p.ndim < 2}
+    before = dict(given.named_parameters())
+    assert all(torch.equal(p, before[name]) for name, p in kept.items())
+
+
+@pytest.mark.parametrize(("bits", "most"), [("int8", 255), ("int4", 15)])
+@pytest.mark.parametrize("name", MODELS)
+def test_no_matrix_of_a_transformer_has_more_values_per_channel_than_its_bits(
+    name: str, bits: str, most: int
+) -> None:
+    model, packed = compressed(MODELS[name](), quantize=bits)
+    coded = {entry.name for entry in packed.entries if entry.n_bits}
+    assert {f"{layer}.weight" for layer in weighted_layers(model)} - coded == set()
+    for layer in weighted_layers(model).values():
+        channels = weight_of(layer).movedim(channel_axis(layer), 0)
+        assert max(len(torch.unique(channel)) for channel in channels) <= most
+
+
 def test_tied_weights_are_compressed_apart() -> None:
     model = MODELS["language model"]()
     network = model.library_network()

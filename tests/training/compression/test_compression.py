@@ -1,11 +1,15 @@
 from __future__ import annotations
 
 import copy
+import math
+import time
 from collections.abc import Callable
 from types import SimpleNamespace
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
@@ -13,7 +17,13 @@ from tunecli.errors import DataError
 from tunecli.study_file.settings.settings import CompressionSettings
 from tunecli.training.compression.codes import Codes, quantize
 from tunecli.training.compression.compressible_layers import make_plain, weight_of, weighted_layers
-from tunecli.training.compression.costs import latency, macs, share_of_zeros
+from tunecli.training.compression.costs import (
+    Latency,
+    batch_within,
+    latency,
+    macs,
+    share_of_zeros,
+)
 from tunecli.training.compression.fusing import fuse, norm_pairs
 from tunecli.training.compression.packing import Packed, pack, plain_file, unpack
 from tunecli.training.compression.pruning import (
@@ -479,3 +489,44 @@ def test_costs_of_a_linear_model_are_known() -> None:
     assert share_of_zeros(model) == pytest.approx(0.4)
     taken = latency(model, torch.zeros(1, 10), n_calls=10)
     assert 0 < taken.low <= taken.median <= taken.high
+
+
+class Sleeping(nn.Module):
+    """Takes a number of seconds per row, and counts its calls."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self.seconds, self.n_calls = seconds, 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.n_calls += 1
+        time.sleep(self.seconds * len(x))
+        return x
+
+
+@pytest.mark.parametrize(("seconds", "warm_up", "timed"), [(math.inf, 5, 12), (0.0, 1, 5)])
+def test_the_time_for_a_latency_is_limited_but_a_few_calls_are_always_timed(
+    seconds: float, warm_up: int, timed: int
+) -> None:
+    model = Sleeping(1e-3)
+    taken = latency(model, torch.zeros(1, 2), n_calls=12, seconds=seconds)
+    assert (model.n_calls, taken.n_calls) == (warm_up + timed, timed)
+    assert taken.median >= 1e-3
+
+
+def test_calls_go_on_while_there_is_time() -> None:
+    model = Sleeping(0.01)
+    taken = latency(model, torch.zeros(1, 2), n_calls=1000, seconds=0.2)
+    assert 5 <= taken.n_calls <= 20
+
+
+@given(seconds=st.floats(1e-3, 1e3), per_row=st.floats(1e-6, 10.0), n_rows=st.integers(1, 10_000))
+def test_the_batch_to_time_is_the_largest_halved_one_that_fits(
+    seconds: float, per_row: float, n_rows: int
+) -> None:
+    n = batch_within(seconds, Latency(per_row, per_row, per_row), n_rows)
+    sizes = [n_rows // 2**k for k in range(20)]
+    assert n in sizes
+    assert n == 1 or 6 * n * per_row <= seconds * (1 + 1e-9)
+    larger = [size for size in sizes if size > n]
+    assert all(6 * size * per_row >= seconds * (1 - 1e-9) for size in larger)

@@ -277,7 +277,7 @@ def test_the_frozen_base_of_an_adapter_is_shared_and_the_head_is_drawn() -> None
 @pytest.mark.parametrize(
     ("config", "arguments", "message"),
     [
-        ("bert", {"max_position_embeddings": 4}, r"tokens per row must be at most 4, .* got 7"),
+        ("bert", {"max_position_embeddings": 4}, r"data.max_length must be at most 4, .* got 7"),
         (
             "roberta",
             {"max_position_embeddings": 7},

@@ -22,10 +22,8 @@ from tunecli.data.text.block_features import BlockFeatures
 from tunecli.data.text.kept_tokens import fitted_tokenizer
 from tunecli.data.text.token_blocks import TokenBlocks
 from tunecli.errors import DataError
+from tunecli.study_file.settings.setting_types import BLOCK_SIZE
 from tunecli.study_file.settings.settings import DataSettings
-
-BLOCK_SIZE = 128
-"""Tokens of a block, unless the study file sets it."""
 
 _PARTS = ("x", "y", "n_bytes", "rows")
 

@@ -13,10 +13,9 @@ from tokenizers import Encoding, Tokenizer
 
 from tunecli.data.rows.dataset import TokenForm
 from tunecli.data.text.tokenizers import PAD, UNKNOWN
+from tunecli.study_file.settings.setting_types import MAX_LENGTH
 from tunecli.study_file.settings.settings import Component
 
-MAX_LENGTH = 256
-"""Largest number of tokens of a row, unless the study file sets it."""
 MOST_TOKENS_KNOWN = 2**24
 """Largest vocabulary: larger numbers of tokens are not exact in float32."""
 AT_ONCE = 1024

@@ -237,7 +237,9 @@ def _traced(graph: Graph, rows: Tensor) -> Any:
     example = rows[:2].clone()  # a file stores the whole storage of its example
     sizes = {0: torch.export.Dim("n_rows")}
     if graph.tokens is not None:
-        sizes[1] = torch.export.Dim("length", min=graph.tokens.n_features + 1)
+        n_features, longest = graph.tokens.n_features, graph.longest
+        most = None if longest is None else n_features + longest
+        sizes[1] = torch.export.Dim("length", min=n_features + 1, max=most)
         example = pad(example, (0, 1), value=graph.tokens.pad)  # a length of 1 would stay fixed
     with quietly("torch", "export"), torch.no_grad():
         return torch.export.export(graph, (example,), dynamic_shapes=(sizes,))

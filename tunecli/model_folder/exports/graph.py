@@ -19,6 +19,7 @@ from tunecli.data.preprocessing.fitted_text import FittedText
 from tunecli.data.preprocessing.preparation import Preprocessing
 from tunecli.data.rows.texts import TextRows
 from tunecli.model_folder.format.model import Member, Model
+from tunecli.training.models.auto_models import TransformersModel
 from tunecli.training.outcome.output_meaning import OutputMeaning
 from tunecli.training.outcome.temperature import tempered
 
@@ -50,6 +51,7 @@ class Graph(nn.Module):
 
     Attributes:
         tokens: the form of rows of tokens; None for other rows. A graph of tokens has one network.
+        longest: largest number of tokens per row; None without a limit.
     """
 
     def __init__(
@@ -72,8 +74,9 @@ class Graph(nn.Module):
         )
         self.calibrating = nn.Identity() if temperature is None else _Tempering(temperature)
         self.tokens = members[0].preprocessing.tokens
+        self.longest = _longest(members[0].network)
         self._widths = [member.facts.shape[0] for member in members]
-        self.eval()
+        self.eval().requires_grad_(False)  # else a file's outputs would collect gradients
 
     def forward(self, rows: Tensor) -> Tensor:
         parts = [prepare(rows) for prepare in self.preparing] or self._prepared(rows)
@@ -91,6 +94,12 @@ class Graph(nn.Module):
         if self.tokens is None:
             return torch.split(rows, self._widths, dim=1)
         return [pad(rows, (0, 1), value=self.tokens.pad)]
+
+
+def _longest(network: nn.Module) -> int | None:
+    """Return how many tokens the network has positions for, less the one that is padded."""
+    most = network.most_tokens() if isinstance(network, TransformersModel) else None
+    return None if most is None else most - 1
 
 
 class _Preparing(nn.Module):

@@ -27,7 +27,12 @@ from tunecli.data.sources import load_dataset
 from tunecli.data.splits.split import copy_notes, left_out, validation_in_words
 from tunecli.data.tables.tables import table_column_facts
 from tunecli.errors import UserCodeError
-from tunecli.search.workers.summarize_text import text_bytes, token_guesses, token_summary
+from tunecli.search.workers.summarize_text import (
+    prompt_notes,
+    text_bytes,
+    token_guesses,
+    token_summary,
+)
 from tunecli.study_file.settings.code_names import is_code
 from tunecli.study_file.settings.metric_names import (
     is_binary,
@@ -124,6 +129,7 @@ def describe(config: TrialConfig, store: FoldStore | NoData | None = None) -> Da
             *copy_notes(dataset, split),
             *_notes(dataset, store, counts),
             *measuring_notes(config, store),
+            *prompt_notes(config, store),
         ),
         given=dataset.given,
         target=dataset.target,

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from tunecli.data.fold_store import FoldStore
+from tunecli.data.preprocessing.prepared_blocks import fit_blocks
 from tunecli.data.rows.dataset import Dataset
 from tunecli.data.rows.features import as_features
 from tunecli.data.rows.summary import TokenSummary
@@ -15,6 +16,7 @@ from tunecli.data.text.token_features import TokenFeatures
 from tunecli.data.text.tokenizers import UNKNOWN
 from tunecli.study_file.settings.metric_names import is_for
 from tunecli.study_file.settings.settings import Component, TrialConfig
+from tunecli.study_file.text.counts import count
 from tunecli.training.fold_data import feature_form, folds_of
 from tunecli.training.outcome.evaluation import BASELINES
 from tunecli.training.outcome.metrics import measure
@@ -57,6 +59,36 @@ def token_guesses(
     for fold in folds_of(store, config):
         sums = counted_sums(BASELINES["language_modeling"][0], fold)
         yield measure(known, fold.task, np.empty(0), sums, fold.n_classes)
+
+
+def prompt_notes(config: TrialConfig, store: FoldStore) -> list[str]:
+    """Return a note on completions that are predicted without their prompt, as blocks are short.
+
+    A prompt and its completion are in one block if the document has one block with a target, and
+    that block begins with the boundary before the document.
+    """
+    if config.data.prompt is None:
+        return []
+    dataset, (train, _) = store.dataset, store.split.folds[0]
+    form = feature_form(config, store.workspace.folder)
+    fitted = fit_blocks(dataset, train, config.data, form, store.workspace.cache)
+    blocks = fitted.blocks(_of_text(dataset), train)
+    documents, first, n_blocks = np.unique(blocks.rows, return_index=True, return_counts=True)
+    begins = blocks.x.numpy()[first, 0] == fitted.boundary
+    n_cut = len(documents) - int((begins & (n_blocks == 1)).sum())
+    if not n_cut:
+        return []
+    of_all = f"{n_cut:,} of {count(len(documents), 'training document')}"
+    return [
+        f"Prompt and completion together have more than {fitted.block_size} tokens in {of_all}. "
+        "The model then predicts the rest of the completion without its prompt. Write a larger "
+        "data.block_size."
+    ]
+
+
+def _of_text(dataset: Dataset) -> TextRows:
+    assert isinstance(dataset.x, TextRows), "prompts are text"
+    return dataset.x
 
 
 def text_bytes(dataset: Dataset) -> int:

@@ -29,11 +29,13 @@ _QUANTIZED = (
     "it was trained with could not be stored. Leave it out; to save memory, write training: "
     "{dtype: bf16} and checkpoint_activations: true."
 )
-REFUSED = {
+_REFUSED = {
     **dict.fromkeys(("load_in_4bit", "load_in_8bit", "quantization_config"), _QUANTIZED),
     "trust_remote_code": "no code of a model's folder is ever run. Leave it out.",
 }
 """Arguments of `from_pretrained` that a study file cannot set, and the reason."""
+
+_ONLY_ROWS = "a language model reads blocks of tokens. Write data: {block_size: …}."
 
 _COMMON = ("albert", "bert", "distilbert", "gpt2", "llama", "modernbert", "roberta")
 """Architectures that messages name."""
@@ -95,6 +97,13 @@ def architecture(model_type: str) -> Signature:
     every = signatures.dataclass_signature(files, name).arguments
     left_out = _OF_TOKENIZER | _OF_OTHER_TASKS
     return Signature(name, tuple(one for one in every if one.name not in left_out))
+
+
+def refused_arguments(model: str) -> Mapping[str, str]:
+    """Return arguments of a model that a study file cannot set, and the reason of each."""
+    if model not in AUTO_MODELS:
+        return {}
+    return _REFUSED | ({"max_length": _ONLY_ROWS} if model == "AutoModelForCausalLM" else {})
 
 
 def unknown_architecture(model: str, name: object) -> str | None:

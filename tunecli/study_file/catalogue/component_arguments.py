@@ -17,8 +17,8 @@ from tunecli.study_file.catalogue.allowed_code import FOR_TUNECLI
 from tunecli.study_file.catalogue.architectures import (
     AUTO_MODELS,
     NOT_INSTALLED,
-    REFUSED,
     open_arguments,
+    refused_arguments,
     transformers_is_installed,
     unknown_architecture,
 )
@@ -308,7 +308,7 @@ def unknown_argument(
         return None
     library = names.library_signature(kind, known.name)
     argument = library.argument(name)
-    if library.open and (name in _set(kind) or (component in AUTO_MODELS and name in REFUSED)):
+    if library.open and (name in _set(kind) or name in refused_arguments(component)):
         argument = argument or Argument(name)
     if argument and (why := _why_not(kind, known.name, argument)):
         return f"{name} of {known.name} cannot be set in a study file: {why}"
@@ -327,8 +327,8 @@ def _why_not(kind: Kind, name: str, argument: Argument) -> str | None:
     """Return why an argument of the library cannot be set, and what to set instead, if so."""
     if argument.name in WITHDRAWN.get(name, ()):
         return WITHDRAWN[name][argument.name]
-    if name in AUTO_MODELS and argument.name in REFUSED:
-        return REFUSED[argument.name]
+    if why := refused_arguments(name).get(argument.name):
+        return why
     if argument.name in _set(kind) or (kind == "scale" and argument.name not in SCALES[name][1]):
         return "tunecli sets it."
     if kind == "adapter" and argument.name not in ADAPTERS[name][1]:

@@ -66,6 +66,15 @@ TEXT_MODELS = ("TextCNN", "EmbeddingBag", "LSTM", "GRU", "TransformerEncoder")
 OWN_LANGUAGE_MODELS = ("TransformerDecoder",)
 LANGUAGE_MODELS = (*OWN_LANGUAGE_MODELS, "AutoModelForCausalLM")
 """Models that score the next token."""
+KEPT_CHANNELS = {
+    **dict.fromkeys(("LSTM", "GRU"), "states of LSTM or GRU layers"),
+    **dict.fromkeys(
+        ("TransformerEncoder", *AUTO_MODELS),
+        "channels of attention, which are divided into heads",
+    ),
+}
+"""What structured pruning cannot remove, by model."""
+
 _OWN_MODULES = {
     **dict.fromkeys(("Linear", "MLP", "ResNet"), "dense.py"),
     "CNN": "convolutional.py",

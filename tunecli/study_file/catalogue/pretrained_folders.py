@@ -58,6 +58,20 @@ def read_model_config(folder: Path) -> dict[str, Any]:
     return content
 
 
+def pretrained_config(name: str, study_folder: Path | None) -> dict[str, Any]:
+    """Return the content of a pretrained model's `config.json`; empty if it cannot be read.
+
+    Args:
+        study_folder: the folder of the study file; None if it is unknown.
+    """
+    if study_folder is None:
+        return {}
+    try:
+        return read_model_config(pretrained_folder(name, study_folder))
+    except DataError:
+        return {}
+
+
 def _in_cache(name: str, study_folder: Path) -> Path:
     if not _HUB_NAME.fullmatch(name) or name.startswith("."):
         raise DataError(

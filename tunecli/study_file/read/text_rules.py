@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from tunecli.study_file.catalogue.architectures import AUTO_MODELS
 from tunecli.study_file.catalogue.component_arguments import signature
-from tunecli.study_file.catalogue.names import LANGUAGE_MODELS, TEXT_MODELS, Kind
+from tunecli.study_file.catalogue.names import KEPT_CHANNELS, LANGUAGE_MODELS, TEXT_MODELS, Kind
+from tunecli.study_file.catalogue.token_positions import most_tokens, n_virtual_tokens, too_long
 from tunecli.study_file.settings.code_names import is_code
+from tunecli.study_file.settings.setting_types import BLOCK_SIZE, MAX_LENGTH
 from tunecli.study_file.settings.settings import WITHOUT, Component, TrialConfig
 from tunecli.study_file.settings.source_kinds import kind_of
 from tunecli.study_file.text.document import Path
@@ -110,6 +112,31 @@ def _transformers(config: TrialConfig) -> Iterator[Conflict]:
         yield Conflict(("model", "max_length"), message, (("model", "config"),))
 
 
+def length_conflicts(
+    config: TrialConfig, config_of: Callable[[str], Mapping[str, object]]
+) -> Iterator[Conflict]:
+    """Yield rows that may have more tokens than a model of transformers has positions for.
+
+    Args:
+        config_of: returns the content of a pretrained model's `config.json`; empty if unknown.
+    """
+    most = most_tokens(config.model, config_of)
+    if most is None:
+        return
+    given, source = config.model.arguments, "pretrained"
+    path, n_tokens = ("model", "max_length"), given.get("max_length", MAX_LENGTH)
+    if given.get("pretrained") is None:
+        source = "config"
+        path, n_tokens = ("data", "max_length"), config.data.max_length or MAX_LENGTH
+    if config.data.task == "language_modeling":
+        path, n_tokens = ("data", "block_size"), config.data.block_size or BLOCK_SIZE
+    if not isinstance(n_tokens, int):
+        return
+    message = too_long(path[1], n_tokens, most, n_virtual_tokens(given.get("adapter")))
+    if message is not None:
+        yield Conflict(path, message, (("model", source),))
+
+
 def _merge(config: TrialConfig) -> Iterator[Conflict]:
     if config.compression.merge and config.model.arguments.get("adapter") is None:
         message = (
@@ -117,6 +144,14 @@ def _merge(config: TrialConfig) -> Iterator[Conflict]:
             "or let a variant set model and merge together."
         )
         yield Conflict(("compression", "merge"), message, (("model",),))
+
+
+def _structured(config: TrialConfig) -> Iterator[Conflict]:
+    """Refuse to remove channels from models that need all of them."""
+    settings, kept = config.compression.structured, KEPT_CHANNELS.get(config.model.name)
+    if kept is not None and settings is not None and settings.amount > 0:
+        message = f"structured pruning cannot remove {kept}. Remove this setting, or write prune."
+        yield Conflict(("compression", "structured"), message, (("model",),))
 
 
 def token_loss_conflicts(loss: Component) -> Iterator[Conflict]:
@@ -143,4 +178,5 @@ TEXT_RULES: tuple[Rule, ...] = (
     _whole_tokens,
     _heads,
     _merge,
+    _structured,
 )

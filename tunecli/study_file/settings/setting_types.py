@@ -26,6 +26,9 @@ MOST_FOLDS = 10_000
 MOST_TOKENS = 1_000_000
 """Largest number of tokens of a row."""
 
+MAX_LENGTH, BLOCK_SIZE = 256, 128
+"""Largest number of tokens of a row, and tokens of a block, unless the study file sets them."""
+
 LARGEST_SEED = 2**32 - 1
 """The largest seed that numpy and scikit-learn accept."""
 

@@ -250,6 +250,20 @@ def children(node: Node) -> Iterator[Node]:
         yield from node.arguments.values()
 
 
+def subtree(node: Node) -> Iterator[Node]:
+    """Yield a node, and all nodes below it."""
+    yield node
+    for child in children(node):
+        yield from subtree(child)
+
+
+def every_node(tree: Tree) -> Iterator[Node]:
+    """Yield all nodes of a tree."""
+    for slots in (tree.base, *tree.branches.values()):
+        for node in slots.values():
+            yield from subtree(node)
+
+
 def identity(value: Any) -> str:
     """Return a string that is equal only for equal plain data; 1, 1.0, true and "1" differ."""
     return json.dumps(value, ensure_ascii=False, sort_keys=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -13,6 +14,12 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from tunecli.training.compression.compressible_layers import weight_of, weighted_layers
 from tunecli.training.compression.packing import Packed, plain_file
+
+CALLS = 50
+"""Calls that are timed, after `WARM_UP_CALLS` that are not."""
+WARM_UP_CALLS = 5
+FEWEST_CALLS = 5
+"""Calls that are timed however long they take, after one to warm up."""
 
 
 def costs_of(
@@ -38,11 +45,12 @@ def costs_of(
 
 @dataclass(frozen=True)
 class Latency:
-    """Seconds per call: the median and the quartiles."""
+    """Seconds per call: the median and the quartiles of `n_calls` calls."""
 
     median: float
     low: float
     high: float
+    n_calls: int = CALLS
 
 
 def share_of_zeros(model: nn.Module) -> float:
@@ -61,16 +69,45 @@ def macs(model: nn.Module, row: Tensor) -> int:
 
 
 @torch.no_grad()
-def latency(model: nn.Module, rows: Tensor, n_calls: int = 50) -> Latency:
-    """Time `n_calls` calls with `rows` (n, …), after five warm-up calls."""
+def latency(
+    model: nn.Module, rows: Tensor, n_calls: int = CALLS, seconds: float = math.inf
+) -> Latency:
+    """Time `n_calls` calls with `rows` (n, …), after warm-up calls.
+
+    Args:
+        seconds: time after which no call begins; `FEWEST_CALLS` are timed in any case. Unlimited
+            by default, so that every trial of a study is measured alike.
+    """
     model.eval()
+    warm_up = _seconds_of_calls(model, rows, WARM_UP_CALLS, 1, seconds / 10)
+    left = seconds - sum(warm_up)
+    times = _seconds_of_calls(model, rows, n_calls, FEWEST_CALLS, left)
+    low, _, high = quantiles(times, n=4)
+    return Latency(median(times), low, high, len(times))
+
+
+def _seconds_of_calls(
+    model: nn.Module, rows: Tensor, n_calls: int, n_least: int, seconds: float
+) -> list[float]:
+    """Return the seconds of each call: of all, or of those that begin within `seconds`."""
     times: list[float] = []
-    for call in range(5 + n_calls):
+    while len(times) < n_calls and (len(times) < n_least or sum(times) < seconds):
         start = time.perf_counter()
         model(rows)
         if rows.is_cuda:
             torch.cuda.synchronize()
-        if call >= 5:
-            times.append(time.perf_counter() - start)
-    low, _, high = quantiles(times, n=4)
-    return Latency(median(times), low, high)
+        times.append(time.perf_counter() - start)
+    return times
+
+
+def batch_within(seconds: float, one_row: Latency, n_rows: int) -> int:
+    """Return `n_rows`, halved until the fewest calls with a batch of so many rows fit into a time.
+
+    A row of a batch is taken to need as long as a single row, though it usually needs less.
+
+    Returns:
+        1 if no batch of several rows fits.
+    """
+    most = seconds / ((1 + FEWEST_CALLS) * one_row.median)
+    halved = (n_rows >> n for n in range(n_rows.bit_length()))
+    return next((n for n in halved if n <= most), 1)

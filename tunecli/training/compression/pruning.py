@@ -21,6 +21,7 @@ from torch.func import functional_call
 from torch.nn.utils import parametrize
 
 from tunecli.errors import DataError
+from tunecli.study_file.catalogue.names import KEPT_CHANNELS
 from tunecli.training.compression.compressible_layers import weight_of, weighted_layers
 
 LEAST_SHARE = 0.02
@@ -107,11 +108,8 @@ def prune_channels(model: nn.Module, amount: float, example: Tensor) -> None:
     except ImportError:
         message = "structured pruning needs torch-pruning: pip install 'tunecli[compression]'."
         raise DataError(message, "compression.structured") from None
-    if any(isinstance(module, nn.RNNBase) for module in model.modules()):
-        message = (
-            "structured pruning cannot remove states of LSTM or GRU layers. Remove this setting, "
-            "or write prune."
-        )
+    if kept := kept_channels(model):
+        message = f"structured pruning cannot remove {kept}. Remove this setting, or write prune."
         raise DataError(message, "compression.structured")
     model.eval()
     try:
@@ -134,6 +132,13 @@ def prune_channels(model: nn.Module, amount: float, example: Tensor) -> None:
             f"torch-pruning cannot remove channels of this model ({error}). Remove this setting."
         )
         raise DataError(message, "compression.structured") from error
+
+
+def kept_channels(model: nn.Module) -> str:
+    """Return what structured pruning cannot remove from a model, in words; empty for nothing."""
+    if any(isinstance(module, nn.RNNBase) for module in model.modules()):
+        return KEPT_CHANNELS["LSTM"]
+    return KEPT_CHANNELS.get(type(model).__name__, "")
 
 
 def traced_output_layers(model: nn.Module, example: Tensor) -> list[nn.Module]:

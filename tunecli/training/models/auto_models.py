@@ -13,6 +13,7 @@ from tunecli.data.rows.dataset import TokenForm
 from tunecli.errors import DataError
 from tunecli.study_file.catalogue.architectures import AUTO_MODELS
 from tunecli.study_file.catalogue.pretrained_folders import pretrained_folder
+from tunecli.study_file.catalogue.token_positions import n_virtual_tokens, too_long
 from tunecli.study_file.settings.settings import Component
 from tunecli.training.models.blocks import Division
 from tunecli.training.models.dense import NO_COLUMNS
@@ -27,7 +28,6 @@ from tunecli.training.models.pretrained.peft_adapters import (
     TaskType,
     add_adapter,
     keeps_cache,
-    n_virtual_tokens,
 )
 from tunecli.training.models.pretrained.text_vectors import (
     PooledHead,
@@ -135,23 +135,21 @@ class TransformersModel(WidthScaled):
         adapter = self.adapter
         self.network = network if adapter is None else add_adapter(network, adapter, task)
 
-    def _check_length(self, longest: int, max_length: int | None) -> None:
+    def _check_length(self, setting: str, n_tokens: int) -> None:
         """Refuse rows of more tokens than the network has positions for.
 
         Args:
-            longest: number of tokens of the longest training row.
-            max_length: the argument, for a pretrained model; None for others.
+            setting: the setting of their length.
         """
-        n_virtual, most = n_virtual_tokens(self.adapter), n_positions(self.library_network())
-        got = longest if max_length is None else max_length
-        if most is None or got + n_virtual <= most:
-            return
-        virtual = f", {n_virtual} of them for virtual tokens" if n_virtual else ""
-        setting = "max_length" if max_length is not None else "the number of tokens per row"
-        raise ValueError(
-            f"{setting} must be at most {most - n_virtual}, since this model has {most} "
-            f"positions{virtual}, but got {got}."
-        )
+        most = n_positions(self.library_network())
+        virtual = n_virtual_tokens(self.adapter)
+        if most is not None and (message := too_long(setting, n_tokens, most, virtual)):
+            raise ValueError(message)
+
+    def most_tokens(self) -> int | None:
+        """Return the largest number of tokens per row; None if there is no limit."""
+        most = n_positions(self.library_network())
+        return None if most is None else most - n_virtual_tokens(self.adapter)
 
     def _freeze(self, what: Freeze | None) -> None:
         """Freeze weights; other folds share the frozen weights of the folder."""
@@ -206,7 +204,8 @@ class AutoModelForSequenceClassification(TransformersModel):
         **architecture: Any,
     ) -> None:
         super().__init__(columns, pretrained, adapter, freeze)
-        _check_arguments(max_length, dropout, attention_dropout)
+        check_at_least_one(max_length=max_length)
+        _check_dropouts(dropout, attention_dropout)
         with quiet_transformers():
             dropouts = Dropouts(dropout, attention_dropout)
             made = self._config(n_outputs, config, architecture, dropouts)
@@ -220,7 +219,9 @@ class AutoModelForSequenceClassification(TransformersModel):
             width = int(made.hidden_size)
             self.head = PooledHead(width, self.tokens.n_features, n_outputs, how, float(own))
         longest = shape[0] - self.tokens.n_features
-        self._check_length(longest, None if pretrained is None else max_length)
+        of_data = pretrained is None
+        setting = "data.max_length" if of_data else "max_length"
+        self._check_length(setting, longest if of_data else max_length)
         self._freeze(freeze)
 
     def _pooling(self, config: PreTrainedConfig, given: Pooling | None) -> Pooling | None:
@@ -249,7 +250,6 @@ class AutoModelForCausalLM(TransformersModel):
         columns: the tokens in the rows.
         pretrained: folder of a pretrained model, or its name in the cache of the hub.
         config: architecture of a new model, by its `model_type`.
-        max_length: largest number of tokens per row of a pretrained model.
         freeze: number of leading blocks (embeddings, then layers) that are not trained, or
             `features` for all but the head.
         backbone_lr: factor on the learning rate of all but the head (`rate_factors`).
@@ -271,7 +271,6 @@ class AutoModelForCausalLM(TransformersModel):
         columns: Columns = NO_COLUMNS,
         pretrained: str | None = None,
         config: str | None = None,
-        max_length: int = 256,
         freeze: int | Literal["features"] | None = None,
         backbone_lr: float | None = None,
         layer_decay: float | None = None,
@@ -288,7 +287,7 @@ class AutoModelForCausalLM(TransformersModel):
             name = type(self).__name__
             raise DataError(f"{name} takes text alone. Leave the other columns out of the data.")
         self.n_outputs = n_outputs
-        _check_arguments(max_length, dropout, attention_dropout)
+        _check_dropouts(dropout, attention_dropout)
         check_at_least_one(base_width=base_width)
         with quiet_transformers():
             dropouts = Dropouts(dropout, attention_dropout)
@@ -306,7 +305,7 @@ class AutoModelForCausalLM(TransformersModel):
             self.scale_by_width(
                 transformer_factors(self.library_network(), width, start=width**-0.5)
             )
-        self._check_length(shape[0], None)
+        self._check_length("data.block_size", shape[0])
         self._freeze(freeze)
 
     def forward(self, x: Tensor) -> Tensor:  # (batch, length) -> (batch, length, n_outputs)
@@ -326,9 +325,6 @@ def library_versions(model: str) -> dict[str, str]:
     return {name: version(name) for name in ("transformers", "peft") if model in AUTO_MODELS}
 
 
-def _check_arguments(
-    max_length: int, dropout: float | None, attention_dropout: float | None
-) -> None:
+def _check_dropouts(dropout: float | None, attention_dropout: float | None) -> None:
     given = {"dropout": dropout, "attention_dropout": attention_dropout}
-    check_at_least_one(max_length=max_length)
     check_dropout(**{name: value for name, value in given.items() if value is not None})

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from torch import Tensor, nn
 
+from tunecli.study_file.catalogue.token_positions import n_virtual_tokens
 from tunecli.study_file.settings.settings import Component
 from tunecli.study_file.text.suggestions import listed
 from tunecli.training.models.pretrained.transformers_networks import head_modules, takes_cache
@@ -20,11 +21,6 @@ TaskType = Literal["SEQ_CLS", "FEATURE_EXTRACTION", "CAUSAL_LM"]
 
 _SAVED_BY_PEFT = ("classifier", "score")
 _NORM = re.compile("norm", re.IGNORECASE)
-
-
-def n_virtual_tokens(adapter: Component | None) -> int:
-    """Return the number of trained tokens before each row; 0 for adapters without such tokens."""
-    return 0 if adapter is None else int(adapter.arguments.get("num_virtual_tokens", 0))
 
 
 def keeps_cache(adapter: Component | None) -> bool:
