@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from statistics import fmean
@@ -89,10 +89,20 @@ def short_names(names: Iterable[str]) -> dict[str, str]:
     """
     ranges = {name: name.removesuffix(GATE) for name in names}
     known = set(ranges.values())
-    short = {name: _shortest_end(name, known) for name in known}
+    short = {name: unique_ends(name, known)[-1] for name in known}
     return {
         name: short[range_] + (GATE if name != range_ else "") for name, range_ in ranges.items()
     }
+
+
+def unique_ends(name: str, names: Collection[str]) -> list[str]:
+    """Return a path and its ends, of whole parts, that no other of `names` has, longest first.
+
+    `model.MLP.width`, `MLP.width`, `width`; only the path itself if each end is also another's.
+    """
+    parts = name.split(".")
+    ends = (".".join(parts[first:]) for first in range(len(parts)))
+    return [end for end in ends if _is_end_of_one(end, names)] or [name]
 
 
 def assignments(
@@ -339,13 +349,7 @@ def size(shape: Sequence[int]) -> str:
     return pictures if channels == 1 else f"{pictures} in {channels} channels"
 
 
-def _shortest_end(name: str, names: Iterable[str]) -> str:
-    parts = name.split(".")
-    ends = (".".join(parts[-n:]) for n in range(1, len(parts)))
-    return next((end for end in ends if _is_end_of_one(end, names)), name)
-
-
-def _is_end_of_one(end: str, names: Iterable[str]) -> bool:
+def _is_end_of_one(end: str, names: Collection[str]) -> bool:
     return sum(name == end or name.endswith("." + end) for name in names) == 1
 
 
