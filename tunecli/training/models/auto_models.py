@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from torch import Tensor, nn
 
 from tunecli.data.rows.dataset import TokenForm
-from tunecli.errors import DataError
+from tunecli.errors import ArgumentError, DataError
 from tunecli.study_file.catalogue.architectures import AUTO_MODELS
 from tunecli.study_file.catalogue.pretrained_folders import pretrained_folder
 from tunecli.study_file.settings.settings import Component
@@ -145,11 +145,10 @@ class TransformersModel(nn.Module):
         if most is None or got + n_virtual <= most:
             return
         virtual = f", {n_virtual} of them for virtual tokens" if n_virtual else ""
-        setting = "max_length" if max_length is not None else "the number of tokens per row"
-        raise ValueError(
-            f"{setting} must be at most {most - n_virtual}, since this model has {most} "
-            f"positions{virtual}, but got {got}."
-        )
+        rule = f"must be at most {most - n_virtual}, since this model has {most} positions{virtual}"
+        if max_length is not None:
+            raise ArgumentError(f"{rule}, but got {got}.", "max_length")
+        raise ValueError(f"the number of tokens per row {rule}, but got {got}.")
 
     def _freeze(self, what: Freeze | None) -> None:
         """Freeze weights, and share those of the folder that are frozen with other folds."""
