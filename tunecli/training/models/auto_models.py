@@ -145,7 +145,9 @@ class TransformersModel(nn.Module):
         if most is None or got + n_virtual <= most:
             return
         virtual = f", {n_virtual} of them for virtual tokens" if n_virtual else ""
-        rule = f"must be at most {most - n_virtual}, since this model has {most} positions{virtual}"
+        rule = (
+            f"must be at most {most - n_virtual}, since this model has {most} positions{virtual}"
+        )
         if max_length is not None:
             raise ArgumentError(f"{rule}, but got {got}.", "max_length")
         raise ValueError(f"the number of tokens per row {rule}, but got {got}.")
