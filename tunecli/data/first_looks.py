@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from tunecli.data.columns.column_facts import ColumnExample
+from tunecli.data.pictures.class_folders import holds_texts
 from tunecli.data.pictures.pictures import median_side
 from tunecli.data.rows.dataset import Dataset
 from tunecli.data.rows.positive_class import positive_class
@@ -170,8 +171,11 @@ def _look_at_table(asked: Asked) -> FirstLook:
     )
 
 
-def _look_at_pictures(asked: Asked) -> FirstLook:
-    """Describe pictures; if they differ in size, scaled to one."""
+def _look_at_folder(asked: Asked) -> FirstLook:
+    """Describe pictures or texts in class folders, or else texts for a language model."""
+    folder = asked.workspace.folder / asked.source
+    if holds_texts(folder) and not any(path.is_dir() for path in folder.iterdir()):
+        return _look(replace(asked, reading={"task": "language_modeling"}))
     try:
         return _look(asked)
     except DataError as error:
@@ -199,7 +203,7 @@ def _look_at_torchvision(asked: Asked) -> FirstLook:
 
 _LOOKS: Mapping[SourceKind, Callable[[Asked], FirstLook]] = {
     "table": _look_at_table,
-    "pictures": _look_at_pictures,
+    "pictures": _look_at_folder,
     "torchvision": _look_at_torchvision,
 }
 

@@ -12,6 +12,8 @@ _LARGEST_WHOLE = 2 * 2**30
 
 Training takes about four times as much memory: gradients and AdamW's two averages are as large.
 """
+_FEW_BYTES = 200_000
+"""Bytes of text that fewer steps read often enough."""
 _MANY_BYTES = 5 * 10**6
 """Bytes of text from which learned tokens of several characters are worth their vocabulary."""
 
@@ -112,10 +114,11 @@ def language_study(source: str, n_bytes: int, *, is_one_text: bool) -> Iterator[
     yield "schedule: CosineAnnealingLR"
     yield ""
     yield "training:"
-    yield "  steps: 2000"
+    yield f"  steps: {2000 if n_bytes >= _FEW_BYTES else 500}"
     yield "  batch_size: {choice: [16, 32]}"
     yield "  warmup: 0.05                    # share of the steps in which lr rises"
     yield "  clip_norm: 1.0"
+    yield "  early_stopping: {patience: 5}   # evaluations without a better mean over the folds"
     yield ""
     yield "objective: {minimize: perplexity}"
     yield "metrics: [bits_per_byte, token_accuracy]   # also measured and shown"

@@ -11,7 +11,7 @@ from statistics import fmean
 from tunecli.data.rows.summary import DataSummary
 from tunecli.report.phrases.document_lines import documents_text, held_out_text
 from tunecli.report.phrases.foreign_text import plain
-from tunecli.report.phrases.token_text import tokens_text
+from tunecli.report.phrases.token_text import blocks_text, tokens_text
 from tunecli.study_file.settings.ranges import GATE, is_gate
 from tunecli.study_file.settings.units import with_unit
 from tunecli.study_file.text.counts import count
@@ -268,6 +268,7 @@ def data_lines(
     lines = [
         ("data", documents_text(summary) if is_of_language else _rows_text(summary)),
         *([("tokens", tokens_text(summary.tokens))] if summary.tokens is not None else []),
+        *([("tokens", blocks_text(summary.blocks))] if summary.blocks is not None else []),
         *([("target", plain(summary.target))] if summary.target else []),
         *([("positive", positive_text(summary))] if summary.positive is not None else []),
         ("test", test),

@@ -27,7 +27,12 @@ from tunecli.data.sources import load_dataset
 from tunecli.data.splits.split import copy_notes, left_out, validation_in_words
 from tunecli.data.tables.tables import table_column_facts
 from tunecli.errors import UserCodeError
-from tunecli.search.workers.summarize_text import text_bytes, token_guesses, token_summary
+from tunecli.search.workers.summarize_text import (
+    block_summary,
+    text_bytes,
+    token_guesses,
+    token_summary,
+)
 from tunecli.study_file.settings.code_names import is_code
 from tunecli.study_file.settings.metric_names import (
     is_binary,
@@ -133,6 +138,7 @@ def describe(config: TrialConfig, store: FoldStore | NoData | None = None) -> Da
         n_features=_n_features(config, store),
         n_missing=_n_missing(dataset),
         tokens=token_summary(config, store),
+        blocks=block_summary(config, store),
         first_fingerprint=dataset.first_fingerprint,
         text_bytes=text_bytes(dataset),
         is_one_text=dataset.is_one_text,
