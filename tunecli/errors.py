@@ -124,6 +124,15 @@ class DataError(UserError):
         return (self,)
 
 
+class ArgumentError(DataError, ValueError):
+    """An argument of a component does not fit the data or the component's other parts.
+
+    Args:
+        message: a sentence.
+        setting: the argument's path in the component, such as `adapter.LoraConfig.target_modules`.
+    """
+
+
 class DataWarning(UserWarning):
     """The rows to predict may be written differently from those of the training."""
 

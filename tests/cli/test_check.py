@@ -42,6 +42,26 @@ def test_what_cannot_be_trained_has_its_line(
 
 
 @pytest.mark.parametrize(
+    ("model", "told"),
+    [
+        ("CNN", "The only configuration would fail:"),
+        ("{choice: [CNN, resnet18]}", "All 2 configurations would fail:"),
+        ("{choice: [MLP, Linear, CNN]}", "1 of 3 configurations would fail:"),
+    ],
+)
+def test_how_many_configurations_would_fail(tmp_path: Path, model: str, told: str) -> None:
+    (tmp_path / "t.yaml").write_text(f"{HEAD}model: {model}\n")
+    assert told in call_in(tmp_path, "check", "t.yaml", code=2).stdout
+
+
+def test_a_limit_that_the_only_configuration_breaks(tmp_path: Path) -> None:
+    text = f"{HEAD}model: MLP\nconstraints: {{n_weights: {{max: 10}}}}\n"
+    (tmp_path / "t.yaml").write_text(text)
+    shown = " ".join(call_in(tmp_path, "check", "t.yaml", code=1).stdout.split())
+    assert "The only configuration breaks a limit because n_weights" in shown
+
+
+@pytest.mark.parametrize(
     ("pruner", "told"),
     [
         (
@@ -93,7 +113,7 @@ constraints: {n_weights: %s}
             0,
             "meets the limits, but configurations between them may. The smallest fails",
         ),
-        ("{max: 400}", 0, "1 of 2 configurations would break a limit. Such trials end before"),
+        ("{max: 400}", 0, "1 of 2 configurations would break a limit. It fails because n_weights"),
         ("{max: 1e9}", 0, "OK: 2 configurations"),
     ],
 )

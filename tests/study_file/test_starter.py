@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from auto_model_cases import mini_lm
 from churn_table import write_churn_table
 from commands import run_in
 from PIL import Image
 from torchvision_files import make_mnist
+from transformers_studies import write_base
 from typer.testing import CliRunner
 
 from tunecli.cli import app
@@ -19,6 +22,7 @@ from tunecli.data.first_looks import first_look
 from tunecli.data.rows.workspace import Workspace
 from tunecli.data.sources import load_dataset as load_data
 from tunecli.errors import DataError, OutputError, TunecliError
+from tunecli.study_file.settings.ranges import FloatRange
 from tunecli.study_file.starter import (
     FirstLook,
     first_size,
@@ -27,6 +31,7 @@ from tunecli.study_file.starter import (
     starter_name,
 )
 from tunecli.study_file.study_file import StudyFile, read_study_file
+from tunecli.study_file.text_starters import FineTuning
 
 
 @pytest.mark.parametrize(
@@ -68,6 +73,18 @@ LOOKS = [
     FirstLook("t.csv", "classification", 9_000, (1,), 3, 0.4, target="y", text=("review",)),
     FirstLook("t.csv", "regression", 900, (5,), target="y", text=("a: b", "no")),
     FirstLook("texts/", "classification", 900, (1,), 3, 0.4, text=("text",)),
+    FirstLook(
+        *("t.csv", "classification", 900, (2,), 3, 0.4),
+        target="y",
+        text=("review",),
+        fine_tuning=FineTuning("an/encoder", 9 * 10**7, 128, ("a/larger", "b/larger")),
+    ),
+    FirstLook(
+        *("t.csv", "regression", 900, (1,)),
+        target="y",
+        text=("review",),
+        fine_tuning=FineTuning("models/large one", 9 * 10**9, 512),
+    ),
     FirstLook("tiny.npz", "classification", 99, (1, 4, 4), 2, 0.5, common="0", positive="1"),
 ]
 
@@ -105,6 +122,142 @@ def test_text_gets_models_of_text_and_a_tokenizer(
     assert ("EmbeddingBag" in text, "TextCNN" in text, "MLP" in text) == (True, True, False)
     assert "min_frequency" in text
     assert ("scale: standard" in text) == has_scale
+
+
+def test_a_large_pretrained_model_is_trained_by_an_adapter_alone() -> None:
+    look = FirstLook("t.csv", "classification", 900, (1,), 3, 0.4, target="y", text=("review",))
+    for n_bytes, variants in (
+        (10**8, ("from_scratch", "fine_tuning", "adapter")),
+        (10**10, ("from_scratch", "adapter")),
+    ):
+        with_model = replace(look, fine_tuning=FineTuning("an/encoder", n_bytes, 64))
+        study = StudyFile.from_text(starter(with_model, "first.yaml"), "first.yaml")
+        assert study.tree.variants is not None
+        assert study.tree.variants.choices == variants
+
+
+def test_rates_of_an_adapter_are_larger_than_those_of_a_whole_model() -> None:
+    look = FirstLook("t.csv", "classification", 900, (1,), 3, 0.4, target="y", text=("review",))
+    look = replace(look, fine_tuning=FineTuning("an/encoder", 10**8, 64))
+    study = StudyFile.from_text(starter(look, "first.yaml"), "first.yaml")
+    ranges = {parameter.name: parameter.range for parameter in study.parameters}
+    whole = ranges["variant.fine_tuning.optimizer.AdamW.lr"]
+    adapter = ranges["variant.adapter.optimizer.AdamW.lr"]
+    assert isinstance(whole, FloatRange)
+    assert isinstance(adapter, FloatRange)
+    assert (whole.low, whole.high) == (1e-5, 2e-4)
+    assert (adapter.low, adapter.high) == (1e-4, 3e-3)
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache of the hub."""
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    return tmp_path / "hub"
+
+
+def in_hub(hub: Path, name: str, source: Path, without: str = "") -> None:
+    """Put the files of a model into the cache, as a download does."""
+    folder = hub / f"models--{name.replace('/', '--')}"
+    snapshot = folder / "snapshots" / ("0" * 40)
+    snapshot.mkdir(parents=True)
+    (folder / "refs").mkdir()
+    (folder / "refs" / "main").write_text("0" * 40)
+    for file in source.iterdir():
+        if file.is_file() and file.name != without:
+            (snapshot / file.name).symlink_to(file)
+
+
+def sentences(folder: Path, n_words: int) -> None:
+    rows = "".join(f"{'word ' * n_words} number {i},{i % 2}\n" for i in range(60))
+    (folder / "t.csv").write_text(f"review,y\n{rows}")
+
+
+@pytest.mark.parametrize(("n_words", "max_length"), [(4, 32), (50, 64), (900, 256)])
+def test_a_model_of_the_hubs_cache_is_fine_tuned(
+    tmp_path: Path, hub: Path, n_words: int, max_length: int
+) -> None:
+    in_hub(hub, "owner/MiniLM", mini_lm())
+    sentences(tmp_path, n_words)
+    look = first_look("t.csv", "y", Workspace(tmp_path))
+    n_bytes = (mini_lm() / "model.safetensors").stat().st_size
+    assert look.fine_tuning == FineTuning("owner/MiniLM", n_bytes, max_length)
+    text = starter(look, "t.yaml")
+    assert StudyFile.from_text(text, "t.yaml").data.text == ["review"]
+    assert text.count("pretrained: owner/MiniLM") == 2
+    assert first_look("t.csv", "y", Workspace(tmp_path), pretrained="").fine_tuning is None
+
+
+def test_the_smallest_usable_model_is_chosen_and_the_others_are_named(
+    tmp_path: Path, hub: Path
+) -> None:
+    write_base(tmp_path / "base")
+    for name in ("b/small", "a/small"):
+        in_hub(hub, name, tmp_path / "base")
+    in_hub(hub, "owner/MiniLM", mini_lm())
+    for lacks in ("tokenizer.json", "model.safetensors", "config.json"):
+        in_hub(hub, f"a/without-{lacks}", tmp_path / "base", lacks)
+    (tmp_path / "t5").mkdir()
+    for file in (tmp_path / "base").iterdir():
+        (tmp_path / "t5" / file.name).write_bytes(file.read_bytes())
+    config = {"model_type": "t5", "is_encoder_decoder": True}
+    (tmp_path / "t5" / "config.json").write_text(json.dumps(config))
+    in_hub(hub, "a/t5", tmp_path / "t5")
+    sentences(tmp_path, 4)
+    look = first_look("t.csv", "y", Workspace(tmp_path))
+    assert look.fine_tuning is not None
+    assert look.fine_tuning.name == "a/small"
+    assert look.fine_tuning.others == ("b/small", "owner/MiniLM")
+    assert "# Also in the hub's cache, for pretrained: b/small, owner/MiniLM" in starter(look, "t")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("no/such", r"'no/such' is neither a folder, .* Fetch it with `hf download no/such`"),
+        ("t5", r"'t5' is a model of type 't5', which AutoModelForSequenceClassification does not"),
+    ],
+)
+def test_a_named_model_that_cannot_be_used_is_refused(
+    tmp_path: Path, hub: Path, name: str, message: str
+) -> None:
+    write_base(tmp_path / "t5")
+    config = {"model_type": "t5", "is_encoder_decoder": True}
+    (tmp_path / "t5" / "config.json").write_text(json.dumps(config))
+    sentences(tmp_path, 4)
+    with pytest.raises(DataError, match=message):
+        first_look("t.csv", "y", Workspace(tmp_path), pretrained=name)
+
+
+def test_a_model_to_fine_tune_needs_text(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="--pretrained applies only to texts with a target"):
+        first_look("iris", None, Workspace(tmp_path), pretrained="some/model")
+
+
+def test_without_a_cached_model_the_file_says_how_to_get_one(tmp_path: Path, hub: Path) -> None:
+    sentences(tmp_path, 4)
+    look = first_look("t.csv", "y", Workspace(tmp_path))
+    assert look.fine_tuning is None
+    assert "# run init again with --pretrained NAME" in starter(look, "t.yaml")
+
+
+@pytest.mark.parametrize(("n_bytes", "tokenizer"), [(10**6, "characters"), (10**8, "BPE")])
+def test_a_text_gets_a_language_model(n_bytes: int, tokenizer: str) -> None:
+    look = FirstLook(
+        *("corpus.txt", "language_modeling", 10_000, (1,)),
+        text=("text",),
+        text_bytes=n_bytes,
+        is_one_text=True,
+    )
+    text = starter(look, "corpus.yaml")
+    study = StudyFile.from_text(text, "corpus.yaml")
+    assert text.startswith("# A first study of corpus.txt: one text, each next token to predict.")
+    assert study.data.task == "language_modeling"
+    assert f"tokenizer: {tokenizer}" in text.replace("{BPE:", "BPE:")
+    assert study.objectives[0].metric.name == "perplexity"
+    assert all(len(line) <= 99 for line in text.splitlines())
 
 
 def test_unequal_classes_are_told_with_the_reason_and_the_positive_class(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ def check(
     refuse_what_optuna_refuses(study)
 
     from tunecli.report.screen import check_lines, column_lines  # slow, so after the mistakes
+    from tunecli.study_file.text.counts import count
 
     out = console(stderr=False)
     out.print(check_lines.space(study))
@@ -43,8 +44,8 @@ def check(
         rehearsed = []
         for point, rehearsal in checking.rehearsals():
             rehearsed.append((point, rehearsal))
-            n_points = len(checking.points)
-            status.update(f"trained {len(rehearsed)} of {n_points} configurations for two batches")
+            of_all = f"{len(rehearsed)} of {count(len(checking.points), 'configuration')}"
+            status.update(f"trained {of_all} for two batches")
     conclusion = checking.conclude(rehearsed)
     if checking.columns:
         out.print(column_lines.column_table(checking.columns))

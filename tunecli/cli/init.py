@@ -28,6 +28,14 @@ def init(
     download: Annotated[
         bool, Option("--download", help="Download the torchvision data set if missing.")
     ] = False,
+    pretrained: Annotated[
+        str | None,
+        Option(
+            help="For text, the model of transformers to fine-tune, too: a folder, a name in the "
+            "hub's cache, or none. Default: the smallest one in the cache.",
+            show_default=False,
+        ),
+    ] = None,
     overrides: Annotated[
         list[str] | None,
         Option(
@@ -50,6 +58,7 @@ def init(
     from tunecli.data.user_code.import_user_code import permit
     from tunecli.errors import DataError
     from tunecli.study_file.catalogue.allowed_code import AllowedCode
+    from tunecli.study_file.settings.switching_off import is_none
     from tunecli.study_file.starter import SCHEMA, reading_settings, starter, starter_name
 
     file = Path(f"{starter_name(data)}.yaml")
@@ -60,7 +69,8 @@ def init(
     reading = reading_settings(overrides or [])
     workspace = Workspace(Path.cwd(), code=allowed)
     try:
-        look = first_look(data, target, workspace, root, download, reading)
+        named = "" if pretrained is not None and is_none(pretrained) else pretrained
+        look = first_look(data, target, workspace, root, download, reading, named)
     except NoTargetError as error:
         from tunecli.report.screen.column_lines import example_table
 

@@ -11,11 +11,13 @@ import numpy as np
 import torch
 
 from tunecli.data.columns.column_facts import ColumnExample
+from tunecli.data.pictures.class_folders import holds_texts
 from tunecli.data.pictures.pictures import median_side
 from tunecli.data.rows.dataset import Dataset
 from tunecli.data.rows.positive_class import positive_class
 from tunecli.data.rows.workspace import Workspace
 from tunecli.data.sources import load_dataset
+from tunecli.data.starting_models import fine_tuning_for, texts_of
 from tunecli.data.tables.tables import columns_at_a_glance, sentence_columns, split_proposals
 from tunecli.errors import DataError
 from tunecli.study_file.settings import source_kinds
@@ -52,6 +54,8 @@ class Asked:
         root: the folder of a torchvision data set.
         download: whether to fetch that set if it is missing.
         reading: settings that decide how a table is read.
+        pretrained: the model to fine-tune, as a study file names it; None for the smallest one
+            in the hub's cache, empty for none.
     """
 
     source: str
@@ -60,6 +64,7 @@ class Asked:
     root: str | None = None
     download: bool = False
     reading: Mapping[str, Any] = field(default_factory=dict)
+    pretrained: str | None = None
 
     @property
     def settings(self) -> DataSettings:
@@ -80,12 +85,13 @@ def first_look(
     root: str | None = None,
     download: bool = False,
     reading: Mapping[str, Any] | None = None,
+    pretrained: str | None = None,
 ) -> FirstLook:
     """Read data as a study with only a source and a target would, and describe it.
 
     Args:
         source: its name as in a study file of the workspace's folder; a folder may lack its `/`.
-        root, download, reading: see `Asked`.
+        root, download, reading, pretrained: see `Asked`.
 
     Raises:
         NoTargetError: the source is a table without a target.
@@ -93,10 +99,16 @@ def first_look(
     """
     if source_kinds.kind_of(source) is None and (workspace.folder / source).is_dir():
         source = f"{source}/"
-    asked = Asked(source, target, workspace, root, download, reading or {})
+    asked = Asked(source, target, workspace, root, download, reading or {}, pretrained)
     kind = _kind_of(asked)
     _refuse_what_does_not_apply(kind, asked)
-    return _LOOKS.get(kind, _look)(asked)
+    look = _LOOKS.get(kind, _look)(asked)
+    if pretrained and look.fine_tuning is None:
+        raise DataError(
+            f"--pretrained applies only to texts with a target, but {source} has none. Leave it "
+            "out."
+        )
+    return look
 
 
 def _kind_of(asked: Asked) -> SourceKind:
@@ -159,8 +171,11 @@ def _look_at_table(asked: Asked) -> FirstLook:
     )
 
 
-def _look_at_pictures(asked: Asked) -> FirstLook:
-    """Describe pictures; if they differ in size, scaled to one."""
+def _look_at_folder(asked: Asked) -> FirstLook:
+    """Describe pictures or texts in class folders, or else texts for a language model."""
+    folder = asked.workspace.folder / asked.source
+    if holds_texts(folder) and not any(path.is_dir() for path in folder.iterdir()):
+        return _look(replace(asked, reading={"task": "language_modeling"}))
     try:
         return _look(asked)
     except DataError as error:
@@ -188,7 +203,7 @@ def _look_at_torchvision(asked: Asked) -> FirstLook:
 
 _LOOKS: Mapping[SourceKind, Callable[[Asked], FirstLook]] = {
     "table": _look_at_table,
-    "pictures": _look_at_pictures,
+    "pictures": _look_at_folder,
     "torchvision": _look_at_torchvision,
 }
 
@@ -205,6 +220,9 @@ def _described(asked: Asked, dataset: Dataset) -> FirstLook:
         n_classes=len(dataset.classes),
         commonest=float(max(shares)),
         text=dataset.text_columns,
+        fine_tuning=fine_tuning_for(dataset, asked.pretrained, asked.workspace.folder),
+        text_bytes=sum(len(texts.content) for texts in texts_of(dataset)),
+        is_one_text=dataset.is_one_text,
         has_test="test" in dataset.given,
         has_validation="validation" in dataset.given,
         target=asked.target,

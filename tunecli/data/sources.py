@@ -94,7 +94,7 @@ def load_dataset(
     Raises:
         DataError: the source does not exist or cannot be used; with a remedy.
     """
-    kind = source_kinds.kind_of(settings.source)
+    kind = source_kinds.kind_of_data(settings)
     if kind is None:
         raise DataError(
             source_kinds.unknown_source(settings.source, workspace.folder), "data.source"

@@ -16,7 +16,7 @@ from tunecli.study_file.settings.settings import (
     TrialConfig,
     ValidationSettings,
 )
-from tunecli.study_file.settings.source_kinds import NO_SOURCE, kind_of
+from tunecli.study_file.settings.source_kinds import NO_SOURCE, kind_of_data
 from tunecli.study_file.space.tree import (
     LIST_SLOTS,
     SETTINGS,
@@ -64,7 +64,7 @@ def study_data(sections: Sections, tree: Tree) -> dict[str, Any]:
 
 def _data_settings(data: DataSettings) -> dict[str, Any]:
     """Return settings that are on, or off against their default, and apply to the source."""
-    kind = kind_of(data.source)
+    kind = kind_of_data(data)
     settings = {
         name: value
         for name, value in data.model_dump(exclude=_APART).items()

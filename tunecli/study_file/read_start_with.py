@@ -29,6 +29,7 @@ from tunecli.study_file.space.tree import (
     range_data,
 )
 from tunecli.study_file.space.walk import VARIANT, contains
+from tunecli.study_file.text.counts import count
 from tunecli.study_file.text.document import Path
 from tunecli.study_file.text.dump import flow, inline
 from tunecli.study_file.text.problems import Problems
@@ -225,7 +226,7 @@ class _Entry:
 
     def _items(self, data: Any, at: Path, node: ListNode) -> None:
         if not isinstance(data, list) or len(data) != len(node.nodes):
-            self._must_be(f"a list of {len(node.nodes)} values", data, at)
+            self._must_be(f"a list of {count(len(node.nodes), 'value')}", data, at)
             return
         for index, (value, child) in enumerate(zip(data, node.nodes, strict=True)):
             is_same = isinstance(child, Plain) and identity(child.value) == identity(value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from textwrap import wrap
 from typing import Any
 
@@ -15,6 +16,12 @@ from tunecli.study_file.study_file import StudyFile
 from tunecli.study_file.text.counts import count
 from tunecli.study_file.text.dump import flow
 from tunecli.study_file.text.suggestions import listed
+from tunecli.study_file.text_starters import (
+    ADVICE_TO_FINE_TUNE,
+    FineTuning,
+    fine_tuning_variants,
+    language_study,
+)
 
 _UNEVEN = 0.65
 """Share of the most frequent class above which accuracy is not informative.
@@ -43,6 +50,9 @@ class FirstLook:
         shape: shape of one row: (n_columns,) or (channels, height, width).
         commonest: share of the most frequent class; 0 for regression.
         text: the columns of text that a model reads as tokens.
+        fine_tuning: the pretrained model to fine-tune, too; None for none.
+        text_bytes: bytes of the texts.
+        is_one_text: whether that text has no documents.
         common, positive: of two classes the more frequent one and the other; of equally frequent
             ones, `positive` is the second. Empty otherwise.
         root, download: settings of a torchvision data set.
@@ -76,6 +86,18 @@ class FirstLook:
     common: str = ""
     positive: str = ""
     text: tuple[str, ...] = ()
+    fine_tuning: FineTuning | None = None
+    text_bytes: int = 0
+    is_one_text: bool = False
+
+    @property
+    def in_words(self) -> str:
+        """The rows, and what is predicted."""
+        if self.task == "language_modeling":
+            texts = "one text" if self.is_one_text else count(self.n_rows, "document")
+            return f"{texts}, each next token to predict"
+        what = count(self.n_classes, "class") if self.n_classes else "numbers"
+        return f"{count(self.n_rows, 'row')}, {what} to predict"
 
     @property
     def is_pictures(self) -> bool:
@@ -142,12 +164,14 @@ def starter(look: FirstLook, file: str, options: str = "", *, has_schema: bool =
         has_schema: whether `SCHEMA` is beside the file.
     """
     head = _head(look, file, options, has_schema=has_schema)
-    return "\n".join([*head, *_data(look), *_parts(look)]) + "\n"
+    body = chain(_data(look), _parts(look))
+    if look.task == "language_modeling":
+        body = language_study(look.source, look.text_bytes, is_one_text=look.is_one_text)
+    return "\n".join([*head, *body]) + "\n"
 
 
 def _head(look: FirstLook, file: str, options: str, *, has_schema: bool) -> Iterator[str]:
-    what = count(look.n_classes, "class") if look.n_classes else "numbers"
-    yield f"# A first study of {look.source}: {count(look.n_rows, 'row')}, {what} to predict."
+    yield f"# A first study of {look.source}: {look.in_words}."
     yield "#"
     yield f"#   tunecli check {file}{options}     # estimates time and memory, tests every branch"
     yield f"#   tunecli search {file}{options}    # Ctrl-C stops it; the same command resumes it"
@@ -202,7 +226,8 @@ def _text(look: FirstLook) -> Iterator[str]:
     if look.target is not None:  # a table; a folder of texts has nothing else
         columns = flow(look.text[0] if len(look.text) == 1 else list(look.text))
         yield f"{f'  text: {columns}':<33} # read as tokens: `tunecli guide text`"
-    yield "  tokenizer: {words: {min_frequency: {int: [1, 3]}}}   # rarer words are one token"
+    if look.fine_tuning is None:
+        yield f"  {_TOKENIZER}"
 
 
 def _proposed_time(look: FirstLook) -> Iterator[str]:
@@ -227,6 +252,25 @@ def _proposed_group(look: FirstLook) -> Iterator[str]:
 
 
 def _parts(look: FirstLook) -> Iterator[str]:
+    if look.fine_tuning is None:
+        yield from ADVICE_TO_FINE_TUNE if look.text else ()
+        yield from _trained_from_scratch(look)
+    else:
+        yield "variant:"
+        yield "  choice:                         # each trial uses one of these"
+        yield "    from_scratch:"
+        yield "      data:"
+        yield f"        {_TOKENIZER}"
+        yield from (f"      {line}" for line in _trained_from_scratch(look) if line)
+        yield from fine_tuning_variants(look.fine_tuning)
+        yield ""
+    yield from _objective(look)
+    yield ""
+    yield "search:"
+    yield "  trials: 30                      # in total; to continue, raise it and search again"
+
+
+def _trained_from_scratch(look: FirstLook) -> Iterator[str]:
     yield "model:"
     yield "  choice:                         # each trial uses one of these"
     yield from _models(look)
@@ -243,10 +287,6 @@ def _parts(look: FirstLook) -> Iterator[str]:
     yield f"  batch_size: {{choice: {_batch_sizes(look)}}}"
     yield "  early_stopping: {patience: 5}   # evaluations without a better mean over the folds"
     yield ""
-    yield from _objective(look)
-    yield ""
-    yield "search:"
-    yield "  trials: 30                      # in total; to continue, raise it and search again"
 
 
 def _models(look: FirstLook) -> Iterator[str]:
@@ -258,6 +298,7 @@ def _models(look: FirstLook) -> Iterator[str]:
         yield from _TABLE_MODELS
 
 
+_TOKENIZER = "tokenizer: {words: {min_frequency: {int: [1, 3]}}}   # rarer words are one token"
 _TEXT_MODELS = (
     "    EmbeddingBag:                 # the mean of the tokens' vectors",
     "      embed: {int: [32, 256], log: true}",

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from tunecli.data.rows.dataset import FoldData
 from tunecli.data.rows.features import as_features
 from tunecli.data.user_code.import_user_code import load_object, place_in_code
-from tunecli.errors import TunecliError, UserCodeError
+from tunecli.errors import ArgumentError, TunecliError, UserCodeError
 from tunecli.study_file.settings.code_names import is_code
 from tunecli.study_file.settings.metric_names import cost_metrics, label, prediction_metrics
 from tunecli.study_file.settings.settings import Component, Task, TrialConfig
@@ -318,6 +318,8 @@ def _sentence(component: str, error: Exception) -> str:
     text = (str(error).strip().splitlines() or [""])[0]
     if text.startswith(("training.", "data.")):  # the text already names its setting
         return text
+    if isinstance(error, ArgumentError):  # the text begins with the argument
+        return f"{component}.{text}"
     if isinstance(error, UserCodeError):  # the text already names the component
         return f"{component.partition('.')[0]}.{text}"
     location = place_in_code(error)

@@ -71,3 +71,60 @@ def test_files_that_are_no_text_are_refused(tmp_path: Path) -> None:
     (tmp_path / "text.txt").write_text("\n \n")
     with pytest.raises(DataError, match=r"text.txt contains no text"):
         loaded(tmp_path, documents="line")
+
+
+def texts_in(folder: Path, **files: str) -> None:
+    for name, text in files.items():
+        path = folder / f"{name.replace('__', '/')}.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+
+def from_folder(folder: Path, validation: ValidationSettings = HOLDOUT, **data: Any) -> Dataset:
+    settings = DataSettings(source="texts/", task="language_modeling", **data)
+    return load_corpus(settings, validation, Workspace(folder))
+
+
+def test_each_file_of_a_folder_is_a_document_in_the_order_of_names(tmp_path: Path) -> None:
+    texts_in(tmp_path / "texts", b="two\nlines", a="one", sub__c="three", empty=" \n", d="one")
+    (tmp_path / "texts" / "notes.md").write_text("no document")
+    (tmp_path / "texts" / ".hidden.txt").write_text("no document")
+    dataset = from_folder(tmp_path)
+    assert texts_of(dataset) == ["one", "two\nlines", "one", "three"]
+    assert not dataset.is_one_text
+    assert dataset.times is None
+    assert dataset.copies is not None
+    assert dataset.copies.tolist() == [0, 1, 0, 3]
+
+
+def test_each_line_of_the_files_of_a_folder_may_be_a_document(tmp_path: Path) -> None:
+    texts_in(tmp_path / "texts", b="three", a="one\n\ntwo\n")
+    assert texts_of(from_folder(tmp_path, documents="line")) == ["one", "two", "three"]
+
+
+def test_folders_test_and_validate_also_inside_the_source(tmp_path: Path) -> None:
+    texts_in(tmp_path / "texts", a="a", b="b", valid__c="c", test__d="d")
+    validation = ValidationSettings(file="texts/valid/")
+    dataset = from_folder(tmp_path, validation, test="texts/test/")
+    data = DataSettings(source="texts/", task="language_modeling", test="texts/test/")
+    parts = split(dataset, data, validation)
+    [(train, valid)] = parts.folds
+    texts = texts_of(dataset)
+    rows = (train.tolist(), valid.tolist(), parts.test_rows.tolist())
+    assert [[texts[row] for row in part] for part in rows] == [["a", "b"], ["c"], ["d"]]
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ({}, r"data.source: folder 'texts' does not exist"),
+        ({"a": "  "}, r"data.source: a.txt contains no text"),
+        ({"a": "  ", "b": ""}, r"data.source: the 2 files contain no text"),
+    ],
+)
+def test_a_folder_without_text_is_refused(
+    tmp_path: Path, files: dict[str, str], message: str
+) -> None:
+    texts_in(tmp_path / "texts", **files)
+    with pytest.raises(DataError, match=message):
+        from_folder(tmp_path)

@@ -326,6 +326,43 @@ def test_exploring_samples_evenly_and_learns_nothing() -> None:
         assert (search.sampler.name, search.learn_from) == (sampler, [])
 
 
+TEXTS = """data:
+  source: reviews.csv
+  target: y
+  text: review
+  tokenizer: {words: {min_frequency: {int: [1, 3]}}}
+  max_length: {choice: [64, 128]}
+model:
+  choice:
+    TextCNN: {embed: {int: [50, 100], step: 50}}
+    AutoModelForSequenceClassification: {pretrained: base, max_length: 32}
+optimizer: {AdamW: {lr: {float: [1e-5, 1e-3], log: true}}}
+"""
+PRETRAINED = "AutoModelForSequenceClassification"
+"""A model of the study of texts that reads the tokens of its own tokenizer."""
+
+
+@pytest.mark.parametrize(
+    "change", [DroppedChoices("model", ("TextCNN",)), Fixed("model", PRETRAINED)]
+)
+def test_settings_of_tokens_go_with_the_last_model_that_uses_them(change: Change) -> None:
+    frequency = NewRange("data.tokenizer.words.min_frequency", IntRange(1, 2))
+    found = written(TEXTS, advice(frequency), advice(change))
+    assert [one.change for one in found.made] == [frequency, change]
+    assert (
+        "# Left out, since every model now has its own tokenizer: tokenizer and max_length."
+        in found.text
+    )
+    data = StudyFile.from_text(found.text, "a.yaml").data
+    assert (data.tokenizer, data.max_length) == (None, None)
+
+
+def test_settings_of_tokens_stay_while_a_model_uses_them() -> None:
+    found = written(TEXTS, advice(DroppedChoices("model", (PRETRAINED,))))
+    assert "min_frequency: {int: [1, 3]}" in found.text
+    assert "max_length: {choice: [64, 128]}" in found.text
+
+
 def test_exploiting_cuts_to_where_the_best_lie() -> None:
     text = "data: digits\nmodel: MLP\noptimizer: {AdamW: {lr: {float: [1e-4, 1], log: true}}}\n"
     trials = [

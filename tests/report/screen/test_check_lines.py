@@ -21,8 +21,21 @@ training:
 """
 
 
-def shown(text: str) -> list[str]:
-    console = Console(file=io.StringIO(), width=100)
+LONG = """study: s
+data: {source: reviews.csv, target: y, text: review}
+model:
+  choice:
+    AutoModelForSequenceClassification:
+      config: bert
+      dropout: {float: [0.0, 0.2]}
+      adapter: {choice: [none, {LoraConfig: {r: {int: [2, 8]}, lora_alpha: {int: [4, 32]}}}]}
+    LSTM: {dropout: {float: [0.0, 0.5]}}
+optimizer: {AdamW: {lr: {float: [1e-5, 1e-3], log: true}}}
+"""
+
+
+def shown(text: str, width: int = 100) -> list[str]:
+    console = Console(file=io.StringIO(), width=width)
     console.print(check_lines.space(StudyFile.from_text(text, "digits.yaml")))
     return [" ".join(line.split()) for line in console.file.getvalue().splitlines()]
 
@@ -44,6 +57,19 @@ def test_a_range_and_its_other_value_are_one_row() -> None:
 def test_the_condition_of_its_branch_stays() -> None:
     in_branch = STUDY.replace("log: true}}, Linear", "log: true, or: 100}}, Linear")
     assert "model.MLP.width int 8 … 64, log, or 100 model = MLP" in shown(in_branch)
+
+
+@pytest.mark.parametrize("width", [80, 100])
+def test_long_names_leave_room_for_kind_range_and_condition(width: int) -> None:
+    rows = "\n".join(shown(LONG, width))
+    assert "….adapter.LoraConfig.r int 2 … 8 adapter = LoraConfig" in rows
+    assert "….LoraConfig.lora_alpha int 4 … 32 adapter = LoraConfig" in rows
+    assert "LSTM.dropout float 0 … 0.5 model = LSTM" in rows
+
+
+def test_names_are_whole_where_they_fit() -> None:
+    path = "model.AutoModelForSequenceClassification.adapter"
+    assert f"{path}.LoraConfig.r int 2 … 8 adapter = LoraConfig" in shown(LONG, 200)
 
 
 def test_nothing_to_search() -> None:

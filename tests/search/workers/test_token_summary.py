@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 from tunecli.data.fold_store import FoldStore
-from tunecli.data.rows.summary import TokenSummary
+from tunecli.data.rows.summary import BlockSummary, TokenSummary
 from tunecli.data.rows.workspace import Workspace
-from tunecli.report.phrases.token_text import tokens_text
+from tunecli.report.phrases.token_text import blocks_text, tokens_text
 from tunecli.search.workers.summarize_data import describe
 from tunecli.study_file.study_file import StudyFile
 
@@ -59,6 +59,14 @@ model: TransformerDecoder
 optimizer: Adam
 """
 
+LANGUAGE = """
+data: {source: %s, task: language_modeling, tokenizer: characters, block_size: 4, test: 0}
+validation: {file: valid.txt}
+model: {TransformerDecoder: {d_model: 8, nhead: 2, num_layers: 1}}
+optimizer: Adam
+training: {batch_size: 2, steps: 2}
+"""
+
 
 @pytest.mark.parametrize(
     ("prompt", "completion", "fits"),
@@ -84,3 +92,40 @@ def test_completions_without_their_prompt_are_counted(
     told = "Prompt and completion together have more than 8 tokens in 1 of "
     told += f"{len(train)} training documents."
     assert [note[: len(told)] for note in notes] == ([] if fits else [told])
+
+
+@pytest.mark.parametrize(
+    ("source", "n_tokens", "n_blocks"),
+    [
+        ("t.txt", 11, 3),  # 12 characters: each but the first is predicted
+        ("texts/", 14, 4),  # 6 characters and an end each: blocks of 4 and 3, twice
+    ],
+)
+def test_the_blocks_of_a_language_model_are_described(
+    tmp_path: Path, source: str, n_tokens: int, n_blocks: int
+) -> None:
+    (tmp_path / "texts").mkdir()
+    for name, text in {
+        "t.txt": "abcabcabcabc",
+        "texts/b.txt": "abcabc",
+        "texts/a.txt": "abcabd",
+        "valid.txt": "abxb" * 5,
+    }.items():
+        (tmp_path / name).write_text(text)
+    read = StudyFile.from_text(LANGUAGE % source, "s.yaml")
+    config = read.completed("language_modeling", 20, ()).first_config
+    store = FoldStore(config.data, config.validation, Workspace(tmp_path))
+    found = describe(config, store).blocks
+    assert found is not None
+    assert (found.n_tokens, found.n_blocks, found.block_size) == (n_tokens, n_blocks, 4)
+    assert 0 <= found.padding <= 1 / 8  # a batch of blocks of 3 and 4
+    assert 0.2 <= found.unknown <= 0.3
+    assert describe(config, store).tokens is None
+
+
+def test_blocks_in_words() -> None:
+    blocks = BlockSummary(36, 20_577, 1_287, 16, 0.001, 0.25)
+    assert blocks_text(blocks) == (
+        "vocabulary of 36, 20,577 for training in 1,287 blocks of 16, 0.1% padding, 25% unknown "
+        "in the validation part"
+    )

@@ -91,7 +91,7 @@ def test_what_does_not_belong_to_a_source_is_told(data: str, message: str) -> No
     [
         (
             "{file: b.csv}",
-            "validation.file: applies only to a table or a text file, but the source",
+            "validation.file: applies only to a table or a text file or folder, but the source",
         ),
         ("{folds: 5, column: a}", "validation.column: only one of folds and column is allowed."),
         ("{file: b.csv, repeats: 2}", "validation.file: repeats requires folds."),

@@ -18,6 +18,8 @@ from tunecli.study_file.settings.settings import DataSettings
 
 FEATURE = "feature"
 """Provisional use of a feature column, until its preprocessing is known."""
+_OF_SENTENCES = "sentences"
+_SENTENCES = f"left out: {_OF_SENTENCES}"
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class ColumnFacts:
     """Facts on one column.
 
     Attributes:
-        kind: number, category, date, time of day, duration, or list.
+        kind: number, category, date, time of day, duration, text, or list.
         n_distinct: distinct cells, without missing ones.
         smallest, largest: ends of the values, for the screen; empty if all cells are missing.
         use: its features, or its purpose, or why it is left out.
@@ -97,7 +99,8 @@ def facts_of_columns(
             except DataError:  # no model sees it, so it may be written in any way
                 cells = CategoryCells.as_texts(rows[name])
             use = uses.get(name) or f"left out: {_why_left_out(cells, features)}"
-            facts.append(facts_of(cells, use))
+            one = facts_of(cells, use)
+            facts.append(replace(one, kind="text") if use == _SENTENCES else one)
     return facts
 
 
@@ -111,7 +114,7 @@ def _why_left_out(cells: Cells, features: Sequence[Cells]) -> str:
     twins = (other.column.name for other in features if other.values.tobytes() == own)
     if twin := next(twins, ""):
         return f"identical to {twin}"
-    return "sentences" if cells.are_sentences else "unique texts"
+    return _OF_SENTENCES if cells.are_sentences else "unique texts"
 
 
 def _of_lists(series: pd.Series, use: str) -> ColumnFacts:

@@ -40,6 +40,27 @@ class TokenSummary:
 
 
 @dataclass(frozen=True)
+class BlockSummary:
+    """What the text of a language model becomes in the first fold, under its first configuration.
+
+    Attributes:
+        vocab_size: number of tokens of the vocabulary.
+        n_tokens: number of tokens of the training part that the model predicts.
+        n_blocks: number of blocks of the training part.
+        block_size: number of tokens of a full block.
+        padding: share of padding in the training batches.
+        unknown: share of the validation part's tokens that the vocabulary lacks.
+    """
+
+    vocab_size: int
+    n_tokens: int
+    n_blocks: int
+    block_size: int
+    padding: float
+    unknown: float
+
+
+@dataclass(frozen=True)
 class DataSummary:
     """Attributes of a data set before any training.
 
@@ -62,7 +83,9 @@ class DataSummary:
         n_numeric, n_categorical, n_dates: numbers of columns of a table; 0 for pictures.
         n_features: features of one row of a table in the first fold, after encoding.
         n_missing: empty cells of a table.
-        tokens: what text becomes; None without text.
+        tokens: what text becomes; None without text, and for language models.
+        blocks: what the text of a language model becomes; None for other data, and in summaries
+            of versions without it.
         text_bytes: bytes of the text that a language model learns from and is tested on; 0 for
             other data.
         is_one_text: whether the rows are consecutive parts of one text; see `Dataset`.
@@ -96,6 +119,7 @@ class DataSummary:
     tokens: TokenSummary | None = None
     text_bytes: int = 0
     is_one_text: bool = False
+    blocks: BlockSummary | None = None
 
     def has_content_of(self, other: DataSummary) -> bool:
         """Return whether both have the same content, whichever numerics version made them."""

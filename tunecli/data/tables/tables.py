@@ -158,9 +158,14 @@ def sentence_columns(settings: DataSettings, workspace: Workspace) -> tuple[str,
     """
     frame = frame_of(settings, ValidationSettings(), workspace.folder)
     others = _no_features(frame)
-    names = [name for name in frame.rows.columns if name not in others and not frame.given(name)]
+    return tuple(name for name in _of_sentences(frame) if name not in others)
+
+
+def _of_sentences(frame: Frame) -> list[str]:
+    """Return the columns of sentences whose kind the user does not name."""
+    names = [name for name in map(str, frame.rows.columns) if not frame.given(name)]
     texts = [name for name in names if is_text(frame.rows[name])]
-    return tuple(name for name in texts if CategoryCells.as_texts(frame.rows[name]).are_sentences)
+    return [name for name in texts if CategoryCells.as_texts(frame.rows[name]).are_sentences]
 
 
 def columns_at_a_glance(settings: DataSettings, workspace: Workspace) -> list[ColumnExample]:
@@ -178,8 +183,10 @@ def columns_at_a_glance(settings: DataSettings, workspace: Workspace) -> list[Co
     facts = facts_of_columns(frame.rows, [], uses, read)
     firsts = (frame.rows[one.name].dropna() for one in facts)
     examples = (str(first.iloc[0]) if len(first) else "" for first in firsts)
+    kinds = {one.name: one.kind for one in facts} | dict.fromkeys(_of_sentences(frame), "text")
     return [
-        ColumnExample(one.name, one.kind, cell) for one, cell in zip(facts, examples, strict=True)
+        ColumnExample(one.name, kinds[one.name], cell)
+        for one, cell in zip(facts, examples, strict=True)
     ]
 
 

@@ -1,8 +1,9 @@
-"""Read files of text as the documents of a language model."""
+"""Read files and folders of text as the documents of a language model."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from tunecli.data.text.text_parts import text_parts
 from tunecli.errors import DataError
 from tunecli.files.small import read_small
 from tunecli.study_file.settings.settings import DataSettings, ValidationSettings
+from tunecli.study_file.settings.source_kinds import text_files
 
 TEXT = "text"
 """The name of the only column of a file of text."""
@@ -26,39 +28,68 @@ TEXT = "text"
 def load_corpus(
     settings: DataSettings, validation: ValidationSettings, workspace: Workspace
 ) -> Dataset:
-    """Read a text file, and those of the test set and the validation rows if there are any.
+    """Read a text file or folder, and those of the test set and the validation rows, if any.
 
-    Each file is either one text, whose last share is held out, or has one document per line.
+    A file is one text, of which the last share is held out; in a folder, each file is a document.
+    With `documents: line`, each line of each file is one.
 
     Raises:
         DataError: a file cannot be used; with the place and a remedy.
     """
     named = {"data.source": settings.source, "data.test": settings.test}
     named["validation.file"] = validation.file
-    files = {
+    paths = {
         setting: workspace.folder / name
         for setting, name in named.items()
         if isinstance(name, str)
     }
-    for setting, path in files.items():
-        if not path.is_file():
-            missing = f"file {named[setting]!r} does not exist (looked for at {path})."
-            raise DataError(missing, setting)
-    asked = settings.documents, sorted(files)
+    files = {setting: _files_at(path, setting) for setting, path in paths.items()}
+    held_out = {file for setting in files if setting != "data.source" for file in files[setting]}
+    files["data.source"] = [file for file in files["data.source"] if file not in held_out]
+    are_whole = any(path.is_dir() for path in paths.values())
+    asked = settings.documents, are_whole, [(one, len(files[one])) for one in files]
+    every = [file for setting in files for file in files[setting]]
 
     def read() -> Dataset:
-        return _read(settings, files)
+        return _read(settings, files, are_whole=are_whole)
 
-    return kept_dataset("corpus", settings.source, [*files.values()], asked, workspace, read)
+    return kept_dataset("corpus", settings.source, every, asked, workspace, read)
 
 
-def _read(settings: DataSettings, files: dict[str, Path]) -> Dataset:
+def _files_at(path: Path, setting: str) -> list[Path]:
+    """Return a text file, or those in a folder and below it, sorted by name.
+
+    Raises:
+        DataError: there are none.
+    """
+    if path.is_file():
+        return [path]
+    files = sorted(text_files(path)) if path.is_dir() else []
+    if not files:
+        why = "contains no .txt files" if path.is_dir() else "does not exist"
+        what = "file" if path.suffix else "folder"
+        raise DataError(f"{what} {path.name!r} {why} (looked for at {path}).", setting)
+    return files
+
+
+def _read(settings: DataSettings, files: dict[str, list[Path]], *, are_whole: bool) -> Dataset:
+    """Read the documents of all files.
+
+    Args:
+        files: those of each setting.
+        are_whole: whether each file is a document, instead of one text.
+    """
     of_lines = settings.documents == "line"
-    cut = documents_of_lines if of_lines else text_parts
-    parts = {setting: cut(read_text(path, setting)) for setting, path in files.items()}
-    for setting, documents in parts.items():
-        if not documents:
-            raise DataError(f"{files[setting].name} contains no text.", setting)
+    is_one_text = not of_lines and not are_whole
+    cut = text_parts if is_one_text else documents_of_lines if of_lines else _whole
+    parts: dict[str, list[str]] = {}
+    for setting, paths in files.items():
+        texts_of_files = (cut(read_text(path, setting)) for path in paths)
+        parts[setting] = list(chain.from_iterable(texts_of_files))
+        if not parts[setting]:
+            one = len(paths) == 1
+            which = f"{paths[0].name} contains" if one else f"the {len(paths):,} files contain"
+            raise DataError(f"{which} no text.", setting)
     texts = Texts.of(text for documents in parts.values() for text in documents)
     marks = np.repeat([*parts], [len(documents) for documents in parts.values()])
     n = len(texts)
@@ -68,12 +99,17 @@ def _read(settings: DataSettings, files: dict[str, Path]) -> Dataset:
         x=TextRows(torch.empty(n, 0, dtype=torch.float64), (texts,)),
         y=torch.zeros(n, dtype=torch.float64),
         text_columns=(TEXT,),
-        times=None if of_lines else torch.arange(n, dtype=torch.float64),
-        copies=copies_of([*texts]) if of_lines else None,
+        times=torch.arange(n, dtype=torch.float64) if is_one_text else None,
+        copies=None if is_one_text else copies_of([*texts]),
         given_test=_rows(marks == "data.test"),
         given_folds=_folds(marks == "validation.file"),
-        is_one_text=not of_lines,
+        is_one_text=is_one_text,
     )
+
+
+def _whole(text: str) -> list[str]:
+    """Return a text as the only document, unless it is blank."""
+    return [text] if text.strip() else []
 
 
 LARGEST_TEXT = 2**32

@@ -152,7 +152,8 @@ def _top(evidence: Evidence, top: int) -> Iterator[str]:
 
 def _front(study: StudyRecord) -> Iterator[str]:
     pareto = front(study)
-    yield f"Pareto front, {len(pareto.trials)} of {pareto.n_complete} complete trials:"
+    n_complete = count(pareto.n_complete, "complete trial")
+    yield f"Pareto front, {len(pareto.trials)} of {n_complete}:"
     yield ""
     names = [objective.metric for objective in study.objectives]
     rows = (

@@ -30,7 +30,8 @@ def limits(evidence: Evidence) -> Iterator[Finding]:
     cause = common_cause(evidence, beyond, evidence.ended("complete"), _PURITY)
     breaks = "breaks" if len(beyond) == 1 else "break"
     if is_all:
-        sentence = f"No trial of {len(ended):,} meets the limits. Broken limits: {which}."
+        none = f"No trial of {len(ended):,} meets" if len(ended) > 1 else "The only trial breaks"
+        sentence = f"{none} the limits. Broken limits: {which}."
     else:
         of_all = f"{len(beyond)} of {count(len(ended), 'trial')}"
         trials = count(len(beyond), "trial") if cause.rule else of_all

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from tunecli.report.findings.evidence.finding import Change, Fixed, NewRange, NewSetting
 from tunecli.report.findings.evidence.positions import Numeric, in_steps, resized
+from tunecli.report.phrases.wording import joined
 from tunecli.study_file.catalogue.names import canonical
 from tunecli.study_file.read.overrides import set_path
 from tunecli.study_file.settings.ranges import FloatRange
@@ -61,6 +62,19 @@ class Editing:
                 self._fix(change, note)
             else:
                 self._drop(change.parameter, change.choices, note)
+
+    def leave_out(self, section: str, names: Sequence[str], note: str) -> None:
+        """Remove settings that have no effect any more.
+
+        Args:
+            note: the comment, with `{}` in place of the names.
+        """
+        written = self.data.get(section)
+        gone = [name for name in names if isinstance(written, dict) and name in written]
+        for name in gone:
+            del written[name]
+        if gone:
+            self._notes.append(((self.data, section), note.format(joined(gone))))
 
     @property
     def notes(self) -> dict[Path, list[str]]:

@@ -20,6 +20,7 @@ from tunecli.report.next_round.chosen_changes import Advice, closer, is_possible
 from tunecli.report.next_round.editing import Editing, UnfitError
 from tunecli.report.next_round.opening import Renaming, opened
 from tunecli.report.next_round.paths import moved
+from tunecli.report.next_round.unused_tokens import unused_token_settings
 from tunecli.report.phrases import foreign_text, wording
 from tunecli.study_file.read.overrides import with_overrides
 from tunecli.study_file.read.sampler_rules import LEARNERS
@@ -33,6 +34,7 @@ Style = Literal["go on", "explore", "exploit"]
 
 N_BEST = 5  # trials with which the new study begins
 N_STARTUP = 5  # random trials of TPE in a round that exploits
+_OWN_TOKENS = "Left out, since every model now has its own tokenizer: {}."
 
 
 class NoStudyFileError(TunecliError):
@@ -158,6 +160,8 @@ class _Draft:
         editing = Editing(data, self.before)
         try:
             editing.make([(one.change, _comment(one)) for one in advice])
+            changes = [one.change for one in advice]
+            editing.leave_out("data", unused_token_settings(self.before, changes), _OWN_TOKENS)
             # Trials before a new setting differ from those after it.
             is_same = not any(isinstance(one.change, NewSetting) for one in advice)
             self._go_on(editing, is_same=is_same)

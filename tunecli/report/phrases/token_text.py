@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tunecli.data.rows.summary import TokenSummary
+from tunecli.data.rows.summary import BlockSummary, TokenSummary
+from tunecli.study_file.text.counts import count
 
 
 def tokens_text(tokens: TokenSummary) -> str:
@@ -16,6 +17,19 @@ def tokens_text(tokens: TokenSummary) -> str:
     ]
     if tokens.unknown:
         parts.append(f"{_share(tokens.unknown)} unknown in validation rows")
+    return ", ".join(parts)
+
+
+def blocks_text(blocks: BlockSummary) -> str:
+    """Return the vocabulary, the tokens and blocks of a language model, and what is unknown."""
+    parts = [
+        f"vocabulary of {blocks.vocab_size:,}",
+        f"{blocks.n_tokens:,} for training in {count(blocks.n_blocks, 'block')} of "
+        f"{blocks.block_size:,}",
+        f"{_share(blocks.padding)} padding",
+    ]
+    if blocks.unknown:
+        parts.append(f"{_share(blocks.unknown)} unknown in the validation part")
     return ", ".join(parts)
 
 

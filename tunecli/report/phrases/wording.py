@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from statistics import fmean
@@ -11,7 +11,7 @@ from statistics import fmean
 from tunecli.data.rows.summary import DataSummary
 from tunecli.report.phrases.document_lines import documents_text, held_out_text
 from tunecli.report.phrases.foreign_text import plain
-from tunecli.report.phrases.token_text import tokens_text
+from tunecli.report.phrases.token_text import blocks_text, tokens_text
 from tunecli.study_file.settings.ranges import GATE, is_gate
 from tunecli.study_file.settings.units import with_unit
 from tunecli.study_file.text.counts import count
@@ -89,10 +89,20 @@ def short_names(names: Iterable[str]) -> dict[str, str]:
     """
     ranges = {name: name.removesuffix(GATE) for name in names}
     known = set(ranges.values())
-    short = {name: _shortest_end(name, known) for name in known}
+    short = {name: unique_ends(name, known)[-1] for name in known}
     return {
         name: short[range_] + (GATE if name != range_ else "") for name, range_ in ranges.items()
     }
+
+
+def unique_ends(name: str, names: Collection[str]) -> list[str]:
+    """Return a path and its ends, of whole parts, that no other of `names` has, longest first.
+
+    `model.MLP.width`, `MLP.width`, `width`; only the path itself if each end is also another's.
+    """
+    parts = name.split(".")
+    ends = (".".join(parts[first:]) for first in range(len(parts)))
+    return [end for end in ends if _is_end_of_one(end, names)] or [name]
 
 
 def assignments(
@@ -258,6 +268,7 @@ def data_lines(
     lines = [
         ("data", documents_text(summary) if is_of_language else _rows_text(summary)),
         *([("tokens", tokens_text(summary.tokens))] if summary.tokens is not None else []),
+        *([("tokens", blocks_text(summary.blocks))] if summary.blocks is not None else []),
         *([("target", plain(summary.target))] if summary.target else []),
         *([("positive", positive_text(summary))] if summary.positive is not None else []),
         ("test", test),
@@ -339,13 +350,7 @@ def size(shape: Sequence[int]) -> str:
     return pictures if channels == 1 else f"{pictures} in {channels} channels"
 
 
-def _shortest_end(name: str, names: Iterable[str]) -> str:
-    parts = name.split(".")
-    ends = (".".join(parts[-n:]) for n in range(1, len(parts)))
-    return next((end for end in ends if _is_end_of_one(end, names)), name)
-
-
-def _is_end_of_one(end: str, names: Iterable[str]) -> bool:
+def _is_end_of_one(end: str, names: Collection[str]) -> bool:
     return sum(name == end or name.endswith("." + end) for name in names) == 1
 
 

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tunecli.report.phrases import foreign_text, wording
-from tunecli.report.phrases.layout import beside
+from tunecli.report.phrases.layout import FittedPath, beside
 from tunecli.report.phrases.width_text import mup_text
 from tunecli.report.screen.trial_tables import range_text
 from tunecli.study_file.settings.metric_names import label
@@ -52,11 +52,12 @@ def space(study: StudyFile) -> RenderableType:
     if not ranges:
         return title
     table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("parameter", no_wrap=True)
-    for column in ("kind", "range", "only if"):
+    for column in ("parameter", "kind", "range", "only if"):
         table.add_column(column, overflow="fold")
+    names = wording.short_names(parameter.name for parameter in study.parameters)
     for parameter in ranges:
-        table.add_row(*(Text(cell) for cell in _cells(parameter, study.gates)))
+        path = FittedPath.of(parameter.name, [one.name for one in ranges])
+        table.add_row(path, *(Text(cell) for cell in _cells(parameter, study.gates, names)))
     return Group(title, Text(), table, Text())
 
 
@@ -194,65 +195,70 @@ def _beyond(rehearsal: StudyRehearsal) -> str:
             f"None of {tried} meets the limits, but configurations between them may. The smallest "
             f"fails because {rehearsal.beyond}."
         )
+    which = "It" if rehearsal.n_beyond == 1 else "The smallest of them"
     return (
-        f"{rehearsal.n_beyond} of {tried} would break a limit. Such trials end before training, "
-        f"at no cost. The smallest of them fails because {rehearsal.beyond}."
+        f"{rehearsal.n_beyond} of {tried} would break a limit. {which} fails because "
+        f"{rehearsal.beyond}. Such trials end before training, at no cost."
     )
 
 
 def _keeps_none(rehearsal: StudyRehearsal) -> str:
-    tried = count(rehearsal.n_rehearsed, "configuration")
+    n_tried = rehearsal.n_rehearsed
+    none = f"None of {n_tried:,} configurations meets the limits. The smallest fails"
+    which = "The only configuration breaks a limit" if n_tried == 1 else none
     return (
-        f"None of {tried} meets the limits. The smallest fails because {rehearsal.beyond}. A "
-        f"search would end without a valid trial. {wording.WIDEN}"
+        f"{which} because {rehearsal.beyond}. A search would end without a valid trial. "
+        f"{wording.WIDEN}"
     )
 
 
 def _verdict(rehearsal: StudyRehearsal, gates: Mapping[str, Scalar] | None) -> RenderableType:
-    rehearsed = count(rehearsal.n_rehearsed, "configuration")
     if rehearsal.mistakes:
-        return Group(*_mistakes(rehearsal, rehearsed, gates))
+        return Group(*_mistakes(rehearsal, gates))
     if rehearsal.keeps_none:
         return Text(_keeps_none(rehearsal), style="bold red")
     pairs = "the first pairs" if rehearsal.n_rehearsed == MOST_POINTS else "every pair"
     trained = f", covering {pairs} of choices, trained for two batches"
     trained = trained if any(rehearsal.n_weights) else " trained until the first report"
+    rehearsed = count(rehearsal.n_rehearsed, "configuration")
     return Text(f"OK: {rehearsed}{trained}.", style="green")
 
 
-def _mistakes(
-    rehearsal: StudyRehearsal, rehearsed: str, gates: Mapping[str, Scalar] | None
-) -> Iterator[Text]:
-    how_many = "Some" if rehearsal.seconds else "All"
-    yield Text(f"{how_many} of {rehearsed} would fail:", style="bold red")
+def _mistakes(rehearsal: StudyRehearsal, gates: Mapping[str, Scalar] | None) -> Iterator[Text]:
+    yield Text(f"{_failing(rehearsal)} would fail:", style="bold red")
     for sentence, point in rehearsal.mistakes:
         yield Text(f"  {foreign_text.plain(sentence)}")
         if point:
             yield Text(f"    with {' '.join(wording.assignments(point, gates))}", style="dim")
 
 
-def _cells(parameter: Parameter, gates: Mapping[str, Scalar]) -> tuple[str, str, str, str]:
+def _failing(rehearsal: StudyRehearsal) -> str:
+    n_tried = rehearsal.n_rehearsed
+    if rehearsal.n_failing < n_tried:
+        return f"{rehearsal.n_failing:,} of {n_tried:,} configurations"
+    return "The only configuration" if n_tried == 1 else f"All {n_tried:,} configurations"
+
+
+def _cells(
+    parameter: Parameter, gates: Mapping[str, Scalar], names: Mapping[str, str]
+) -> tuple[str, str, str]:
+    """Return kind, range and condition; the innermost condition implies those around it."""
     name = parameter.name
     range_ = range_text(parameter.range, "…")
     if name in gates:
         range_ += f", or {wording.other_value(name, gates)}"
     conditions = [
-        _condition(condition)
+        _condition(condition, names)
         for condition in parameter.conditions
         if name not in gates or condition.parameter != name + GATE
     ]
     kind = _KINDS[type(parameter.range)]
-    return (
-        foreign_text.plain(name),
-        kind,
-        foreign_text.plain(range_),
-        foreign_text.plain(" and ".join(conditions)),
-    )
+    return kind, foreign_text.plain(range_), foreign_text.plain("".join(conditions[-1:]))
 
 
 _KINDS: Mapping[type[Range], str] = {Categories: "choice", FloatRange: "float", IntRange: "int"}
 
 
-def _condition(condition: Condition) -> str:
+def _condition(condition: Condition, names: Mapping[str, str]) -> str:
     values = " or ".join(wording.scalar(value) for value in condition.values)
-    return f"{condition.parameter} = {values}"
+    return f"{names.get(condition.parameter, condition.parameter)} = {values}"

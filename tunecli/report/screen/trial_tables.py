@@ -15,7 +15,7 @@ from tunecli.report.analysis.standing import Verdict
 from tunecli.report.analysis.standings import standings_of
 from tunecli.report.findings.space.losing_options import Branch, Isolation
 from tunecli.report.phrases import foreign_text, wording
-from tunecli.report.phrases.layout import folded, numeric, plain_table, unbroken
+from tunecli.report.phrases.layout import FittedPath, folded, numeric, plain_table, unbroken
 from tunecli.study_file.settings.ranges import (
     GATE,
     Categories,
@@ -28,7 +28,7 @@ from tunecli.study_file.text.scalars import Scalar
 
 _BAR = 30  # columns
 _NAME = 40  # columns of a parameter's name
-_OPTION = 25  # columns of an option's name: with its figures they are 80
+_OPTION = 25  # columns of an option's name without its indent: with its figures they are 80
 _ALWAYS_SHOWN = 10  # importances
 _ROUNDS_TO_ONE_PERCENT = 0.005
 _DIGITS = 3  # significant digits of a parameter in a row with others
@@ -157,7 +157,7 @@ def importance_bars(values: Mapping[str, float]) -> RenderableType:
         values: shares, largest first.
     """
     grid = Table.grid(padding=(0, 2, 0, 0))
-    grid.add_column(max_width=_NAME, no_wrap=True, overflow="ellipsis")
+    grid.add_column(max_width=_NAME)
     grid.add_column(width=_BAR)
     grid.add_column(justify="right")
     longest = max(values.values(), default=0.0)
@@ -174,7 +174,7 @@ def importance_bars(values: Mapping[str, float]) -> RenderableType:
             complete_style="cyan",
             finished_style="cyan",
         )
-        grid.add_row(Text(f"  {foreign_text.plain(name)}"), bar, Text(f"{value:.0%}"))
+        grid.add_row(FittedPath.of(name, values, indent=2), bar, Text(f"{value:.0%}"))
     n_others = len(values) - len(leading)
     if not n_others:
         return grid
@@ -186,9 +186,10 @@ def isolation_table(
     isolations: Sequence[Isolation], gates: Mapping[str, Scalar]
 ) -> RenderableType:
     """Return what each option of each choice reached with everything else tuned."""
-    choice = Column("  choice", no_wrap=True, overflow="ellipsis", max_width=_NAME)
+    choice = Column("  choice", max_width=_OPTION + 4)
     expected = Column("expected, 95 %", no_wrap=True)
-    rows = (row for one in isolations for row in _isolation_rows(one, gates))
+    names = [one.parameter.removesuffix(GATE) for one in isolations]
+    rows = (row for one in isolations for row in _isolation_rows(one, names, gates))
     grid = plain_table([choice, numeric("best"), expected, numeric("complete")], rows)
     note = (
         "best: the best score of all trials with an option.\n"
@@ -198,9 +199,10 @@ def isolation_table(
     return Group(grid, Text(f"  {note}", style="dim"))
 
 
-def _isolation_rows(one: Isolation, gates: Mapping[str, Scalar]) -> Iterator[list[str | Text]]:
-    name = foreign_text.plain(one.parameter.removesuffix(GATE))
-    yield [Text(f"  {foreign_text.shortened(name, _OPTION)}", style="dim")]
+def _isolation_rows(
+    one: Isolation, names: Collection[str], gates: Mapping[str, Scalar]
+) -> Iterator[list[RenderableType]]:
+    yield [FittedPath.of(one.parameter.removesuffix(GATE), names, indent=2, style="dim")]
     for branch in one.branches:
         is_winner = bool(one.behind) and branch.choice == one.winner
         label = foreign_text.shortened(_option(one.parameter, branch.choice, gates), _OPTION)
@@ -238,7 +240,8 @@ def parameter_table(trial: TrialRecord, gates: Mapping[str, Scalar]) -> Table:
 
 def _parameter_rows(
     trial: TrialRecord, gates: Mapping[str, Scalar]
-) -> Iterator[tuple[str, str, Text]]:
+) -> Iterator[tuple[FittedPath, str, Text]]:
+    names = [name.removesuffix(GATE) for name in trial.params]
     for name, value in trial.params.items():
         behind_gate = name.removesuffix(GATE)
         if not is_gate(name, value) or (not value and behind_gate not in trial.params):
@@ -250,7 +253,8 @@ def _parameter_rows(
             from_ = "its `or:`"
         else:
             continue  # the range has a row
-        yield f"  {foreign_text.plain(name)}", text, Text(from_, style="dim")
+        path = FittedPath.of(name, {*names, name}, indent=2)
+        yield path, text, Text(from_, style="dim")
 
 
 def range_text(kind: Range, between: str = "to") -> str:

@@ -90,6 +90,8 @@ class StudyRehearsal:
         n_weights: weights of the smallest and of the largest model.
         largest: the rehearsal of the trial with the most memory, without the data.
         n_process_bytes: memory of this process, which holds torch and the data as a worker does.
+        n_failing: number of configurations that cannot be built or trained, or need more memory
+            than this machine has.
         n_beyond: number of configurations whose model breaks a limit before it is trained.
         beyond: how the smallest of these models breaks it.
         keeps_none: whether all of them break one limit on the same side, so that those between
@@ -112,6 +114,7 @@ class StudyRehearsal:
     n_weights: tuple[int, int]
     largest: Rehearsal
     n_process_bytes: int
+    n_failing: int
     n_beyond: int
     beyond: str
     keeps_none: bool
@@ -187,7 +190,8 @@ class StudyCheck:
         seconds = [0.0 if rehearsal.beyond else rehearsal.seconds for rehearsal in good]
         configs = [_resolved(self._study, point) for point, _ in rehearsed]
         point, largest = max(rehearsed, key=lambda pair: pair[1].n_bytes)
-        if largest.n_bytes * n_jobs > main_memory():
+        most_bytes = main_memory() / n_jobs
+        if largest.n_bytes > most_bytes:
             mistakes[_too_large(largest, n_jobs)] = point
         return StudyRehearsal(
             summary=self.summary,
@@ -199,6 +203,7 @@ class StudyCheck:
             n_weights=(min(weights), max(weights)),
             largest=largest,
             n_process_bytes=self._process_bytes,
+            n_failing=sum(bool(one.error) or one.n_bytes > most_bytes for _, one in rehearsed),
             n_beyond=len(beyond),
             beyond=min(beyond, key=lambda one: one.n_weights).beyond if beyond else "",
             keeps_none=beyond == good and len({alike(one.beyond) for one in beyond}) == 1,

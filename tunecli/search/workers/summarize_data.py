@@ -28,6 +28,7 @@ from tunecli.data.splits.split import copy_notes, left_out, validation_in_words
 from tunecli.data.tables.tables import table_column_facts
 from tunecli.errors import UserCodeError
 from tunecli.search.workers.summarize_text import (
+    block_summary,
     prompt_notes,
     text_bytes,
     token_guesses,
@@ -139,6 +140,7 @@ def describe(config: TrialConfig, store: FoldStore | NoData | None = None) -> Da
         n_features=_n_features(config, store),
         n_missing=_n_missing(dataset),
         tokens=token_summary(config, store),
+        blocks=block_summary(config, store),
         first_fingerprint=dataset.first_fingerprint,
         text_bytes=text_bytes(dataset),
         is_one_text=dataset.is_one_text,

@@ -8,10 +8,11 @@ import numpy as np
 
 from tunecli.data.fold_store import FoldStore
 from tunecli.data.preprocessing.prepared_blocks import fit_blocks
-from tunecli.data.rows.dataset import Dataset
+from tunecli.data.rows.dataset import Dataset, TokenForm
 from tunecli.data.rows.features import as_features
-from tunecli.data.rows.summary import TokenSummary
+from tunecli.data.rows.summary import BlockSummary, TokenSummary
 from tunecli.data.rows.texts import TextRows
+from tunecli.data.text.token_blocks import NO_LOSS
 from tunecli.data.text.token_features import TokenFeatures
 from tunecli.data.text.tokenizers import UNKNOWN
 from tunecli.study_file.settings.metric_names import is_for
@@ -37,8 +38,6 @@ def token_summary(config: TrialConfig, store: FoldStore) -> TokenSummary | None:
     assert setting is not None
     n_whole = train.tokens.n_whole
     sizes = batch_sizes(len(train), config.training.batch_size)
-    known = [*form.vocabulary]
-    unknown = known.index(UNKNOWN) if UNKNOWN in known else -1
     return TokenSummary(
         n_columns=len(store.dataset.text_columns),
         vocab_size=form.vocab_size,
@@ -47,8 +46,35 @@ def token_summary(config: TrialConfig, store: FoldStore) -> TokenSummary | None:
         max_length=setting.max_length,
         cut=float((n_whole > train.tokens.lengths).mean()),
         padding=padding_share(train.lengths, sizes, shuffle=config.training.shuffle),
-        unknown=float((valid.tokens.ids == unknown).mean()),
+        unknown=float((valid.tokens.ids == _unknown_of(form)).mean()),
     )
+
+
+def block_summary(config: TrialConfig, store: FoldStore) -> BlockSummary | None:
+    """Describe the blocks of the first fold of a language model; None for other data."""
+    if store.dataset.task != "language_modeling":
+        return None
+    fold = folds_of(store, config)[0]
+    train, form = as_features(fold.x_train), fold.tokens
+    assert form is not None
+    targets = fold.y_valid[fold.y_valid != NO_LOSS]
+    sizes = batch_sizes(len(train), config.training.batch_size)
+    return BlockSummary(
+        vocab_size=form.vocab_size,
+        n_tokens=int((fold.y_train != NO_LOSS).sum()),
+        n_blocks=len(train),
+        block_size=train.shape[0],
+        padding=0.0
+        if train.lengths is None
+        else padding_share(train.lengths, sizes, shuffle=config.training.shuffle),
+        unknown=float((targets == _unknown_of(form)).float().mean()) if len(targets) else 0.0,
+    )
+
+
+def _unknown_of(form: TokenForm) -> int:
+    """Return the token of what the vocabulary lacks; -1 if there is none."""
+    known = [*form.vocabulary]
+    return known.index(UNKNOWN) if UNKNOWN in known else -1
 
 
 def token_guesses(

@@ -14,6 +14,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeGuard
 
+from tunecli.study_file.text.counts import count
+
 CODE_OR_OBJECTS = frozenset({"Callable", "Tensor", "Optimizer", "Study", "FrozenTrial", "ndarray"})
 """Annotations of values that a study file cannot contain."""
 
@@ -144,7 +146,8 @@ def fixed_sequence_of(items: Sequence[ValueType]) -> ValueType:
         "maxItems": len(items),
     }
     settable = all(item.settable for item in items)
-    return ValueType(f"a list of {len(items)} values ({what})", accepts, schema, settable)
+    n_values = count(len(items), "value")
+    return ValueType(f"a list of {n_values} ({what})", accepts, schema, settable)
 
 
 def any_of(members: Sequence[ValueType]) -> ValueType:

@@ -11,6 +11,7 @@ from typing import Any
 
 from tunecli.errors import Problem, StudyFileError
 from tunecli.study_file.catalogue.names import Kind, canonical
+from tunecli.study_file.text.counts import count
 from tunecli.study_file.text.document import NOWHERE, Document, Path, dotted
 from tunecli.study_file.text.dump import flow, inline
 from tunecli.study_file.text.suggestions import closest
@@ -160,9 +161,8 @@ def _check_step(node: Any, path: Path, step: str | int) -> None:
     where = ".".join(map(str, path)) or "a study file"
     if isinstance(node, list):
         if not isinstance(step, int) or step >= len(node):
-            raise _OverrideError(
-                f"{where} is a list of {len(node)} items and has no item [{step}]."
-            )
+            items = count(len(node), "item")
+            raise _OverrideError(f"{where} is a list of {items} and has no item [{step}].")
     elif isinstance(step, int):
         raise _OverrideError(f"{where} is not a list and has no item [{step}].")
 

@@ -172,7 +172,7 @@ class SectionReader:
                 self._problems.add(("objective",), message)
             return
         at: Path = ("data",) if isinstance(self._data["data"], str) else ("data", "source")
-        kind = source_kinds.kind_of(data.source)
+        kind = source_kinds.kind_of_data(data)
         if kind is None:
             self._problems.add(at, source_kinds.unknown_source(data.source, self._folder))
             return

@@ -18,6 +18,9 @@ from tunecli.study_file.text.suggestions import listed
 
 Rule = Callable[[TrialConfig], Iterator[Conflict]]
 
+_ONLY_TEXT = (*TEXT_MODELS, "AutoModelForSequenceClassification")
+_MAY_HAVE_TEXT = ("pictures", "corpus", "code")
+"""Sources of which only reading shows whether they have text: a class folder may contain texts."""
 _NO_TEXT = ("Linear", "MLP", "ResNet", "CNN")
 _MIXING = ("mixup", "cutmix", "input_noise")
 
@@ -36,22 +39,28 @@ def _text_only(config: TrialConfig) -> Iterator[Conflict]:
 
 
 def _text_models(config: TrialConfig) -> Iterator[Conflict]:
-    """Refuse a model of text for data without text, and any other model for data with text."""
-    name, path, texts = config.model.name, ("model",), (("data", "text"),)
-    if kind_of(config.data.source) != "table" or is_code(name) or config.train is not None:
+    """Refuse a model of text for data without text, and any other model for a table with text."""
+    name, path, kind = config.model.name, ("model",), kind_of(config.data.source)
+    texts = (("data", "text" if kind == "table" else "source"),)
+    if kind in _MAY_HAVE_TEXT or is_code(name) or config.train is not None:
         return
     if config.data.task == "language_modeling":
         return
-    if name in TEXT_MODELS and not config.data.text:
-        message = (
-            f"{name} takes text, but data.text names no column. Write data: {{text: COLUMN}}, or "
-            "use MLP or Linear."
-        )
+    if name in _ONLY_TEXT and not config.data.text:
+        without = f"{config.data.source} has none. Use"
+        if kind == "table":
+            without = "data.text names no column. Write data: {text: COLUMN}, or use"
+        message = f"{name} takes text, but {without} {_alternatives(config)}."
         yield Conflict(path, message, texts)
     if name in _NO_TEXT and config.data.text:
         models = listed(TEXT_MODELS, last="or")
         message = f"{name} takes no text, but data.text names some. Use {models}."
         yield Conflict(path, message, texts)
+
+
+def _alternatives(config: TrialConfig) -> str:
+    has_pictures = kind_of(config.data.source) == "torchvision" or config.data.source == "digits"
+    return "CNN or MLP" if has_pictures else "MLP or Linear"
 
 
 def _language_only(config: TrialConfig) -> Iterator[Conflict]:

@@ -123,7 +123,7 @@ class DataSettings(Settings):
     block_size: Annotated[int, Field(ge=1, le=MOST_TOKENS)] | None = None
     """number of tokens that a language model reads at once. Default: 128."""
     documents: Annotated[Literal["file", "line"], OnlyFor(("corpus",))] = "file"
-    """how a language model reads a text file: as one text, or a document per line."""
+    """how a language model reads a text file: as a whole, or a document per line."""
     prompt: Annotated[str | None, _TABLE] = None
     """a column of text that a language model reads, but is not trained to predict."""
     completion: Annotated[str | None, _TABLE] = None
@@ -185,7 +185,7 @@ class ValidationSettings(Settings):
     holdout: Fraction | None = None
     """share of the rows to validate on."""
     file: Annotated[str | None, OnlyFor(("table", "corpus"))] = None
-    """a table of rows, or a text file, to validate on."""
+    """a table of rows, or a text file or folder, to validate on."""
     column: Annotated[str | None, _TABLE] = None
     """a column that numbers the folds, or marks the rows to validate on."""
     folder: Annotated[str | None, OnlyFor(("pictures",))] = None

@@ -44,7 +44,7 @@ CODE_NAME = re.compile(
 _KINDS: dict[SourceKind, tuple[str, Callable[[str], object]]] = {
     "table": ("a table", lambda source: source.lower().endswith(TABLES)),
     "arrays": ("a file of arrays", lambda source: source.lower().endswith(ARRAYS)),
-    "corpus": ("a text file", lambda source: source.lower().endswith(TEXT_FILES)),
+    "corpus": ("a text file or folder", lambda source: source.lower().endswith(TEXT_FILES)),
     "code": ("a function of your own", CODE_NAME.fullmatch),
     "pictures": ("a folder of pictures", lambda source: "/" in source or "." in source),
     "torchvision": ("a torchvision data set", SETS.__contains__),
@@ -56,6 +56,13 @@ _KINDS: dict[SourceKind, tuple[str, Callable[[str], object]]] = {
 def kind_of(source: str) -> SourceKind | None:
     """Return the kind of a source by its name; None for an unknown name."""
     return next((kind for kind, (_, has_name) in _KINDS.items() if has_name(source)), None)
+
+
+def kind_of_data(data: DataSettings) -> SourceKind | None:
+    """Return the kind of a study's source: a folder contains the text of a language model."""
+    kind = kind_of(data.source)
+    is_corpus = kind == "pictures" and data.task == "language_modeling"
+    return "corpus" if is_corpus else kind
 
 
 def task_of(data: DataSettings) -> Task | None:
@@ -116,7 +123,7 @@ def _of_language(kind: SourceKind, data: DataSettings) -> Iterator[tuple[tuple[s
         rule = "language_modeling needs text"
         yield (
             ("data", "task"),
-            f"{rule}, but the source is {_KINDS[kind][0]}. Use .txt or a table.",
+            f"{rule}, but the source is {_KINDS[kind][0]}. Use .txt files or a table.",
         )
     for name in ("target", "weights", "positive"):
         if getattr(data, name) is not None:
@@ -162,6 +169,14 @@ def picture_folder(path: str, source: str, folder: Path) -> Path:
     return inside if isdir(inside) else folder / path
 
 
+def text_files(folder: Path) -> Iterator[Path]:
+    """Yield the text files in a folder and below it, without hidden ones, in any order."""
+    for path in folder.rglob("*"):
+        is_hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if path.suffix.lower() in TEXT_FILES and not is_hidden and path.is_file():
+            yield path
+
+
 def missing_file(path: str, folder: Path, kind: SourceKind) -> str | None:
     """Return the message for a path that is missing or of another kind; None if it is valid.
 
@@ -169,6 +184,10 @@ def missing_file(path: str, folder: Path, kind: SourceKind) -> str | None:
         folder: the folder that paths are relative to.
     """
     full = folder / path
+    if kind == "corpus" and isdir(full):
+        if any(text_files(full)):
+            return None
+        return f"{path!r} contains no text files. Their names end in {listed(TEXT_FILES)}."
     if kind == "pictures":
         if isdir(full):
             return None

@@ -137,7 +137,16 @@ class Resolved:
         return {slot[1]: value for slot, value in self.values.items() if slot[0] == name}
 
     def place(self, path: Path) -> Path:
-        """Return the path in the document of a setting or argument, at any depth."""
+        """Return the path in the document of a setting or argument, at any depth.
+
+        Args:
+            path: the component of a slot may be named: `model.TextCNN.embed` is `model.embed`.
+        """
+        for length in range(1, len(path) - 1):
+            component = self.values.get(path[:length])
+            if isinstance(component, Component) and component.name == path[length]:
+                path = (*path[:length], *path[length + 1 :])
+                break
         for length in range(len(path), 0, -1):
             if path[:length] in self.places:
                 return (*self.places[path[:length]], *path[length:])

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from torch import Tensor, nn
 
+from tunecli.errors import ArgumentError
 from tunecli.study_file.catalogue.token_positions import n_virtual_tokens
 from tunecli.study_file.settings.settings import Component
 from tunecli.study_file.text.suggestions import listed
@@ -35,7 +36,7 @@ def add_adapter(network: PreTrainedModel, adapter: Component, task: TaskType) ->
         adapter: a configuration class of peft with its arguments.
 
     Raises:
-        ValueError: the adapter does not fit the network, or an argument is invalid.
+        ArgumentError: the adapter does not fit the network, or an argument is invalid.
     """
     import peft
 
@@ -50,7 +51,7 @@ def add_adapter(network: PreTrainedModel, adapter: Component, task: TaskType) ->
         model: PeftModel = peft.get_peft_model(network, config)
         return model
     except (ValueError, TypeError, KeyError, StopIteration) as error:
-        raise ValueError(_explained(network, adapter, error)) from None
+        raise _explained(network, adapter, error) from None
 
 
 def _filled_in(network: PreTrainedModel, adapter: Component) -> dict[str, Any]:
@@ -74,25 +75,29 @@ def _refuse_without_cache(network: PreTrainedModel, adapter: Component) -> None:
     if not keeps_cache(adapter):
         return
     if not takes_cache(network):
-        raise ValueError(
-            f"adapter.PrefixTuningConfig: {network.config.model_type} cannot take a prefix of "
-            "keys and values. Use PromptTuningConfig or LoraConfig."
+        raise ArgumentError(
+            f"{network.config.model_type} cannot take a prefix of keys and values. "
+            "Use PromptTuningConfig or LoraConfig.",
+            "adapter.PrefixTuningConfig",
         )
     if network.is_activation_checkpointing:
-        raise ValueError(
-            "adapter.PrefixTuningConfig: a model that recomputes its activations ignores the "
-            "prefix. Remove checkpoint_activations."
+        raise ArgumentError(
+            "a model that recomputes its activations ignores the prefix. Remove it, or "
+            "checkpoint_activations.",
+            "adapter.PrefixTuningConfig",
         )
 
 
-def _explained(network: PreTrainedModel, adapter: Component, error: Exception) -> str:
-    """Return the message of peft, with the names of layers if one of them is missing."""
+def _explained(network: PreTrainedModel, adapter: Component, error: Exception) -> ArgumentError:
+    """Return the error of peft, with the names of layers if it finds none."""
+    place = f"adapter.{adapter.name}"
     text = str(error).strip().split("\n")[0] or "peft cannot adapt the layers of this model"
-    if "target" in text and "modules" in text:
-        names = listed(linear_names(network)) if adapter.name != "LNTuningConfig" else ""
-        layers = names or listed(norm_names(network))
-        text = f"target_modules names no layer of this model. Its layers are {layers}"
-    return f"adapter.{adapter.name}: {text.removesuffix('.')}."
+    if "target" not in text or "modules" not in text:
+        return ArgumentError(f"{text.removesuffix('.')}.", place)
+    names = listed(linear_names(network)) if adapter.name != "LNTuningConfig" else ""
+    layers = names or listed(norm_names(network))
+    message = f"this model has no layer of that name. Its layers are {layers}."
+    return ArgumentError(message, f"{place}.target_modules")
 
 
 def linear_names(network: nn.Module) -> list[str]:

@@ -28,7 +28,7 @@ class TokenEmbedding(nn.Module):
         freeze_vectors: train no vector, neither the given nor the random ones.
 
     Raises:
-        DataError: the file cannot be read.
+        ArgumentError: the file cannot be read.
         ValueError: its vectors have another length.
     """
 

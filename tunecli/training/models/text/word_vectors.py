@@ -17,7 +17,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from tunecli.errors import DataError
+from tunecli.errors import ArgumentError
 from tunecli.study_file.text.counts import count
 
 MOST_VOCABULARIES = 32
@@ -40,23 +40,25 @@ def known_vectors(file: Path, vocabulary: tuple[str, ...]) -> KnownVectors:
         vocabulary: the token of each id.
 
     Raises:
-        DataError: the file cannot be read, is invalid, or has none of the tokens.
+        ArgumentError: the file cannot be read, is invalid, or has none of the tokens.
     """
     read = _READERS.get(file.suffix)
     if read is None:
         kinds = " or ".join(_READERS)
-        raise DataError(f"vectors must be a {kinds} file, but got {str(file)!r}.")
+        raise ArgumentError(f"must be a {kinds} file, but got {str(file)!r}.", "vectors")
     try:
         known = _known(read, file, file.stat().st_mtime_ns, vocabulary)
     except OSError as error:
-        raise DataError(f"the vectors {file} cannot be read: {error.strerror or error}.") from None
+        reason = error.strerror or str(error)
+        raise ArgumentError(f"{file} cannot be read: {reason}.", "vectors") from None
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise DataError(f"the vectors {file} are invalid: {reason}.") from None
+        raise ArgumentError(f"the vectors {file} are invalid: {reason}.", "vectors") from None
     if not len(known.ids):
-        raise DataError(
+        raise ArgumentError(
             f"{file} has a vector for none of the {count(len(vocabulary), 'token')} of the "
-            "training part. Use vectors of this language, and data: {tokenizer: words}."
+            "training part. Use vectors of this language, and data: {tokenizer: words}.",
+            "vectors",
         )
     return known
 
