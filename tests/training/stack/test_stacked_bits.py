@@ -103,6 +103,8 @@ MODELS = [
     component("MLP", width=16, batch_norm=True),
     component("MLP", width=17, batch_norm=True, dropout=0.1),
     component("MLP", width=1),
+    component("MLP", width=16, num_embeddings="periodic", num_size=5, n_frequencies=3),
+    component("MLP", width=16, num_embeddings="piecewise_linear", num_size=4, n_bins=5),
     component("ResNet", width=16, depth=2),
     component("ResNet", width=10, depth=1, dropout=0.0, residual_dropout=0.2),
 ]

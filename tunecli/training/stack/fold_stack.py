@@ -80,7 +80,7 @@ class FoldStack:
                 _Turn(fold, generators, self._whole)
                 for fold, generators in zip(self._folds, random, strict=True)
             ]
-            while all([turn.has_whole() for turn in turns]):
+            while all(turn.has_whole() for turn in turns):
                 self._step([turn.take() for turn in turns])
             for turn in turns:
                 turn.finish_alone()
@@ -99,7 +99,7 @@ class _Turn:
     def has_whole(self) -> bool:
         """Step alone until the next group has whole batches; return False if none is left."""
         for group in self._groups:
-            if [len(batch.y) for batch in group] == self._whole:
+            if [batch.y.shape[0] for batch in group] == self._whole:
                 self._next = group
                 return True
             self._step_alone(group)

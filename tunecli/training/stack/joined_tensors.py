@@ -10,7 +10,10 @@ from torch import Tensor
 
 
 class CannotStackError(Exception):
-    """The models of the folds cannot compute as one stack."""
+    """The models of the folds cannot compute as one stack, so that each trains alone."""
+
+    def __init__(self) -> None:
+        super().__init__("these models cannot be stacked")
 
 
 class JoinedTensors:
@@ -64,8 +67,8 @@ class JoinedTensors:
 
 
 @contextmanager
-def bound(joined: Iterable[JoinedTensors]) -> Iterator[None]:
-    """Bind tensors within the block."""
+def while_joined(joined: Iterable[JoinedTensors]) -> Iterator[None]:
+    """Bind tensors within the block, and release them however it ends."""
     done: list[JoinedTensors] = []
     try:
         for one in joined:

@@ -18,10 +18,12 @@ class Stack:
 
     Attributes:
         n_rows: rows of a batch of each model.
-        weights: the joined weights, in the order of the layers.
-        leaves: tensors of `weights` that the stacked layers compute with, and gradients belong to.
-        buffers: the joined buffers, such as running means.
-        joined: the models' own tensors that were joined.
+        joined: the joined weights and buffers.
+        leaves: the tensors to which gradients belong: joined weights, and weights of layers that
+            compute one by one.
+        divide: for each leaf, what divides its gradient into those of `weights`.
+        weights: the models' own weights, in the order of the leaves.
+        seen: all tensors of the models that the layers use.
         generators: torch's generators of the models, from which their layers draw.
     """
 
@@ -32,10 +34,11 @@ class Stack:
             kinds: how to stack each type of module.
         """
         self.n_rows = n_rows
-        self.weights: list[JoinedTensors] = []
+        self.joined: list[JoinedTensors] = []
         self.leaves: list[Tensor] = []
-        self.buffers: list[JoinedTensors] = []
-        self.joined: list[Tensor] = []
+        self.divide: list[Callable[[Tensor], tuple[Tensor, ...]]] = []
+        self.weights: list[Tensor] = []
+        self.seen: list[Tensor] = []
         self.generators: Sequence[torch.Generator] = ()
         self._kinds = kinds
 
@@ -51,19 +54,42 @@ class Stack:
         return self._kinds[kind](modules, self)
 
     def weight(self, tensors: Sequence[Tensor], sizes: Sequence[int] | None = None) -> Tensor:
-        """Join weights; return the leaf."""
+        """Join weights, along their first dimension if its sizes are given; return the leaf."""
         joined = JoinedTensors(tensors, sizes)
-        self.weights.append(joined)
-        self.leaves.append(joined.memory.detach().requires_grad_())
-        self.joined += tensors
-        return self.leaves[-1]
+        leaf = joined.memory.detach().requires_grad_()
+        self.joined.append(joined)
+        self._add(leaf, joined.divided, tensors)
+        return leaf
 
     def buffer(self, tensors: Sequence[Tensor]) -> Tensor:
         """Join buffers; return the joined tensor."""
-        joined = JoinedTensors(tensors)
-        self.buffers.append(joined)
-        self.joined += tensors
-        return joined.memory
+        self.joined.append(JoinedTensors(tensors))
+        self.seen += tensors
+        return self.joined[-1].memory
+
+    def one_by_one(self, modules: Sequence[nn.Module]) -> Forward:
+        """Return a layer in which each module computes alone.
+
+        The modules must draw nothing, and leave their buffers as they are.
+        """
+        for module in modules:
+            self.seen += module.buffers()
+            for weight in module.parameters():
+                self._add(weight, lambda gradient: (gradient,), [weight])
+        return lambda x: torch.stack(
+            [module(part) for module, part in zip(modules, x.unbind(0), strict=True)]
+        )
+
+    def _add(
+        self,
+        leaf: Tensor,
+        divide: Callable[[Tensor], tuple[Tensor, ...]],
+        weights: Sequence[Tensor],
+    ) -> None:
+        self.leaves.append(leaf)
+        self.divide.append(divide)
+        self.weights += weights
+        self.seen += weights
 
 
 Builder = Callable[[Sequence[nn.Module], Stack], Forward]

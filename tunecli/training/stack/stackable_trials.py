@@ -12,9 +12,9 @@ from tunecli.data.rows.features import TensorFeatures, as_features
 from tunecli.study_file.settings.code_names import is_code
 from tunecli.study_file.settings.metric_names import prediction_metrics
 from tunecli.study_file.settings.settings import TrialConfig
-from tunecli.training.stack.comparison import computes_alike
 from tunecli.training.stack.fold_stack import FoldStack, StackableFold
 from tunecli.training.stack.joined_tensors import CannotStackError
+from tunecli.training.stack.stack_comparison import computes_alike
 from tunecli.training.step.batches import batch_sizes
 from tunecli.training.step.optimizers import needs_closure
 

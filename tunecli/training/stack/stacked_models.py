@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from tunecli.training.stack.joined_tensors import CannotStackError, bound
+from tunecli.training.stack.joined_tensors import CannotStackError, while_joined
 from tunecli.training.stack.stack import Stack
 from tunecli.training.stack.stacked_layers import LAYERS
 from tunecli.training.stack.table_models import TABLE_MODELS
@@ -29,12 +29,11 @@ class StackedModels:
         """
         self._stack = Stack(n_rows, {**LAYERS, **TABLE_MODELS})
         self._forward = self._stack.layer(models)
-        tensors = [t for m in models for t in (*m.parameters(), *m.buffers())]
-        if {id(t) for t in tensors} != {id(t) for t in self._stack.joined}:
+        self.weights = self._stack.weights
+        tensors = [t for model in models for t in (*model.parameters(), *model.buffers())]
+        has_all = {id(tensor) for tensor in tensors} == {id(t) for t in self._stack.seen}
+        if not has_all or not all(w.requires_grad and w.is_contiguous() for w in self.weights):
             raise CannotStackError
-        self.weights = [t for t in self._stack.joined if t.requires_grad]
-        if len(self.weights) != sum(len(list(model.parameters())) for model in models):
-            raise CannotStackError  # some are frozen
 
     @contextmanager
     def bound(self, generators: Sequence[torch.Generator]) -> Iterator[None]:
@@ -44,18 +43,22 @@ class StackedModels:
             generators: the models' generators, from which their layers draw.
         """
         self._stack.generators = generators
-        with bound([*self._stack.weights, *self._stack.buffers]):
+        with while_joined(self._stack.joined):
             yield
 
-    def outputs(self, x: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """Return each model's outputs for its own rows, (n_rows, n_outputs) each."""
-        return self._forward(torch.stack(list(x))).unbind(0)
+    def outputs(self, x: Sequence[Tensor]) -> Tensor:
+        """Return each model's outputs for its own rows, (n_models, n_rows, n_outputs)."""
+        return self._forward(torch.stack(list(x)))
 
-    def gradients(self, losses: Sequence[Tensor]) -> list[Tensor]:
-        """Return the gradients of each model's own loss, with the strides of its weights."""
-        found = torch.autograd.grad(losses, self._stack.leaves)
+    def gradients(self, losses: Tensor) -> list[Tensor]:
+        """Return the gradients of each model's own loss, with the strides of its weights.
+
+        Args:
+            losses: (n_models,), differentiable.
+        """
+        found = torch.autograd.grad(losses, self._stack.leaves, torch.ones_like(losses))
         return [
             part
-            for joined, gradient in zip(self._stack.weights, found, strict=True)
-            for part in joined.divided(gradient.contiguous())
+            for divide, gradient in zip(self._stack.divide, found, strict=True)
+            for part in divide(gradient.contiguous())
         ]

@@ -18,21 +18,27 @@ from tunecli.training.stack.stacked_layers import chain, in_order
 
 
 def _row_embedding(modules: Sequence[nn.Module], stack: Stack) -> Forward:
-    """Stack embeddings of categories; numbers stay numbers."""
+    """Stack embeddings of categories; those of numbers compute one by one."""
     layers = cast(Sequence[RowEmbedding], modules)
     first = layers[0]
-    if first.numbers is not None:
-        raise CannotStackError
+    numbers = _numbers(layers, stack)
     if first.categories is None:
-        return lambda x: x.flatten(2)
+        return lambda x: numbers(x.flatten(2))
     n_numbers = first.n_numbers
     categories = _categories([cast(nn.Module, layer.categories) for layer in layers], stack)
 
     def forward(x: Tensor) -> Tensor:
         x = x.flatten(2)
-        return torch.cat([x[..., :n_numbers], categories(x[..., n_numbers:])], dim=2)
+        return torch.cat([numbers(x[..., :n_numbers]), categories(x[..., n_numbers:])], dim=2)
 
     return forward
+
+
+def _numbers(layers: Sequence[RowEmbedding], stack: Stack) -> Forward:
+    if layers[0].numbers is None:
+        return lambda x: x
+    vectors = stack.one_by_one([cast(nn.Module, layer.numbers) for layer in layers])
+    return lambda x: vectors(x).flatten(2)
 
 
 def _categories(modules: Sequence[Any], stack: Stack) -> Forward:

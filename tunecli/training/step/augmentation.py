@@ -69,7 +69,11 @@ def built(component: Component, shape: tuple[int, ...]) -> Change:
 
 
 class BatchChange:
-    """Applies augmentation, mixup and cutmix as a configuration sets them."""
+    """Applies augmentation, mixup and cutmix as a configuration sets them.
+
+    Attributes:
+        is_any: whether it sets any of them.
+    """
 
     def __init__(self, config: TrialConfig, x: Features, n_codes: int) -> None:
         """Prepare to change batches of `x`, whose last `n_codes` features are codes."""
@@ -87,6 +91,7 @@ class BatchChange:
             raise TunecliError(f"training.mixup: {rule}. Write mixup: 0.")
         self._mixup, self._cutmix = training.mixup, training.cutmix
         self._augment = Augmentation(config.data.augment, x) if config.data.augment else None
+        self.is_any = bool(self._mixup or self._cutmix or self._augment)
 
     def __call__(self, batch: Batch, draws: Draws = GLOBAL) -> Batch:
         """Return the batch as it is trained on; augmentation draws from the global generators."""

@@ -25,6 +25,8 @@ class GradientStep:
     """Updates a model's weights, and sums up the losses.
 
     Attributes:
+        loss: the loss.
+        loss_sum: sum of the losses of all rows since then, a scalar that is changed in place.
         is_empty: whether no step was made since the last call of `take_mean_loss`.
         micro_batches: divides batches.
     """
@@ -41,7 +43,7 @@ class GradientStep:
         """Prepare to step on batches of the fold's training part."""
         settings = config.training
         self._model = model
-        self._loss = loss
+        self.loss = loss
         self._optimizers = optimizers
         self._precision = precision
         self._settings = settings
@@ -52,15 +54,20 @@ class GradientStep:
         self._parameters = [p for p in model.parameters() if p.requires_grad]
         self._weights: list[Tensor] = [p for p in self._parameters if p.ndim >= 2]  # with L1
         self._by_closure = any(needs_closure(optimizer) for optimizer in optimizers)
-        self._loss_sum = torch.zeros((), device=self._parameters[0].device)
+        self.loss_sum = torch.zeros((), device=self._parameters[0].device)
         self._weight: Tensor | int = 0  # rows, or the sum of their class weights
         self.is_empty = True
 
     def __call__(self, group: Sequence[Batch], draws: Draws = GLOBAL) -> None:
         """Step once along the mean gradient over all rows of `group`."""
-        group = self.prepared(group, draws)
+        group = self.prepared(group, draws) if self.changes else group
         loss = self._step_by_closure(group) if self._by_closure else self._step(group)
         self.record(loss, self.total_weight(group))
+
+    @property
+    def changes(self) -> bool:
+        """Whether `prepared` changes batches."""
+        return bool(self._settings.input_noise) or self._change.is_any
 
     def prepared(self, group: Sequence[Batch], draws: Draws) -> Sequence[Batch]:
         """Return the batches as they are trained on: augmented, mixed, with noise."""
@@ -76,14 +83,18 @@ class GradientStep:
             loss: mean loss over the rows of the step, detached.
             weight: weight of the rows in a mean.
         """
-        self._loss_sum += loss * weight
+        self.loss_sum += loss * weight
+        self.count(weight)
+
+    def count(self, weight: Tensor | int) -> None:
+        """Count the rows of a step whose loss was added to `loss_sum`."""
         self._weight += weight
         self.is_empty = False
 
     def take_mean_loss(self) -> float:
         """Return the mean loss over the rows since the last call, without L1."""
-        mean = self._loss_sum / self._weight
-        self._loss_sum.zero_()
+        mean = self.loss_sum / self._weight
+        self.loss_sum.zero_()
         self._weight = 0
         self.is_empty = True
         return mean.item()
@@ -131,7 +142,7 @@ class GradientStep:
             loss = self._batch_loss(group[0])
             scale(loss).backward()  # type: ignore[no-untyped-call]
             return loss.detach()
-        mean = torch.zeros_like(self._loss_sum)
+        mean = torch.zeros_like(self.loss_sum)
         for batch, share in zip(group, self.shares(group), strict=True):
             loss = self._batch_loss(batch) * share
             scale(loss).backward()  # type: ignore[no-untyped-call]
@@ -168,27 +179,27 @@ class GradientStep:
         if batch.weights is not None:
             total = self._weighted_sum(outputs, batch, batch.weights)
             return total / self._weight_of(batch)
-        loss: Tensor = self._loss(outputs, batch.y)
+        loss: Tensor = self.loss(outputs, batch.y)
         if batch.other is None:
             return loss
-        return torch.lerp(self._loss(outputs, batch.other), loss, batch.share)
+        return torch.lerp(self.loss(outputs, batch.other), loss, batch.share)
 
     def _weight_of(self, batch: Batch) -> Tensor | int:
         """Return the weight of a batch in a mean; with row weights never 0, which has no mean."""
         if batch.weights is None:
-            return self._loss.total_weight(batch.y)
-        weight = self._loss.row_weights(batch.y, batch.weights).sum()
+            return self.loss.total_weight(batch.y)
+        weight = self.loss.row_weights(batch.y, batch.weights).sum()
         if batch.other is not None and batch.other_weights is not None:
-            other = self._loss.row_weights(batch.other, batch.other_weights).sum()
+            other = self.loss.row_weights(batch.other, batch.other_weights).sum()
             weight = torch.lerp(other, weight, batch.share)
         return weight.clamp(min=torch.finfo(weight.dtype).tiny)
 
     def _weighted_sum(self, outputs: Tensor, batch: Batch, weights: Tensor) -> Tensor:
         """Return the sum of losses times weights; for mixed rows, of both rows in their shares."""
-        total = (self._loss.of_rows(outputs, batch.y) * weights).sum()
+        total = (self.loss.of_rows(outputs, batch.y) * weights).sum()
         if batch.other is None or batch.other_weights is None:
             return total
-        other = (self._loss.of_rows(outputs, batch.other) * batch.other_weights).sum()
+        other = (self.loss.of_rows(outputs, batch.other) * batch.other_weights).sum()
         return torch.lerp(other, total, batch.share)
 
     def _exact(self, outputs: Tensor) -> Tensor:
@@ -231,7 +242,7 @@ class GradientStep:
     @torch.no_grad()
     def _l1_penalty(self) -> Tensor:
         """Return l1 · Σ|w|, a scalar, for optimizers that compare losses."""
-        penalty = torch.zeros_like(self._loss_sum)
+        penalty = torch.zeros_like(self.loss_sum)
         if self._settings.l1:
             for weight in self._weights:
                 penalty += self._settings.l1 * weight.abs().sum()

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from tunecli.data.rows.features import as_features
 from tunecli.training.stack.fold_stack import StackableFold
+from tunecli.training.stack.stacked_losses import stacked_losses
 from tunecli.training.stack.stacked_models import StackedModels
 from tunecli.training.step.batches import Batch
 
@@ -46,8 +47,7 @@ def _is_same(folds: Sequence[StackableFold], n_rows: int) -> bool:
     models = StackedModels(together, n_rows)
     with models.bound([torch.Generator().manual_seed(k) for k in range(len(folds))]):
         outputs = models.outputs([batch.x for batch in batches])
-        parts = zip(folds, outputs, batches, strict=True)
-        losses = [fold.step.loss_of(of_batch, batch) for fold, of_batch, batch in parts]
+        losses = stacked_losses([fold.step for fold in folds], outputs, batches)
         for weight, gradient in zip(models.weights, models.gradients(losses), strict=True):
             weight.grad = gradient
     pairs = zip(map(_results, alone), map(_results, together), strict=True)
