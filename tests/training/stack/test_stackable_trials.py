@@ -104,6 +104,8 @@ def test_where_kernels_round_differently_folds_train_one_after_another_and_the_u
     assert training.take_notes() == [OTHER_BITS]
     assert training.take_notes() == []
     assert list(training) == expected
+    other = CrossValidation(trial(batch_size=7), FOLDS, CPU)
+    assert (other._stack, other.take_notes()) == (None, [])  # once per worker
 
 
 def test_shapes_are_compared_once(monkeypatch: pytest.MonkeyPatch) -> None:

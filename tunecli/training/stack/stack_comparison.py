@@ -36,6 +36,11 @@ def computes_alike(folds: Sequence[StackableFold], n_rows: int) -> bool:
     return _COMPARED[key]
 
 
+def has_differed() -> bool:
+    """Return whether a comparison of this process has found a difference."""
+    return False in _COMPARED.values()
+
+
 def _is_same(folds: Sequence[StackableFold], n_rows: int) -> bool:
     torch.manual_seed(0)
     batches = [_random_batch(fold, n_rows) for fold in folds]

@@ -14,7 +14,7 @@ from tunecli.study_file.settings.metric_names import prediction_metrics
 from tunecli.study_file.settings.settings import TrialConfig
 from tunecli.training.stack.fold_stack import FoldStack, StackableFold
 from tunecli.training.stack.joined_tensors import CannotStackError
-from tunecli.training.stack.stack_comparison import computes_alike
+from tunecli.training.stack.stack_comparison import computes_alike, has_differed
 from tunecli.training.step.batches import batch_sizes
 from tunecli.training.step.optimizers import needs_closure
 
@@ -32,25 +32,37 @@ def stack_of(
 ) -> tuple[FoldStack | None, list[str]]:
     """Return the stack of a trial's folds, or None if each trains alone; and notes for the user.
 
-    A note follows the words "Trial 3: ".
+    A note follows the words "Trial 3: ". A process notes a difference of its kernels once.
     """
-    n_rows = _rows_of_whole_batches(config, folds)
-    if n_rows is None or not (_is_plain(config) and all(map(_is_in_memory, folds))):
+    n_rows = {_whole_batch(config, fold) for fold in folds}
+    if len(folds) == 1 or len(n_rows) > 1 or not all(could_stack(config, f) for f in folds):
         return None, []
-    if n_rows * _n_weights(folds[0]) > LARGEST_PRODUCT:
-        return None, []
+    return _built(config, folds, n_rows.pop())
+
+
+def could_stack(config: TrialConfig, fold: StackableFold) -> bool:
+    """Return whether a fold can step in a stack that is faster, judging by this fold alone."""
+    size = _whole_batch(config, fold) * sum(w.numel() for w in fold.model.parameters())
+    return size <= LARGEST_PRODUCT and _is_plain(config) and _is_in_memory(fold)
+
+
+def _built(
+    config: TrialConfig, folds: Sequence[StackableFold], n_rows: int
+) -> tuple[FoldStack | None, list[str]]:
+    """Return the stack if the models can be stacked, and compute the same; and notes."""
     try:
         stack = FoldStack(folds, n_rows, config.training.accumulate)
     except CannotStackError:
         return None, []
-    return (stack, []) if computes_alike(folds, n_rows) else (None, [OTHER_BITS])
+    is_known = has_differed()
+    if computes_alike(folds, n_rows):
+        return stack, []
+    return None, [] if is_known else [OTHER_BITS]
 
 
-def _rows_of_whole_batches(config: TrialConfig, folds: Sequence[StackableFold]) -> int | None:
-    """Return the rows of a whole batch; None for one fold, or if the folds differ."""
-    size = config.training.batch_size
-    first = {batch_sizes(len(fold.fold.y_train), size)[0] for fold in folds}
-    return first.pop() if len(folds) > 1 and len(first) == 1 else None
+def _whole_batch(config: TrialConfig, fold: StackableFold) -> int:
+    """Return the rows of a whole batch."""
+    return batch_sizes(len(fold.fold.y_train), config.training.batch_size)[0]
 
 
 def _is_plain(config: TrialConfig) -> bool:
@@ -68,7 +80,3 @@ def _is_in_memory(fold: StackableFold) -> bool:
     rows = as_features(fold.fold.x_train)
     by_closure = any(needs_closure(optimizer) for optimizer in fold.optimizers)
     return isinstance(rows, TensorFeatures) and fold.device.type == "cpu" and not by_closure
-
-
-def _n_weights(fold: StackableFold) -> int:
-    return sum(weight.numel() for weight in fold.model.parameters())

@@ -60,12 +60,12 @@ class _Turned(torch.autograd.Function):
         return x.transpose(0, 1).contiguous()
 
     @staticmethod
-    def backward(_: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(_: Any, gradient: Tensor) -> Tensor:
         return gradient.transpose(0, 1).contiguous()
 
 
 def _turned(x: Tensor) -> Tensor:
-    return cast(Tensor, _Turned.apply(x))  # type: ignore[no-untyped-call]
+    return cast(Tensor, _Turned.apply(x))
 
 
 class _Products(torch.autograd.Function):
@@ -80,7 +80,7 @@ class _Products(torch.autograd.Function):
         return torch.baddbmm(bias.unsqueeze(1), x, weight.transpose(1, 2))
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor, Tensor | None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor, Tensor | None]:
         x, weight = ctx.saved_tensors
         of_x = torch.bmm(gradient, weight) if ctx.needs_input_grad[0] else None
         of_weight = torch.bmm(gradient.transpose(1, 2), x)
@@ -96,7 +96,7 @@ def _linear(modules: Sequence[nn.Module], stack: Stack) -> Forward:
     is_small = stack.n_rows * n_in * n_out < SMALLEST_PRODUCT
     if is_small or 1 in (stack.n_rows, n_in, n_out):
         return lambda x: _linear_one_by_one(x, weight, bias)
-    return lambda x: cast(Tensor, _Products.apply(x, weight, bias))  # type: ignore[no-untyped-call]
+    return lambda x: cast(Tensor, _Products.apply(x, weight, bias))
 
 
 def _linear_one_by_one(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -105,36 +105,47 @@ def _linear_one_by_one(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor
     return torch.stack([functional.linear(*part) for part in parts])
 
 
-def _batch_norm(modules: Sequence[nn.Module], stack: Stack) -> Forward:
-    layers = cast(Sequence[nn.BatchNorm1d], modules)
-    first = layers[0]
-    if first.momentum is None or not (first.affine and first.track_running_stats):
-        raise CannotStackError
-    weight = stack.weight([layer.weight for layer in layers])
-    bias = stack.weight([layer.bias for layer in layers])
-    statistics = [
-        stack.buffer([cast(Tensor, getattr(layer, name)) for layer in layers])
-        for name in ("running_mean", "running_var")
-    ]
-    counts = stack.buffer([cast(Tensor, layer.num_batches_tracked) for layer in layers])
-    settings = (True, first.momentum, first.eps)
+class _BatchNorms:
+    """Batch norms of several models, with the statistics of each."""
 
-    def folded(x: Tensor) -> Tensor:  # the channels of all models as those of one
-        counts.add_(1)
+    def __init__(self, layers: Sequence[nn.BatchNorm1d], stack: Stack) -> None:
+        first = layers[0]
+        if first.momentum is None or not (first.affine and first.track_running_stats):
+            raise CannotStackError
+
+        def joined(name: str) -> Tensor:
+            return stack.buffer([cast(Tensor, getattr(layer, name)) for layer in layers])
+
+        self.weight = stack.weight([layer.weight for layer in layers])
+        self.bias = stack.weight([layer.bias for layer in layers])
+        self.statistics = joined("running_mean"), joined("running_var")
+        self.counts = joined("num_batches_tracked")
+        self.settings = first.momentum, first.eps
+
+    def folded(self, x: Tensor) -> Tensor:
+        """Normalize the channels of all models as those of one."""
+        self.counts.add_(1)
         n_models, n_rows, n_channels = x.shape
-        channels = _turned(x).view(n_rows, -1)
-        mean, variance = (values.view(-1) for values in statistics)
-        out = functional.batch_norm(
-            channels, mean, variance, weight.view(-1), bias.view(-1), *settings
-        )
-        return _turned(out.view(n_rows, n_models, n_channels))
+        parts = (*self.statistics, self.weight, self.bias)
+        values = self._normalized(_turned(x).view(n_rows, -1), *(part.view(-1) for part in parts))
+        return _turned(values.view(n_rows, n_models, n_channels))
 
-    def one_by_one(x: Tensor) -> Tensor:
-        counts.add_(1)
-        parts = zip(*(values.unbind(0) for values in (x, *statistics, weight, bias)), strict=True)
-        return torch.stack([functional.batch_norm(*part, *settings) for part in parts])
+    def one_by_one(self, x: Tensor) -> Tensor:
+        """Normalize model by model."""
+        self.counts.add_(1)
+        values = (x, *self.statistics, self.weight, self.bias)
+        parts = zip(*(value.unbind(0) for value in values), strict=True)
+        return torch.stack([self._normalized(*part) for part in parts])
 
-    return one_by_one if weight.shape[1] % VECTOR else folded
+    def _normalized(
+        self, x: Tensor, mean: Tensor, variance: Tensor, weight: Tensor, bias: Tensor
+    ) -> Tensor:
+        return functional.batch_norm(x, mean, variance, weight, bias, True, *self.settings)
+
+
+def _batch_norm(modules: Sequence[nn.Module], stack: Stack) -> Forward:
+    norms = _BatchNorms(cast(Sequence[nn.BatchNorm1d], modules), stack)
+    return norms.one_by_one if norms.weight.shape[1] % VECTOR else norms.folded
 
 
 def _dropout(modules: Sequence[nn.Module], stack: Stack) -> Forward:
