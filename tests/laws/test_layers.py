@@ -39,6 +39,7 @@ ORDER = [
     "training/models",
     "training/outcome",
     "training/step",
+    "training/stack",
     "training/compression",
     "training/user_loop",
     "training",

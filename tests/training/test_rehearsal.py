@@ -134,11 +134,13 @@ def test_memory_is_what_the_parts_take(digits: list[FoldData]) -> None:
     rehearsal = rehearse(config, digits)
     n_weights = 64 * 10 + 10
     assert rehearsal.n_weights == n_weights
+    assert rehearsal.fold_bytes == 4 * 4 * n_weights + 2 * 4
     weights = 4 * n_weights
     steps = 2 * 4  # Adam counts the steps of each of its two tensors
     kept = weights + weights + 2 * weights + steps  # weights, best weights, two moments
     n_rows = len(digits[0].x_train)
-    saved = rehearsal.n_bytes - 5 * kept - weights
+    gradients, joined = 5 * weights, 5 * weights
+    saved = (rehearsal.n_bytes - 5 * kept - gradients - joined) / 5
     inputs, outputs = 64 * 64 * 4, 32 * 10 * 4  # two batches are gathered at once
     targets = 64 * 8
     assert n_rows > 64
@@ -151,8 +153,10 @@ def test_memory_grows_with_folds_average_and_batch(digits: list[FoldData]) -> No
 
     model = build_model(_named("MLP"), (1, 8, 8), 10)
     weights = sum(4 * p.numel() for p in model.parameters())
-    one, five = n_bytes(digits[:1]), n_bytes(digits)
+    one, five = n_bytes(digits[:1], dtype="bf16"), n_bytes(digits, dtype="bf16")
     assert five - one == pytest.approx(4 * 4 * weights, rel=0.01)
+    one, five = n_bytes(digits[:1]), n_bytes(digits)
+    assert five == pytest.approx(5 * (one + weights), rel=0.01)  # a stack, with joined weights
     assert n_bytes(digits[:1], ema=0.9) - one == pytest.approx(weights, rel=0.01)
     grown = n_bytes(digits[:1], batch_size=64) - one
     again = n_bytes(digits[:1], batch_size=96) - one

@@ -27,6 +27,8 @@ from tunecli.training.outcome.evaluation import Evaluation, Outcome, TrialResult
 from tunecli.training.outcome.evaluation_choice import choice_for
 from tunecli.training.outcome.failure_reasons import ERROR
 from tunecli.training.outcome.score_guard import NoScoreError, finite_evaluation, mean
+from tunecli.training.stack.fold_stack import FoldStack
+from tunecli.training.stack.stackable_trials import stack_of
 from tunecli.training.state.checkpoints import CheckpointError
 from tunecli.training.state.memory import PeakMemory, device_memory, must_wait_elsewhere
 from tunecli.training.step.batches import batch_sizes
@@ -70,6 +72,8 @@ class CrossValidation:
         self._peak = PeakMemory(device)
         self._device_memory = device_memory(device)
         self.folds: Sequence[FoldTraining | UserFoldTraining]
+        self._stack: FoldStack | None = None
+        self._notes: list[str] = []
         self.n_evaluations: int | None
         if config.train is None:
             size = config.training.batch_size
@@ -79,6 +83,8 @@ class CrossValidation:
                 for fold, model in zip(folds, models or repeat(None, len(folds)), strict=True)
             ]
             self.folds, self.n_evaluations = loops, len(loops[0].timetable.evaluations)
+            if models is None:
+                self._stack, self._notes = stack_of(config, loops)
         else:
             self.folds = [UserFoldTraining(config, fold, device, trial) for fold in folds]
             self.n_evaluations = config.training.epochs
@@ -115,8 +121,9 @@ class CrossValidation:
         name = self.config.objective.metric.name
         has_loss = self.config.train is None
         evaluations = []
+        turns = map(next, self.folds) if self._stack is None else self._stack.evaluations()
         for training in self.folds:
-            evaluation = next(training)
+            evaluation = next(turns)
             if self._device_memory is not None and isinstance(training, FoldTraining):
                 if must_wait_elsewhere(training.n_bytes, len(self.folds), self._device_memory):
                     training.leave_device()
@@ -144,7 +151,9 @@ class CrossValidation:
 
     def take_notes(self) -> list[str]:
         """Return the notes for the user since the last call, each once."""
-        return list(dict.fromkeys(note for fold in self.folds for note in fold.take_notes()))
+        of_folds = [note for fold in self.folds for note in fold.take_notes()]
+        notes, self._notes = [*self._notes, *of_folds], []
+        return list(dict.fromkeys(notes))
 
     def _is_exhausted(self) -> bool:
         """Return whether early stopping ends the trial now."""

@@ -43,9 +43,9 @@ from tunecli.training.outcome.evaluation_choice import EvaluationChoice
 from tunecli.training.outcome.metrics import measure
 from tunecli.training.outcome.output_meaning import OutputMeaning
 from tunecli.training.state.memory import Movable
-from tunecli.training.state.random_state import RandomStream, fold_seed
+from tunecli.training.state.random_state import GLOBAL, Draws, RandomStream, fold_seed
 from tunecli.training.step.averaging import average_weights
-from tunecli.training.step.batches import Batches
+from tunecli.training.step.batches import Batch, Batches
 from tunecli.training.step.gradient_step import GradientStep
 from tunecli.training.step.losses import Predictions, build_loss, n_outputs
 from tunecli.training.step.optimizers import build_optimizers
@@ -61,6 +61,10 @@ class FoldTraining:
         fold: the data, on the device.
         device: the device of the training.
         model: the model in training; use `best_model` afterwards.
+        optimizers: train all parameters of the model together.
+        step: makes an optimizer step of this fold alone.
+        precision: number format.
+        random: the fold's random numbers.
         timetable: the planned steps and evaluations.
     """
 
@@ -83,9 +87,9 @@ class FoldTraining:
         self.device = device
         self._config = config
         self._settings = config.training
-        self._precision = Precision(self._settings, device)
+        self.precision = Precision(self._settings, device)
         self._seed = fold_seed(config.seed, fold.number)
-        self._random = RandomStream(self._seed, device)
+        self.random = RandomStream(self._seed, device)
         with self._own_context():
             self._build(fewest_batches, model)
         self._y_valid = fold.y_valid.numpy(force=True)
@@ -110,29 +114,32 @@ class FoldTraining:
         )
         self.timetable = Timetable.of(settings, len(self._batches.sizes), fewest_batches)
         factors = rate_factors(config.model, self.model)
-        self._optimizers = build_optimizers(config.optimizer, self.model, settings.decay, factors)
+        self.optimizers = build_optimizers(config.optimizer, self.model, settings.decay, factors)
         self._rates = Rates(
-            config.schedule, self._optimizers, self.timetable, config.objective.direction
+            config.schedule, self.optimizers, self.timetable, config.objective.direction
         )
         modules = [self.model] if self._average is None else [self.model, self._average]
-        self._movable = Movable(modules, self._optimizers, is_shared)
-        self._step = GradientStep(
-            config, fold, self.model, self._loss, self._optimizers, self._precision
+        self._movable = Movable(modules, self.optimizers, is_shared)
+        self.step = GradientStep(
+            config, fold, self.model, self._loss, self.optimizers, self.precision
         )
 
     def __iter__(self) -> Iterator[Evaluation]:
         return self
 
     def __next__(self) -> Evaluation:
-        if self._n_evaluations == len(self.timetable.evaluations):
+        if self.is_over:
             raise StopIteration
         self._movable.come_back()
         with self._own_context():
-            self._train_to(self.timetable.evaluations[self._n_evaluations])
-            evaluation = self._evaluate()
-        self._n_evaluations += 1
-        self._rates.watch(evaluation.score)
-        return evaluation
+            for group in self.groups():
+                self.step(group)
+            return self.evaluate()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether all planned evaluations are done."""
+        return self._n_evaluations == len(self.timetable.evaluations)
 
     def train_unmeasured(self, n_evaluations: int) -> None:
         """Train as far as `n_evaluations` evaluations reach, without evaluating.
@@ -140,8 +147,10 @@ class FoldTraining:
         The weights are the same bit for bit, unless a schedule depends on scores.
         """
         self._movable.come_back()
+        self._n_evaluations = n_evaluations - 1
         with self._own_context():
-            self._train_to(self.timetable.evaluations[n_evaluations - 1])
+            for group in self.groups():
+                self.step(group)
         self._n_evaluations = n_evaluations
 
     @property
@@ -177,8 +186,8 @@ class FoldTraining:
 
     def take_notes(self) -> list[str]:
         """Return the notes for the user since the last call."""
-        notes = self._step.micro_batches.notes
-        self._step.micro_batches.notes = []
+        notes = self.step.micro_batches.notes
+        self.step.micro_batches.notes = []
         return notes
 
     @property
@@ -188,21 +197,26 @@ class FoldTraining:
     @contextmanager
     def _own_context(self) -> Iterator[None]:
         """Use this fold's random state and precision within the block."""
-        with self._random.in_use(), self._precision.in_force():
+        with self.random.in_use(), self.precision.in_force():
             yield
 
-    def _train_to(self, n_steps: int) -> None:
-        """Train until `n_steps` optimizer steps are done."""
+    def groups(self, draws: Draws = GLOBAL) -> Iterator[tuple[Batch, ...]]:
+        """Yield the batches of each optimizer step up to the next evaluation.
+
+        The caller makes the step, by `step` or together with other folds, before it asks for the
+        next one; the rates are those of the step.
+        """
+        n_steps = self.timetable.evaluations[self._n_evaluations]
         set_training(self.model)
         while self._n_steps < n_steps:
             if self._batches.epoch_is_over:
                 if self._batches.n_epochs:
                     self._rates.new_epoch(self._n_steps)
-                self._batches.begin_epoch()
+                self._batches.begin_epoch(draws)
             batches = self._batches.rest_of_epoch()
             while group := tuple(islice(batches, self._settings.accumulate)):
                 self._rates.before_step(self._n_steps)
-                self._step(group)
+                yield group
                 self._rates.after_step()
                 if self._average is not None:
                     self._average.update_parameters(self.model)
@@ -210,13 +224,13 @@ class FoldTraining:
                 if self._n_steps == n_steps:
                     return
 
-    def _evaluate(self) -> Evaluation:
+    def evaluate(self) -> Evaluation:
         """Measure the model on the validation part; NaN if an output is not finite."""
-        if not self._step.is_empty:  # else `eval_every` is less than a step: keep the loss
-            self._train_loss = self._step.take_mean_loss()
+        if not self.step.is_empty:  # else `eval_every` is less than a step: keep the loss
+            self._train_loss = self.step.take_mean_loss()
         self._predictions, score, metrics = self.measured(self._evaluated_model)
         done = self._batches.position / len(self._batches.sizes)
-        return Evaluation(
+        evaluation = Evaluation(
             step=self._n_evaluations,
             epoch=self._batches.n_epochs - 1 + done,
             train_loss=self._train_loss,
@@ -224,6 +238,9 @@ class FoldTraining:
             metrics=metrics,
             lr=self._rates.rate(self._n_steps - 1),
         )
+        self._n_evaluations += 1
+        self._rates.watch(score)
+        return evaluation
 
     def measured(self, model: nn.Module) -> tuple[Predictions, float, dict[str, float]]:
         """Return a model's validation predictions, its score, and the other metrics by name."""
@@ -249,14 +266,14 @@ class FoldTraining:
         Rows of tokens are computed with others of like length.
         """
         x = as_features(self.fold.x_valid)
-        batch = self._step.micro_batches.most_rows(self._batches.sizes[0])
+        batch = self.step.micro_batches.most_rows(self._batches.sizes[0])
         n_rows = min(max(BLOCK_BYTES // x.row_bytes, batch), self._loss.n_evaluated * batch)
         whole, rest = divmod(len(x), n_rows)
         sizes = [n_rows] * whole + [rest] * (rest > 0)
         order = None if x.lengths is None else x.lengths.argsort(stable=True)
         y = self.fold.y_valid if order is None else self.fold.y_valid[order]
         batches = zip(x.batches(order, sizes), torch.split(y, sizes), strict=True)
-        with self._precision.forward():
+        with self.precision.forward():
             parts = [self._loss.kept(model(part), targets) for part, targets in batches]
         outputs = torch.cat(parts).float()
         return outputs if order is None else outputs[order.argsort().to(outputs.device)]
@@ -307,13 +324,13 @@ class FoldTraining:
         return {
             "model": saved_state(self.model),
             "average": None if self._average is None else saved_state(self._average),
-            "optimizers": [optimizer.state_dict() for optimizer in self._optimizers],
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "rates": self._rates.state_dict(),
-            "scaler": self._precision.state_dict(),
+            "scaler": self.precision.state_dict(),
             "batches": self._batches.state_dict(),
-            "random": self._random.state_dict(),
+            "random": self.random.state_dict(),
             "counts": [self._n_steps, self._n_evaluations],
-            "micro_batch": self._step.micro_batches.size,
+            "micro_batch": self.step.micro_batches.size,
             "train_loss": self._train_loss,
             "predictions": outputs_as_tensor(self._predictions),
             **self._kept.state_dict(),
@@ -328,14 +345,14 @@ class FoldTraining:
         load_saved(self.model, state["model"])
         if self._average is not None:
             load_saved(self._average, state["average"])
-        for optimizer, saved in zip(self._optimizers, state["optimizers"], strict=True):
+        for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
         self._rates.load_state_dict(state["rates"])
-        self._precision.load_state_dict(state["scaler"])
+        self.precision.load_state_dict(state["scaler"])
         self._batches.load_state_dict(state["batches"])
-        self._random.load_state_dict(state["random"])
+        self.random.load_state_dict(state["random"])
         self._n_steps, self._n_evaluations = state["counts"]
-        self._step.micro_batches.size = state["micro_batch"]
+        self.step.micro_batches.size = state["micro_batch"]
         self._train_loss = state["train_loss"]
         self._predictions = outputs_from_tensor(state["predictions"])
         self._kept.load_state_dict(state, own_state(self._evaluated_model))

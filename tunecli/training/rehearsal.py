@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import inspect
 import math
-import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -35,6 +35,8 @@ from tunecli.training.models.embeddings import Columns
 from tunecli.training.models.fine_tuning import rate_factors
 from tunecli.training.outcome.metrics import measure
 from tunecli.training.outcome.score_guard import NoScoreError, float_of
+from tunecli.training.stack.fold_stack import FoldStack
+from tunecli.training.stack.stackable_trials import could_stack, stack_of
 from tunecli.training.step.augmentation import Augmentation
 from tunecli.training.step.batches import batch_sizes
 from tunecli.training.step.losses import build_loss, n_outputs
@@ -42,16 +44,11 @@ from tunecli.training.step.optimizers import build_optimizers
 from tunecli.training.step.precision import Precision, choose_device
 from tunecli.training.step.schedules import Rates
 from tunecli.training.step.timetable import Timetable
+from tunecli.training.timed_turns import TIMED_STEPS, seconds_of_turns, warm_turn
 from tunecli.training.trial_end import example, infeasible_before_training
 from tunecli.training.user_loop.user_training import UserFoldTraining
 
 Clock = Callable[[], float]
-
-TIMED_STEPS = 32
-"""Largest number of optimizer steps that are timed."""
-
-TIMED_SECONDS = 0.05
-"""No timed step starts after this time: large models make one step, small ones several."""
 
 LONG = 60.0
 """If the first report takes at least this many seconds, the training is not timed again."""
@@ -66,14 +63,14 @@ class Rehearsal:
         n_bytes: memory of the trial's folds: for each fold, weights and buffers, copies of those
             that may be the best, averaged weights (ema) and the optimizer's state; once, the
             frozen weights that all folds share; and, for the one fold that computes, gradients and
-            what a batch saves for its backward pass (for recomputed blocks, their inputs). Data is
-            not counted.
+            what a batch saves for its backward pass (for recomputed blocks, their inputs). In a
+            stack all folds compute, with copies of their weights. Data is not counted.
         fold_bytes: the part of `n_bytes` that each fold holds while it waits for its turn; a
             checkpoint holds as much per fold.
         shared_bytes: the part of `n_bytes` that all folds share: frozen pretrained weights.
         n_folds: number of the trial's folds.
-        seconds: time of the whole trial with evaluations, all folds one after another, if nothing
-            stops it early.
+        seconds: time of the whole trial with evaluations, all folds one after another or as a
+            stack, if nothing stops it early.
         beyond: the limit that its model violates before training; such a trial costs nothing.
         error: what is wrong, in one sentence that begins with the component; empty if nothing is
             wrong. The numbers are then 0.
@@ -108,7 +105,11 @@ def rehearse(config: TrialConfig, folds: Sequence[FoldData]) -> Rehearsal:
                 device = choose_device(config.training.device)
                 short = _shortened(config, len(sizes))
                 training = FoldTraining(short, _cut(fold, sizes), device)
-                rehearsal = _measured(training, config, folds, fold)
+                stack = None
+                if could_stack(short, training):
+                    cut = [FoldTraining(short, _cut(one, sizes), device) for one in folds]
+                    stack, _ = stack_of(short, cut)
+                rehearsal = _measured(training, stack, config, folds, fold)
                 return replace(rehearsal, beyond=infeasible.reason if infeasible else "")
     except _RehearsalError as error:
         return Rehearsal(error=str(error))
@@ -241,13 +242,19 @@ def _cut(fold: FoldData, sizes: Sequence[int]) -> FoldData:
 
 
 def _measured(
-    training: FoldTraining, config: TrialConfig, folds: Sequence[FoldData], fold: FoldData
+    training: FoldTraining,
+    stack: FoldStack | None,
+    config: TrialConfig,
+    folds: Sequence[FoldData],
+    fold: FoldData,
 ) -> Rehearsal:
-    """Train: the first step measures memory, the others time."""
+    """Train: the first step measures memory, the others time, of a stack if there is one."""
     with _saved_for_backward(training) as saved:
         next(training)
     next(training)  # the same step evaluated again
-    per_step, per_evaluation = _seconds(training)
+    n_at_once = 1 if stack is None else len(folds)
+    turn = partial(next, training) if stack is None else warm_turn(stack)
+    per_step, per_evaluation = seconds_of_turns(turn)
     sizes = batch_sizes(len(fold.y_train), config.training.batch_size)
     per_batch = per_step / min(config.training.accumulate, len(sizes[:2]))
     timetable = Timetable.of(config.training, len(sizes), fewest_batches=len(sizes))
@@ -256,27 +263,16 @@ def _measured(
     evaluating = per_evaluation * parts_of_valid * len(timetable.evaluations)
     gradients = [p.nbytes for p in training.model.parameters() if p.requires_grad]
     of_folds = training.n_bytes * len(folds) + training.shared_bytes
+    computing = sum(gradients) + sum(saved.values())
+    joined = 0 if stack is None else 4 * training.n_weights * len(folds)
     return Rehearsal(
         n_weights=training.n_weights,
-        n_bytes=of_folds + sum(gradients) + sum(saved.values()),
+        n_bytes=of_folds + computing * n_at_once + joined,
         fold_bytes=training.n_bytes,
         shared_bytes=training.shared_bytes,
         n_folds=len(folds),
-        seconds=(per_batch * n_batches + evaluating) * len(folds),
+        seconds=(per_batch * n_batches + evaluating) * len(folds) / n_at_once,
     )
-
-
-def _seconds(training: FoldTraining) -> tuple[float, float]:
-    """Return the median seconds of an optimizer step and of an evaluation."""
-    with_step: list[float] = []
-    without: list[float] = []
-    while len(without) < TIMED_STEPS and sum(with_step) < TIMED_SECONDS:
-        for times in (with_step, without):
-            begin = time.perf_counter()
-            next(training)
-            times.append(time.perf_counter() - begin)
-    evaluation = statistics.median(without)
-    return max(0.0, statistics.median(with_step) - evaluation), evaluation
 
 
 @contextmanager

@@ -77,7 +77,7 @@ def test_no_bit_differs_from_a_training_on_own_copies(hub: Path) -> None:
     model = FoldTraining(config, pictures(), CPU).model
     release_frozen(model)
     own = FoldTraining(config, pictures(), CPU, model=model)
-    own._random = FoldTraining(config, pictures(), CPU)._random
+    own.random = FoldTraining(config, pictures(), CPU).random
     assert shared_of(sharing.model)
     assert not shared_of(own.model)
     assert list(sharing) == list(own)

@@ -234,7 +234,7 @@ def test_cutmix_counts_the_pixels_of_each() -> None:
 )
 def test_the_loss_of_a_mixture_is_the_mixture_of_losses(loss: str) -> None:
     settings = config(epochs=1).model_copy(update={"loss": component(loss)})
-    step = FoldTraining(settings, FOLD, CPU)._step
+    step = FoldTraining(settings, FOLD, CPU).step
     x, y = rows()[:8], FOLD.y_train[:8]
     other = y.flip(0)
     step._model.eval()

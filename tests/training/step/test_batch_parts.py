@@ -145,7 +145,7 @@ def test_a_resumed_fold_takes_the_parts_it_had() -> None:
     config = trial(model=NORMED, batch_size=16, micro_batch="auto")
     halved, resumed = (FoldTraining(config, classification(), CPU) for _ in range(2))
     next(halved)
-    halved._step.micro_batches.size = 4
+    halved.step.micro_batches.size = 4
     next(halved)
     resumed.load_state_dict(copy.deepcopy(halved.state_dict()))
     assert list(resumed) == list(halved)
@@ -155,6 +155,6 @@ def test_notes_of_all_folds_are_told_once() -> None:
     config = trial(model=NORMED, batch_size=16, micro_batch="auto")
     training = CrossValidation(config, [classification(0), classification(1)], CPU)
     for fold in training.folds:
-        fold._step.micro_batches.notes = ["memory ran out"]
+        fold.step.micro_batches.notes = ["memory ran out"]
     assert training.take_notes() == ["memory ran out"]
     assert training.take_notes() == []

@@ -11,7 +11,7 @@ import hashlib
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -106,6 +106,53 @@ class RandomState:
         )
 
 
+@dataclass(frozen=True)
+class Draws:
+    """The generators that draw the random numbers of a fold.
+
+    Attributes:
+        of_torch: torch's generator on the CPU; None for the global one.
+        of_numpy: numpy's generator.
+    """
+
+    of_torch: torch.Generator | None
+    of_numpy: np.random.RandomState
+
+
+GLOBAL = Draws(None, np.random.mtrand._rand)
+"""The global generators, from which layers and user code draw."""
+
+
+class OwnGenerators:
+    """Generators of one fold, apart from the global ones: folds take turns without a switch."""
+
+    def __init__(self, state: RandomState) -> None:
+        """Begin at a state."""
+        self._torch = torch.Generator()
+        self._torch.set_state(state.cpu)
+        numpy = np.random.RandomState(0)
+        numpy.set_state(state.numpy)
+        self.draws = Draws(self._torch, numpy)
+        self._begun = state
+
+    @property
+    def state(self) -> RandomState:
+        """The state now."""
+        numpy = tuple(self.draws.of_numpy.get_state(legacy=True))
+        return replace(self._begun, cpu=self._torch.get_state(), numpy=numpy)
+
+    @contextmanager
+    def as_global(self) -> Iterator[Draws]:
+        """Let torch's global generator, from which layers draw, be the fold's within the block."""
+        outside = torch.get_rng_state()
+        torch.set_rng_state(self._torch.get_state())
+        try:
+            yield replace(self.draws, of_torch=None)
+        finally:
+            self._torch.set_state(torch.get_rng_state())
+            torch.set_rng_state(outside)
+
+
 class RandomStream:
     """A random state that the global generators take over within a block."""
 
@@ -123,6 +170,15 @@ class RandomStream:
         finally:
             self.state = RandomState.current(self._device)
             outside.restore(self._device)
+
+    @contextmanager
+    def apart(self) -> Iterator[OwnGenerators]:
+        """Draw from this stream by generators of its own within the block; global ones stay."""
+        generators = OwnGenerators(self.state)
+        try:
+            yield generators
+        finally:
+            self.state = generators.state
 
     def state_dict(self) -> dict[str, Any]:
         """See `RandomState.state_dict`."""

@@ -1,6 +1,7 @@
 """Augment training batches: change single pictures, and mix rows with others.
 
-All random numbers come from the global generators, which hold the fold's state while it trains.
+All random numbers come from the fold's generators: the global ones hold its state while it trains
+alone.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -19,6 +19,7 @@ from tunecli.data.user_code.import_user_code import blaming, load_object
 from tunecli.errors import TunecliError
 from tunecli.study_file.settings.code_names import is_code
 from tunecli.study_file.settings.settings import Component, TrialConfig
+from tunecli.training.state.random_state import GLOBAL, Draws
 from tunecli.training.step.batches import Batch
 
 Change = Callable[[Tensor], Tensor]
@@ -68,7 +69,11 @@ def built(component: Component, shape: tuple[int, ...]) -> Change:
 
 
 class BatchChange:
-    """Applies augmentation, mixup and cutmix as a configuration sets them."""
+    """Applies augmentation, mixup and cutmix as a configuration sets them.
+
+    Attributes:
+        is_any: whether it sets any of them.
+    """
 
     def __init__(self, config: TrialConfig, x: Features, n_codes: int) -> None:
         """Prepare to change batches of `x`, whose last `n_codes` features are codes."""
@@ -86,17 +91,18 @@ class BatchChange:
             raise TunecliError(f"training.mixup: {rule}. Write mixup: 0.")
         self._mixup, self._cutmix = training.mixup, training.cutmix
         self._augment = Augmentation(config.data.augment, x) if config.data.augment else None
+        self.is_any = bool(self._mixup or self._cutmix or self._augment)
 
-    def __call__(self, batch: Batch) -> Batch:
-        """Return the batch as it is trained on."""
+    def __call__(self, batch: Batch, draws: Draws = GLOBAL) -> Batch:
+        """Return the batch as it is trained on; augmentation draws from the global generators."""
         x, y = batch.x, batch.y
         if self._augment is not None:
             x = self._augment(x)
             batch = batch._replace(x=x)
-        if self._cutmix and (not self._mixup or np.random.random() < 0.5):
-            return cut_and_mixed(x, y, self._cutmix, batch.weights)
+        if self._cutmix and (not self._mixup or draws.of_numpy.random() < 0.5):
+            return cut_and_mixed(x, y, self._cutmix, batch.weights, draws)
         if self._mixup:
-            return mixed(x, y, self._mixup, batch.weights)
+            return mixed(x, y, self._mixup, batch.weights, draws)
         return batch
 
 
@@ -111,24 +117,28 @@ def _refuse_whole(setting: str, x: Features) -> None:
         )
 
 
-def mixed(x: Tensor, y: Tensor, alpha: float, weights: Tensor | None = None) -> Batch:
+def mixed(
+    x: Tensor, y: Tensor, alpha: float, weights: Tensor | None = None, draws: Draws = GLOBAL
+) -> Batch:
     """Mixup: mix all rows with others of their batch, by one share (Zhang et al. 2018)."""
-    share = float(np.random.beta(alpha, alpha))
-    order = torch.randperm(len(y)).to(x.device)
+    share = float(draws.of_numpy.beta(alpha, alpha))
+    order = torch.randperm(len(y), generator=draws.of_torch).to(x.device)
     return _of_pairs(torch.lerp(x[order], x, share), y, share, weights, order)
 
 
-def cut_and_mixed(x: Tensor, y: Tensor, alpha: float, weights: Tensor | None = None) -> Batch:
+def cut_and_mixed(
+    x: Tensor, y: Tensor, alpha: float, weights: Tensor | None = None, draws: Draws = GLOBAL
+) -> Batch:
     """CutMix: paste a rectangle of another picture, at one position for all (Yun et al. 2019).
 
     Args:
         x: (n, channels, height, width).
     """
     height, width = x.shape[-2:]
-    side = math.sqrt(1 - float(np.random.beta(alpha, alpha)))
-    top, bottom = _stretch(height, side)
-    left, right = _stretch(width, side)
-    order = torch.randperm(len(y)).to(x.device)
+    side = math.sqrt(1 - float(draws.of_numpy.beta(alpha, alpha)))
+    top, bottom = _stretch(height, side, draws)
+    left, right = _stretch(width, side, draws)
+    order = torch.randperm(len(y), generator=draws.of_torch).to(x.device)
     x = x.clone()
     x[..., top:bottom, left:right] = x[order, ..., top:bottom, left:right]
     share = 1 - (bottom - top) * (right - left) / (height * width)
@@ -141,9 +151,9 @@ def _of_pairs(x: Tensor, y: Tensor, share: float, weights: Tensor | None, order:
     return Batch(x, y, y[order], share, weights, others)
 
 
-def _stretch(length: int, side: float) -> tuple[int, int]:
+def _stretch(length: int, side: float, draws: Draws) -> tuple[int, int]:
     """Return the range of pixels around a random centre, clipped to the picture."""
-    middle = int(np.random.randint(length))
+    middle = int(draws.of_numpy.randint(length))
     half = int(length * side) // 2
     return max(0, middle - half), min(length, middle + half)
 

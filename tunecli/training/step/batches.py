@@ -19,7 +19,7 @@ from tunecli.data.rows.draws import seed_of
 from tunecli.data.rows.features import Features, as_features
 from tunecli.study_file.text.counts import count
 from tunecli.training.outcome.trial_failures import is_out_of_memory, release_memory
-from tunecli.training.state.random_state import RandomState
+from tunecli.training.state.random_state import GLOBAL, Draws, RandomState
 
 CHUNK = 50
 """Number of batches within which rows are sorted by length."""
@@ -81,7 +81,7 @@ class Batches:
 
         Args:
             batch_size: rows per batch, or `full` for all rows.
-            shuffle: whether each epoch has a new order, drawn from torch's generator, in which
+            shuffle: whether each epoch has a new order, drawn when it begins, in which
                 rows of tokens in a batch have like lengths; no effect if one batch holds all rows.
             seed: seed of random draws while rows are loaded, which differ in each epoch.
             weights: weights of the rows, (n_rows,); None for equal weights.
@@ -100,14 +100,14 @@ class Batches:
         """Whether `begin_epoch` must be called before the next batch; true at the start."""
         return self.position == len(self.sizes)
 
-    def begin_epoch(self) -> None:
+    def begin_epoch(self, draws: Draws = GLOBAL) -> None:
         """Start at the first batch again, in a new order if shuffled."""
         self.position = 0
         self.n_epochs += 1
         if self._shuffle:
-            order = torch.randperm(len(self._y))
+            order = torch.randperm(len(self._y), generator=draws.of_torch)
             if self._x.lengths is not None:
-                order = grouped_by_length(order, self._x.lengths, self.sizes)
+                order = grouped_by_length(order, self._x.lengths, self.sizes, draws)
             self._order = order.to(self._y.device)
 
     def rest_of_epoch(self) -> Iterator[Batch]:
@@ -139,11 +139,13 @@ class Batches:
         self._order = None if order is None else order.to(self._y.device)
 
 
-def grouped_by_length(order: Tensor, lengths: Tensor, sizes: Sequence[int]) -> Tensor:
+def grouped_by_length(
+    order: Tensor, lengths: Tensor, sizes: Sequence[int], draws: Draws = GLOBAL
+) -> Tensor:
     """Return an order of rows in which those of a batch have like lengths and little padding.
 
     Within each `CHUNK` of batches the rows are sorted by length and cut into batches, which follow
-    each other in a new order, drawn from torch's generator.
+    each other in a new order, drawn from torch's generator of `draws`.
 
     Args:
         order: the rows, (n_rows,) int64; a row stays in its chunk.
@@ -155,7 +157,7 @@ def grouped_by_length(order: Tensor, lengths: Tensor, sizes: Sequence[int]) -> T
     for chunk in _chunks(sizes):
         rows = order[start : start + sum(chunk)]
         start += len(rows)
-        ranks = torch.randperm(len(chunk))
+        ranks = torch.randperm(len(chunk), generator=draws.of_torch)
         # A batch has its size wherever it stands among the sorted rows.
         of_rank = torch.empty_like(ranks).scatter_(0, ranks, torch.tensor(chunk))
         cut = torch.split(rows[lengths[rows].argsort(stable=True)], of_rank.tolist())

@@ -12,8 +12,10 @@ from tunecli.data.rows.dataset import FoldData
 from tunecli.data.rows.features import as_features
 from tunecli.study_file.settings.settings import TrialConfig
 from tunecli.training.models.fine_tuning import auxiliary_weight
+from tunecli.training.state.random_state import GLOBAL, Draws
 from tunecli.training.step.augmentation import BatchChange
 from tunecli.training.step.batches import Batch, MicroBatches
+from tunecli.training.step.direct_updates import step_directly
 from tunecli.training.step.losses import Loss
 from tunecli.training.step.optimizers import needs_closure
 from tunecli.training.step.precision import Precision
@@ -23,6 +25,8 @@ class GradientStep:
     """Updates a model's weights, and sums up the losses.
 
     Attributes:
+        loss: the loss.
+        loss_sum: sum of the losses of all rows since then, a scalar that is changed in place.
         is_empty: whether no step was made since the last call of `take_mean_loss`.
         micro_batches: divides batches.
     """
@@ -39,7 +43,7 @@ class GradientStep:
         """Prepare to step on batches of the fold's training part."""
         settings = config.training
         self._model = model
-        self._loss = loss
+        self.loss = loss
         self._optimizers = optimizers
         self._precision = precision
         self._settings = settings
@@ -50,37 +54,65 @@ class GradientStep:
         self._parameters = [p for p in model.parameters() if p.requires_grad]
         self._weights: list[Tensor] = [p for p in self._parameters if p.ndim >= 2]  # with L1
         self._by_closure = any(needs_closure(optimizer) for optimizer in optimizers)
-        self._loss_sum = torch.zeros((), device=self._parameters[0].device)
+        self.loss_sum = torch.zeros((), device=self._parameters[0].device)
         self._weight: Tensor | int = 0  # rows, or the sum of their class weights
         self.is_empty = True
 
-    def __call__(self, group: Sequence[Batch]) -> None:
+    def __call__(self, group: Sequence[Batch], draws: Draws = GLOBAL) -> None:
         """Step once along the mean gradient over all rows of `group`."""
-        group = [self._change(batch) for batch in group]
-        if self._settings.input_noise:
-            group = [batch._replace(x=self._noisy(batch.x)) for batch in group]
+        group = self.prepared(group, draws) if self.changes else group
         loss = self._step_by_closure(group) if self._by_closure else self._step(group)
-        weight = self._total_weight(group)
-        self._loss_sum += loss * weight
+        self.record(loss, self.total_weight(group))
+
+    @property
+    def changes(self) -> bool:
+        """Whether `prepared` changes batches."""
+        return bool(self._settings.input_noise) or self._change.is_any
+
+    def prepared(self, group: Sequence[Batch], draws: Draws) -> Sequence[Batch]:
+        """Return the batches as they are trained on: augmented, mixed, with noise."""
+        group = [self._change(batch, draws) for batch in group]
+        if self._settings.input_noise:
+            group = [batch._replace(x=self._noisy(batch.x, draws)) for batch in group]
+        return group
+
+    def record(self, loss: Tensor, weight: Tensor | int) -> None:
+        """Add the loss of a step to the sum.
+
+        Args:
+            loss: mean loss over the rows of the step, detached.
+            weight: weight of the rows in a mean.
+        """
+        self.loss_sum += loss * weight
+        self.count(weight)
+
+    def count(self, weight: Tensor | int) -> None:
+        """Count the rows of a step whose loss was added to `loss_sum`."""
         self._weight += weight
         self.is_empty = False
 
     def take_mean_loss(self) -> float:
         """Return the mean loss over the rows since the last call, without L1."""
-        mean = self._loss_sum / self._weight
-        self._loss_sum.zero_()
+        mean = self.loss_sum / self._weight
+        self.loss_sum.zero_()
         self._weight = 0
         self.is_empty = True
         return mean.item()
 
     def _step(self, group: Sequence[Batch]) -> Tensor:
         loss = self._backward(group)
-        self._adjust_gradient()
-        for optimizer in self._optimizers:
-            self._precision.scaler.step(optimizer)
-            optimizer.zero_grad(set_to_none=True)
-        self._precision.scaler.update()
+        self.adjust_gradient()
+        self.update()
         return loss
+
+    def update(self) -> None:
+        """Update the weights along their gradients, and remove the gradients."""
+        scaler = self._precision.scaler
+        for optimizer in self._optimizers:
+            if scaler.is_enabled() or not step_directly(optimizer):
+                scaler.step(optimizer)
+                optimizer.zero_grad(set_to_none=True)
+        scaler.update()
 
     def _step_by_closure(self, group: Sequence[Batch]) -> Tensor:
         """Let the optimizer compute the loss and gradient as often as it needs.
@@ -93,7 +125,7 @@ class GradientStep:
         def closure() -> Tensor:
             self._model.zero_grad(set_to_none=True)
             losses.append(self._backward(group))
-            self._adjust_gradient()
+            self.adjust_gradient()
             return losses[-1] + self._l1_penalty()
 
         for optimizer in self._optimizers:
@@ -110,21 +142,31 @@ class GradientStep:
             loss = self._batch_loss(group[0])
             scale(loss).backward()  # type: ignore[no-untyped-call]
             return loss.detach()
-        weight = self._total_weight(group)
-        mean = torch.zeros_like(self._loss_sum)
-        for batch in group:
-            loss = self._batch_loss(batch) * (self._weight_of(batch) / weight)
+        mean = torch.zeros_like(self.loss_sum)
+        for batch, share in zip(group, self.shares(group), strict=True):
+            loss = self._batch_loss(batch) * share
             scale(loss).backward()  # type: ignore[no-untyped-call]
             mean += loss.detach()
         return mean
 
-    def _total_weight(self, group: Sequence[Batch]) -> Tensor | int:
+    def shares(self, group: Sequence[Batch]) -> list[Tensor | float]:
+        """Return the shares of the group's batches in a mean."""
+        if len(group) == 1:
+            return [1.0]
+        weight = self.total_weight(group)
+        return [self._weight_of(batch) / weight for batch in group]
+
+    def total_weight(self, group: Sequence[Batch]) -> Tensor | int:
         """Return the total weight of the group's batches in a mean."""
         return sum(self._weight_of(batch) for batch in group)
 
     def _batch_loss(self, batch: Batch) -> Tensor:
         with self._precision.forward():
             outputs = self._model(batch.x)
+        return self.loss_of(outputs, batch)
+
+    def loss_of(self, outputs: Tensor | tuple[Tensor | None, ...], batch: Batch) -> Tensor:
+        """Return the mean loss of a batch from the model's outputs, with auxiliary ones."""
         main, *auxiliary = (outputs,) if isinstance(outputs, Tensor) else outputs
         loss = self._mixed_loss(self._exact(main), batch)
         for output in auxiliary:
@@ -137,40 +179,47 @@ class GradientStep:
         if batch.weights is not None:
             total = self._weighted_sum(outputs, batch, batch.weights)
             return total / self._weight_of(batch)
-        loss: Tensor = self._loss(outputs, batch.y)
+        loss: Tensor = self.loss(outputs, batch.y)
         if batch.other is None:
             return loss
-        return torch.lerp(self._loss(outputs, batch.other), loss, batch.share)
+        return torch.lerp(self.loss(outputs, batch.other), loss, batch.share)
 
     def _weight_of(self, batch: Batch) -> Tensor | int:
         """Return the weight of a batch in a mean; with row weights never 0, which has no mean."""
         if batch.weights is None:
-            return self._loss.total_weight(batch.y)
-        weight = self._loss.row_weights(batch.y, batch.weights).sum()
+            return self.loss.total_weight(batch.y)
+        weight = self.loss.row_weights(batch.y, batch.weights).sum()
         if batch.other is not None and batch.other_weights is not None:
-            other = self._loss.row_weights(batch.other, batch.other_weights).sum()
+            other = self.loss.row_weights(batch.other, batch.other_weights).sum()
             weight = torch.lerp(other, weight, batch.share)
         return weight.clamp(min=torch.finfo(weight.dtype).tiny)
 
     def _weighted_sum(self, outputs: Tensor, batch: Batch, weights: Tensor) -> Tensor:
         """Return the sum of losses times weights; for mixed rows, of both rows in their shares."""
-        total = (self._loss.of_rows(outputs, batch.y) * weights).sum()
+        total = (self.loss.of_rows(outputs, batch.y) * weights).sum()
         if batch.other is None or batch.other_weights is None:
             return total
-        other = (self._loss.of_rows(outputs, batch.other) * batch.other_weights).sum()
+        other = (self.loss.of_rows(outputs, batch.other) * batch.other_weights).sum()
         return torch.lerp(other, total, batch.share)
 
     def _exact(self, outputs: Tensor) -> Tensor:
         """Return outputs in 32 bits: a loss in 16 bits would be too inexact."""
         return outputs.float() if self._precision.autocast else outputs
 
-    def _noisy(self, x: Tensor) -> Tensor:
-        noise = self._settings.input_noise * torch.randn_like(x)
+    def _noisy(self, x: Tensor, draws: Draws) -> Tensor:
+        drawn = torch.empty_like(x).normal_(generator=draws.of_torch)  # as torch.randn_like
+        noise = self._settings.input_noise * drawn
         if self._n_codes:
             noise[:, -self._n_codes :] = 0
         return x + noise
 
-    def _adjust_gradient(self) -> None:
+    @property
+    def adjusts(self) -> bool:
+        """Whether `adjust_gradient` changes gradients in 32 bits."""
+        settings = self._settings
+        return bool(settings.l1) or (settings.clip_norm, settings.clip_value) != (None, None)
+
+    def adjust_gradient(self) -> None:
         """Undo the scale of fp16, add the gradient of L1, then clip the norm, then the values."""
         settings = self._settings
         for optimizer in self._optimizers:
@@ -193,7 +242,7 @@ class GradientStep:
     @torch.no_grad()
     def _l1_penalty(self) -> Tensor:
         """Return l1 · Σ|w|, a scalar, for optimizers that compare losses."""
-        penalty = torch.zeros_like(self._loss_sum)
+        penalty = torch.zeros_like(self.loss_sum)
         if self._settings.l1:
             for weight in self._weights:
                 penalty += self._settings.l1 * weight.abs().sum()

@@ -1,0 +1,80 @@
+"""Let the tensors of several models lie in one, so that one operation computes with all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+
+class CannotStackError(Exception):
+    """The models of the folds cannot compute as one stack, so that each trains alone."""
+
+    def __init__(self) -> None:
+        super().__init__("these models cannot be stacked")
+
+
+class JoinedTensors:
+    """A tensor in which those of several models have their places while it is bound.
+
+    Outside of that, each tensor has its own memory, as in a model that trains alone.
+
+    Attributes:
+        memory: the joined values; they are those of the models only while bound.
+    """
+
+    def __init__(self, tensors: Sequence[Tensor], sizes: Sequence[int] | None = None) -> None:
+        """Make room for the tensors.
+
+        Args:
+            tensors: contiguous tensors, stacked along a new first dimension.
+            sizes: sizes of the tensors' first dimension, to join them along it instead.
+
+        Raises:
+            CannotStackError: their shapes or types differ, or they are not contiguous.
+        """
+        rest = {(tensor.shape[sizes is not None :], tensor.dtype) for tensor in tensors}
+        if len(rest) > 1 or not all(tensor.is_contiguous() for tensor in tensors):
+            raise CannotStackError
+        self._tensors = tensors
+        self._sizes = sizes
+        values = [tensor.detach() for tensor in tensors]
+        self.memory = torch.stack(values) if sizes is None else torch.cat(values)
+        self._own: list[Tensor] = []
+
+    def divided(self, joined: Tensor) -> tuple[Tensor, ...]:
+        """Return the places of the tensors in `memory`, or in its gradient."""
+        if self._sizes is None:
+            return joined.unbind(0)
+        return torch.split(joined, list(self._sizes))
+
+    def bind(self) -> None:
+        """Move the tensors to their places."""
+        places = self.divided(self.memory)
+        self._own = [tensor.data for tensor in self._tensors]
+        torch._foreach_copy_(places, self._own)
+        for tensor, place in zip(self._tensors, places, strict=True):
+            tensor.data = place
+
+    def release(self) -> None:
+        """Move the tensors back to their own memory, with the values of now."""
+        torch._foreach_copy_(self._own, self.divided(self.memory))
+        for tensor, own in zip(self._tensors, self._own, strict=True):
+            tensor.data = own
+        self._own = []
+
+
+@contextmanager
+def while_joined(joined: Iterable[JoinedTensors]) -> Iterator[None]:
+    """Bind tensors within the block, and release them however it ends."""
+    done: list[JoinedTensors] = []
+    try:
+        for one in joined:
+            one.bind()
+            done.append(one)
+        yield
+    finally:
+        for one in reversed(done):
+            one.release()

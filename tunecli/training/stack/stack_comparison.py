@@ -1,0 +1,80 @@
+"""Compare a stack with each of its models alone, at the first use of their shapes.
+
+Whether kernels give a model the same bits in a stack depends on the machine and the shapes, not on
+the values: another order of a sum shows in thousands of numbers at once.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from tunecli.data.rows.features import as_features
+from tunecli.training.stack.fold_stack import StackableFold
+from tunecli.training.stack.stacked_losses import stacked_losses
+from tunecli.training.stack.stacked_models import StackedModels
+from tunecli.training.step.batches import Batch
+
+_COMPARED: dict[object, bool] = {}
+"""Results of this process."""
+
+
+def computes_alike(folds: Sequence[StackableFold], n_rows: int) -> bool:
+    """Return whether the folds' models have the same gradients and buffers as in a stack.
+
+    Args:
+        n_rows: rows of a batch.
+    """
+    with folds[0].precision.in_force(), torch.random.fork_rng(devices=[]):
+        threads = torch.get_num_threads()
+        key = (repr([fold.model for fold in folds]), n_rows, threads, folds[0].fold.task)
+        if key not in _COMPARED:
+            _COMPARED[key] = _is_same(folds, n_rows)
+    return _COMPARED[key]
+
+
+def has_differed() -> bool:
+    """Return whether a comparison of this process has found a difference."""
+    return False in _COMPARED.values()
+
+
+def _is_same(folds: Sequence[StackableFold], n_rows: int) -> bool:
+    torch.manual_seed(0)
+    batches = [_random_batch(fold, n_rows) for fold in folds]
+    alone = [copy.deepcopy(fold.model).train() for fold in folds]
+    together = [copy.deepcopy(fold.model).train() for fold in folds]
+    for k, (fold, model, batch) in enumerate(zip(folds, alone, batches, strict=True)):
+        torch.manual_seed(k)
+        fold.step.loss_of(model(batch.x), batch).backward()  # type: ignore[no-untyped-call]
+    models = StackedModels(together, n_rows)
+    with models.bound([torch.Generator().manual_seed(k) for k in range(len(folds))]):
+        outputs = models.outputs([batch.x for batch in batches])
+        losses = stacked_losses([fold.step for fold in folds], outputs, batches)
+        for weight, gradient in zip(models.weights, models.gradients(losses), strict=True):
+            weight.grad = gradient
+    pairs = zip(map(_results, alone), map(_results, together), strict=True)
+    return all(_are_equal(one, other) for one, other in pairs)
+
+
+def _random_batch(fold: StackableFold, n_rows: int) -> Batch:
+    """Return rows of the fold with random numbers in place of theirs; codes are left."""
+    data = fold.fold
+    weights = None if data.train_weights is None else data.train_weights[:n_rows]
+    x = next(iter(as_features(data.x_train).batches(None, [n_rows]))).clone()
+    n_codes = len(data.cat_cardinalities)
+    (x[:, :-n_codes] if n_codes else x).normal_()
+    return Batch(x, data.y_train[:n_rows], weights=weights)
+
+
+def _results(model: nn.Module) -> list[Tensor]:
+    """Return the gradients and buffers of a model."""
+    gradients = [weight.grad for weight in model.parameters() if weight.grad is not None]
+    return [*gradients, *model.buffers()]
+
+
+def _are_equal(some: list[Tensor], others: list[Tensor]) -> bool:
+    pairs = zip(some, others, strict=True)
+    return all(torch.allclose(a, b, rtol=0, atol=0, equal_nan=True) for a, b in pairs)

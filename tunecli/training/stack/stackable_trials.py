@@ -1,0 +1,82 @@
+"""Decide whether the folds of a trial train as one stack.
+
+It follows from the configuration, the shapes and the machine's kernels, so it is the same whenever
+a trial trains. Since the bits are equal, a trial may also go on in another way than it began.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tunecli.data.rows.features import TensorFeatures, as_features
+from tunecli.study_file.settings.code_names import is_code
+from tunecli.study_file.settings.metric_names import prediction_metrics
+from tunecli.study_file.settings.settings import TrialConfig
+from tunecli.training.stack.fold_stack import FoldStack, StackableFold
+from tunecli.training.stack.joined_tensors import CannotStackError
+from tunecli.training.stack.stack_comparison import computes_alike, has_differed
+from tunecli.training.step.batches import batch_sizes
+from tunecli.training.step.optimizers import needs_closure
+
+LARGEST_PRODUCT = 2**26
+"""Rows of a batch times weights of a model above which a stack is not faster."""
+
+OTHER_BITS = (
+    "its folds train one after another, because the kernels of this machine round a stack of them "
+    "differently"
+)
+
+
+def stack_of(
+    config: TrialConfig, folds: Sequence[StackableFold]
+) -> tuple[FoldStack | None, list[str]]:
+    """Return the stack of a trial's folds, or None if each trains alone; and notes for the user.
+
+    A note follows the words "Trial 3: ". A process notes a difference of its kernels once.
+    """
+    n_rows = {_whole_batch(config, fold) for fold in folds}
+    if len(folds) == 1 or len(n_rows) > 1 or not all(could_stack(config, f) for f in folds):
+        return None, []
+    return _built(config, folds, n_rows.pop())
+
+
+def could_stack(config: TrialConfig, fold: StackableFold) -> bool:
+    """Return whether a fold can step in a stack that is faster, judging by this fold alone."""
+    size = _whole_batch(config, fold) * sum(w.numel() for w in fold.model.parameters())
+    return size <= LARGEST_PRODUCT and _is_plain(config) and _is_in_memory(fold)
+
+
+def _built(
+    config: TrialConfig, folds: Sequence[StackableFold], n_rows: int
+) -> tuple[FoldStack | None, list[str]]:
+    """Return the stack if the models can be stacked, and compute the same; and notes."""
+    try:
+        stack = FoldStack(folds, n_rows, config.training.accumulate)
+    except CannotStackError:
+        return None, []
+    is_known = has_differed()
+    if computes_alike(folds, n_rows):
+        return stack, []
+    return None, [] if is_known else [OTHER_BITS]
+
+
+def _whole_batch(config: TrialConfig, fold: StackableFold) -> int:
+    """Return the rows of a whole batch."""
+    return batch_sizes(len(fold.fold.y_train), config.training.batch_size)[0]
+
+
+def _is_plain(config: TrialConfig) -> bool:
+    """Return whether all folds compute in 32 bits, without code that may do anything."""
+    training = config.training
+    metrics = prediction_metrics(config)
+    parts = [config.model, config.loss, config.optimizer, config.schedule, *metrics]
+    has_code = any(part is not None and is_code(part.name) for part in parts)
+    is_whole = training.dtype == "fp32" and training.micro_batch is None
+    return is_whole and not has_code and not config.data.augment
+
+
+def _is_in_memory(fold: StackableFold) -> bool:
+    """Return whether a fold can step in a stack, with rows in the memory of the CPU."""
+    rows = as_features(fold.fold.x_train)
+    by_closure = any(needs_closure(optimizer) for optimizer in fold.optimizers)
+    return isinstance(rows, TensorFeatures) and fold.device.type == "cpu" and not by_closure
