@@ -61,6 +61,9 @@ TABLES: Mapping[str, tuple[str, str]] = {
 
 CLASSES = frozenset({"digits", "adult", "covertype"})
 
+FEWEST_OF_A_CLASS = 10
+"""Rows of a class in the sample; rarer classes are left out."""
+
 
 @dataclass(frozen=True)
 class Pair:
@@ -138,6 +141,8 @@ def _data(name: str, runs: Path, given: argparse.Namespace) -> str:
     file, target = TABLES[name]
     table = pd.read_csv(given.data / file)
     sample = table.sample(min(given.rows, len(table)), random_state=0)
+    if name in CLASSES:  # a class needs rows in each fold
+        sample = sample[sample.groupby(target)[target].transform("size") >= FEWEST_OF_A_CLASS]
     sample.to_csv(runs / f"{name}.csv", index=False)
     task = "classification" if name in CLASSES else "regression"
     return f"{{source: {name}.csv, target: {target}, task: {task}}}"
