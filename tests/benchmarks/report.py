@@ -126,7 +126,8 @@ def parts(url: str, runs: Path) -> None:
 
 def cost(*words: str) -> tuple[float, float]:
     """CPU seconds and peak memory in MB of a command."""
-    process = subprocess.Popen([sys.executable, *words], stdout=subprocess.DEVNULL)
+    quiet = subprocess.DEVNULL
+    process = subprocess.Popen([sys.executable, *words], stdout=quiet, stderr=quiet)
     _, status, used = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     assert process.returncode == 0, words
