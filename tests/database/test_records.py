@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import math
 import sqlite3
@@ -198,6 +199,16 @@ def test_reading_changes_nothing(tmp_path: Path) -> None:
     study.curves()
     assert (tmp_path / "study.db").read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["study.db"]
+
+
+def test_garbage_is_collected_again_after_reading(tmp_path: Path) -> None:
+    url = made(tmp_path, [])
+    with queries.connection(url):
+        assert not gc.isenabled()
+    assert gc.isenabled()
+    with pytest.raises(DatabaseError), queries.connection(url) as opened:
+        opened.execute(text("SELECT * FROM nothing"))
+    assert gc.isenabled()
 
 
 def test_a_file_is_opened_read_only(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from optuna.importance import get_param_importances
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from tunecli.database.shown_study import ShownStudy, complete_trial, shared
+from tunecli.study_file.settings.settings import Direction
 
 KINDS: dict[str, BaseDistribution] = {
     "lr": FloatDistribution(1e-4, 1.0, log=True),
@@ -43,7 +44,7 @@ def drawn_trials(n_trials: int) -> list[tuple[float, dict[str, object]]]:
 
 @pytest.mark.parametrize("direction", ["maximize", "minimize"])
 @pytest.mark.parametrize("repeats", [False, True])
-def test_importances_are_those_of_optunas_own_study(direction: str, repeats: bool) -> None:
+def test_importances_are_those_of_optunas_own_study(direction: Direction, repeats: bool) -> None:
     trials = drawn_trials(60)
     numbers = random.Random(1).choices(range(60), k=60) if repeats else range(60)
     theirs = optuna.create_study(direction=direction)
@@ -56,7 +57,7 @@ def test_importances_are_those_of_optunas_own_study(direction: str, repeats: boo
         complete_trial(number, value, params, {name: one_object[name] for name in params})
         for number, (value, params) in enumerate(trials)
     ]
-    shown = ShownStudy(direction, [ours[number] for number in numbers])  # type: ignore[arg-type]
+    shown = ShownStudy(direction, [ours[number] for number in numbers])
     assert [*get_param_importances(shown).items()] == [*get_param_importances(theirs).items()]
 
 
