@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import math
 import sqlite3
@@ -12,6 +13,8 @@ from pathlib import Path
 
 import optuna
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sqlalchemy import text
 from study_makers import CONFIG, SUMMARY, complete, made, mlp
 
@@ -91,6 +94,36 @@ def test_all_curves_at_once_are_the_curves_one_by_one(
         assert repr(all_at_once[trial.trial_id]) == repr(record.curve(trial))
 
 
+def test_curves_of_some_trials_are_those_of_all(stock: tuple[optuna.Study, StudyRecord]) -> None:
+    record = stock[1]
+    every = record.curves()
+    some = record.curves(record.trials[1:3])
+    assert repr(some) == repr({t.trial_id: every[t.trial_id] for t in record.trials[1:3]})
+
+
+METRICS = st.dictionaries(st.text(), st.none() | st.floats(allow_nan=False) | st.integers())
+
+
+@given(st.lists(METRICS))
+def test_metrics_of_many_rows_are_those_of_each(metrics: list[dict[str, float | None]]) -> None:
+    stored = [json.dumps(one) for one in metrics]
+    assert repr(queries.all_metric_rows(stored)) == repr(tuple(map(queries.metric_rows, stored)))
+
+
+@pytest.mark.parametrize(
+    ("damaged", "message"),
+    [
+        (['{"f1": 1.0}', "[0.5]"], "not a mapping"),
+        (['{"f1": 1.0}, {"f1": 2.0}', ""], "Extra data"),
+        (['{"f1": 1.0', "}"], "Expecting"),
+        (["{}", '{"f1": "high"}'], "could not convert"),
+    ],
+)
+def test_a_damaged_row_among_many_is_refused(damaged: list[str], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        queries.all_metric_rows(damaged)
+
+
 def test_a_study_of_another_program_has_what_is_there(
     stock: tuple[optuna.Study, StudyRecord],
 ) -> None:
@@ -166,6 +199,16 @@ def test_reading_changes_nothing(tmp_path: Path) -> None:
     study.curves()
     assert (tmp_path / "study.db").read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["study.db"]
+
+
+def test_garbage_is_collected_again_after_reading(tmp_path: Path) -> None:
+    url = made(tmp_path, [])
+    with queries.connection(url):
+        assert not gc.isenabled()
+    assert gc.isenabled()
+    with pytest.raises(DatabaseError), queries.connection(url) as opened:
+        opened.execute(text("SELECT * FROM nothing"))
+    assert gc.isenabled()
 
 
 def test_a_file_is_opened_read_only(tmp_path: Path) -> None:

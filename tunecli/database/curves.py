@@ -45,20 +45,19 @@ class Curve:
 def read_curves(
     url: str, study_id: int, trial_ids: Sequence[int] | None = None
 ) -> dict[int, Curve]:
-    """Return the curves of these trials, or of all trials, that have curves, by `trial_id`.
+    """Return the curves of these trials, or of all, that have curves, by `trial_id`.
+
+    Trials between them may be among those returned.
 
     Raises:
         DatabaseError: the database is damaged or locked.
     """
-    if trial_ids is None:
-        ids = queries.ALL_TRIALS
-    else:
-        ids = {"first": min(trial_ids), "last": max(trial_ids)}
+    keys = {"study": study_id, **queries.between(trial_ids)}
     with queries.connection(url) as opened:
-        means = queries.rows(opened, queries.MEAN_CURVES, study=study_id, **ids)
-        query = queries.FOLD_CURVES
-        folds = queries.rows_of_ours(opened, "tunecli_curves", query, study=study_id, **ids)
-        return _assemble(means, folds)
+        means = queries.rows(opened, queries.MEAN_CURVES, **keys)
+        return _assemble(
+            means, queries.rows_of_ours(opened, "tunecli_curves", queries.FOLD_CURVES, **keys)
+        )
 
 
 def read_mean_curves(url: str, study_id: int) -> dict[int, Curve]:
@@ -80,9 +79,8 @@ def read_mean_curves(url: str, study_id: int) -> dict[int, Curve]:
 
 def mean_scores(opened: Connection, study_id: int) -> dict[int, Curve]:
     """Return the mean scores of all trials that have some, by `trial_id`."""
-    return _assemble(
-        queries.rows(opened, queries.MEAN_CURVES, study=study_id, **queries.ALL_TRIALS), []
-    )
+    keys = {"study": study_id, **queries.between(None)}
+    return _assemble(queries.rows(opened, queries.MEAN_CURVES, **keys), [])
 
 
 def _assemble(means: Iterable[Row[Any]], folds: Iterable[Row[Any]]) -> dict[int, Curve]:

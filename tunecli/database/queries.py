@@ -6,10 +6,11 @@ SQLite file is opened read-only, so that a report never disturbs a search.
 
 from __future__ import annotations
 
+import gc
 import json
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import groupby
 from operator import attrgetter
@@ -93,9 +94,6 @@ MEAN_CURVES = _of_trials(
 
 FOLD_CURVES = _of_trials("x.*", "tunecli_curves", "x.trial_id, x.fold, x.step", _BETWEEN)
 
-ALL_TRIALS = {"first": 0, "last": 2**31 - 1}
-"""Arguments of the queries that read trials of a range of ids: every trial."""
-
 PREDICTIONS = _of_trials("x.npz", "tunecli_predictions", "x.trial_id", _BETWEEN)
 
 MEAN_LOSSES = _of_trials(
@@ -110,7 +108,10 @@ MEAN_LOSSES = _of_trials(
 
 @contextmanager
 def connection(url: str) -> Iterator[Connection]:
-    """Open a read-only connection to a study database.
+    """Open a read-only connection to a study database, while Python collects no garbage.
+
+    Rows become records that stay: to search hundreds of thousands of them for cycles again and
+    again would take as long as reading them.
 
     Raises:
         StudyNotFoundError: there is no such SQLite file.
@@ -120,7 +121,7 @@ def connection(url: str) -> Iterator[Connection]:
     try:
         engine = _engine(url)
         try:
-            with refuse_nonsense(url), engine.connect() as opened:
+            with refuse_nonsense(url), engine.connect() as opened, _uncollected():
                 yield opened
         finally:
             engine.dispose()
@@ -131,6 +132,24 @@ def connection(url: str) -> Iterator[Connection]:
     except SQLAlchemyError as error:
         cause = masked(_cause(error), url)
         raise DatabaseError(f"Cannot read {display_url(url)}: {cause}") from error
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def between(trial_ids: Collection[int] | None) -> dict[str, int]:
+    """Return the parameters of a query that select these trials, and those between; None: all."""
+    if trial_ids is None:
+        return {"first": 0, "last": 2**31 - 1}
+    return {"first": min(trial_ids), "last": max(trial_ids)}
 
 
 def existing_tables(opened: Connection) -> frozenset[str]:
@@ -152,6 +171,14 @@ def rows_of_ours(
 ) -> Sequence[Row[Any]]:
     """Return all rows of a query on a table of tunecli; none in a database without the table."""
     return rows(opened, query, **parameters) if table in existing_tables(opened) else []
+
+
+def stored_predictions(url: str, study_id: int, trial_id: int) -> bytes | None:
+    """Return a trial's out-of-fold predictions as they are stored; None without any."""
+    with connection(url) as opened:
+        keys = {"study": study_id, **between([trial_id])}
+        stored = rows_of_ours(opened, "tunecli_predictions", PREDICTIONS, **keys)
+    return stored[0].npz if stored else None
 
 
 def by_trial(rows: Iterable[Row[Any]]) -> defaultdict[int, list[Row[Any]]]:

@@ -182,24 +182,16 @@ class StudyRecord(StudyAttributes):
 
     def curve(self, trial: TrialRecord) -> Curve:
         """Return the mean curve and the fold curves of one trial."""
-        return self.curves_of([trial]).get(trial.trial_id, Curve())
+        return self.curves([trial]).get(trial.trial_id, Curve())
 
     def predictions(self, trial: TrialRecord) -> bytes | None:
         """Return a trial's out-of-fold predictions, see `TrialResult`; only the best has any."""
-        with queries.connection(self.url) as opened:
-            ids = {"study": self.study_id, "first": trial.trial_id, "last": trial.trial_id}
-            stored = queries.rows_of_ours(
-                opened, "tunecli_predictions", queries.PREDICTIONS, **ids
-            )
-        return stored[0].npz if stored else None
+        return queries.stored_predictions(self.url, self.study_id, trial.trial_id)
 
-    def curves(self) -> dict[int, Curve]:
-        """Return the curves of all trials that have one, by `trial_id`."""
-        return read_curves(self.url, self.study_id)
-
-    def curves_of(self, trials: Sequence[TrialRecord]) -> dict[int, Curve]:
-        """Return the curves of these trials that have one, by `trial_id`."""
-        return read_curves(self.url, self.study_id, [trial.trial_id for trial in trials])
+    def curves(self, trials: Sequence[TrialRecord] | None = None) -> dict[int, Curve]:
+        """Return the curves of these trials, or of all, that have one, by `trial_id`."""
+        ids = None if trials is None else [trial.trial_id for trial in trials]
+        return read_curves(self.url, self.study_id, ids)
 
     def mean_curves(self) -> dict[int, Curve]:
         """Return the mean curves without folds, in a fraction of the time of `curves`."""

@@ -19,7 +19,7 @@ from tunecli.database import urls
 from tunecli.database.records import StudyRecord, read_study
 from tunecli.model_folder.format import predicting
 from tunecli.report.export import study_export
-from tunecli.report.export.study_export import study_json, to_csv
+from tunecli.report.export.study_export import json_pieces, study_json, to_csv
 from tunecli.report.findings.space.losing_options import isolations
 from tunecli.report.phrases import foreign_text
 from tunecli.training.outcome.evaluation import TrialResult
@@ -94,6 +94,21 @@ def test_json_is_json(study: StudyRecord) -> None:
         raise AssertionError(constant)
 
     assert json.loads(study_json(study), parse_constant=refuse)
+
+
+def test_json_in_pieces_is_that_of_the_whole(
+    study: StudyRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = study_json(study)
+    for n_trials in (1, 3, 4):
+        monkeypatch.setattr(study_export, "_PART", n_trials)
+        monkeypatch.setattr(study_export, "_PIECE", 7 * n_trials)
+        pieces = [*json_pieces(study)]
+        assert len(pieces) > 10
+        assert "".join(pieces) == whole
+    told = json.loads(whole)["trials"]
+    assert [trial["number"] for trial in told] == [0, 1, 2, 3]
+    assert [len(trial["curve"]["folds"]) for trial in told] == [2, 0, 1, 0]
 
 
 def test_a_password_does_not_leave_the_house() -> None:

@@ -135,7 +135,7 @@ def json_pieces(study: StudyRecord) -> Iterator[str]:
         means: dict[int, Curve] = {}
         for start in range(0, len(study.trials), _PART):
             trials = study.trials[start : start + _PART]
-            curves = study.curves_of(trials)
+            curves = study.curves(trials)
             means |= {trial_id: replace(curve, folds=()) for trial_id, curve in curves.items()}
             texts = [_dumped(_trial(t, curves.get(t.trial_id, Curve()))) for t in trials]
             file.write(", " * bool(start) + ", ".join(texts))

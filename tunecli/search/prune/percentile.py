@@ -101,7 +101,7 @@ class JudgedStudy(optuna.Study):
 
 
 @dataclass(frozen=True)
-class Percentile(BasePruner):  # type: ignore[misc]
+class Percentile(BasePruner):
     """Stop a trial whose best score so far is worse than a percentile of the complete trials.
 
     Attributes are Optuna's arguments, with the defaults of its MedianPruner.

@@ -73,7 +73,7 @@ class Trainer:
         self._is_done_for = False
 
     def describe(self, task: messages.FirstTask) -> messages.DataReady:
-        """Load and describe the data for the driver, which imports neither numpy nor torch."""
+        """Load and describe the data for the driver, which imports no torch."""
         study = task.study
         try:
             torch.set_num_threads(1)
@@ -315,5 +315,10 @@ def _hear(connection: Connection, waits: bool) -> messages.Answer:
 
 
 def warm_up() -> None:
-    """Make torch import what it needs for the first optimizer."""
+    """Make torch import what an optimizer needs, once for all workers that are forked later.
+
+    That is torch._dynamo, which takes longer than all other modules after torch itself. Nothing is
+    compiled, but `Optimizer.add_param_group` and `Optimizer.step` of torch 2.14 import it at their
+    first call, whatever the settings (`torch/_compile.py`, `_use_grad_for_differentiable`).
+    """
     torch.optim.SGD([torch.zeros(1, requires_grad=True)])

@@ -67,7 +67,17 @@ def effect_of(evidence: Evidence, trials: Sequence[TrialRecord], name: str) -> E
 
 
 def design_columns(evidence: Evidence, trials: Sequence[TrialRecord], name: str) -> Array:
-    """Return (n, k) centred columns of a parameter; k is 0 if it has one value in all trials."""
+    """Return (n, k) centred columns of a parameter; k is 0 if it has one value in all trials.
+
+    They are computed once for the same trials: each parameter needs those of all others.
+    """
+    key = name, tuple(trial.trial_id for trial in trials)
+    if key not in evidence.designs:
+        evidence.designs[key] = _design_columns(evidence, trials, name)
+    return evidence.designs[key]
+
+
+def _design_columns(evidence: Evidence, trials: Sequence[TrialRecord], name: str) -> Array:
     kind = evidence.ranges[name]
     if isinstance(kind, Categories):
         values = [repr(trial.params[name]) if name in trial.params else "" for trial in trials]

@@ -165,6 +165,11 @@ class Evidence:
         return self._places[name]
 
     @cached_property
+    def designs(self) -> dict[tuple[str, tuple[int, ...]], NDArray[np.float64]]:
+        """Columns that `effects.py` has computed, by parameter and `trial_id` of the trials."""
+        return {}
+
+    @cached_property
     def _places(self) -> dict[str, Mapping[int, float]]:
         return {}
 
