@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -122,13 +124,48 @@ print([hashlib.sha256(text.encode()).hexdigest() for text in found])
 """
 
 
-def test_every_process_trains_the_same_tokenizers() -> None:
+def printed(program: str, *words: str, n_threads: int = 0) -> str:
+    """Return what a new process prints, with a number of threads of the library; 0 for none."""
+    threads = {"TOKENIZERS_PARALLELISM": "true", "RAYON_NUM_THREADS": str(n_threads)}
+    return subprocess.run(
+        [sys.executable, "-c", program, *words],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=str(__file__).rpartition("/")[0],
+        env=dict(os.environ) | (threads if n_threads else {}),
+    ).stdout
+
+
+def test_every_process_trains_the_same_tokenizers_with_any_number_of_threads() -> None:
     """The library numbers some pieces, and adds some scores, in an order that differs."""
-    folder = str(__file__).rpartition("/")[0]
-    runs = [
-        subprocess.run(
-            [sys.executable, "-c", PRINTS], capture_output=True, text=True, check=True, cwd=folder
-        ).stdout
-        for _ in range(4)
-    ]
+    runs = [printed(PRINTS, n_threads=n) for n in (0, 0, 1, 4)]
+    assert len({*runs}) == 1, runs
+
+
+SYMMETRIC = """
+import hashlib, random, sys
+from itertools import permutations
+from pathlib import Path
+import torch
+from tunecli.data.rows.texts import TextRows, Texts
+from tunecli.data.text.kept_tokens import fitted_tokenizer
+from tunecli.data.text.tokens import TokenSetting
+from tunecli.study_file.settings.settings import Component
+
+chance = random.Random(1)
+words = ["".join(chance.choices("abc", k=7)) for _ in range(57)]
+ways = [str.maketrans("abc", "".join(way)) for way in permutations("abc")]
+texts = [word.translate(way) for way in ways for word in words]
+x = TextRows(torch.zeros(len(texts), 0), (Texts.of(texts),))
+setting = TokenSetting(Component(name="Unigram", arguments={"vocab_size": 88}), 16)
+rows = torch.arange(len(texts))
+found = fitted_tokenizer(x, rows, setting, "of the texts", Path(sys.argv[1]))
+print(hashlib.sha256(found.text.encode()).hexdigest())
+"""
+
+
+def test_pieces_of_equal_worth_are_chosen_once_for_all_processes(tmp_path: Path) -> None:
+    """Without the cache, these texts give different pieces in most processes."""
+    runs = [printed(SYMMETRIC, str(tmp_path / "cache")) for _ in range(3)]
     assert len({*runs}) == 1, runs

@@ -1,5 +1,10 @@
 """Train the tokenizers of a study file by the library `tokenizers`, always with the same result.
 
+There is one exception: Unigram chooses between pieces of exactly equal worth by rounding errors,
+since the library adds probabilities in the order of a hash table. Only texts that are symmetric in
+their characters have such pieces. `kept_tokens.py` trains each tokenizer once and keeps it for all
+processes.
+
 Token 0 is padding and token 1 what the vocabulary lacks. Neither is a special token of the
 library: a text that contains the characters `[PAD]` is a text like any other.
 
