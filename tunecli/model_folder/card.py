@@ -225,9 +225,10 @@ def _costs(costs: ModelCosts, unit: Unit, *, has_weights: bool) -> str:
         for n, time in costs.latency.items()
     )
     idle = f" Compression: {idle_in_words(costs.left_out)}." if costs.left_out else ""
-    known = f" ({costs.zeros:.0%} of the weights are zero) and {costs.macs:,} multiplications per {row}"
+    macs = f"{costs.macs:,} multiplications per {row}"
+    known = f" ({costs.zeros:.0%} of the weights are zero) and {macs}" if has_weights else ""
     return (
-        f"The model takes {with_unit('size', costs.size)}{known if has_weights else ''}. Latency "
+        f"The model takes {with_unit('size', costs.size)}{known}. Latency "
         f"on the machine that made it: {times}.{idle}"
     )
 
