@@ -24,7 +24,7 @@ _MOST_TEXTS = 1_000
 """Texts that are made into tokens to see how long they are."""
 _UNCUT = 0.95
 """Share of the texts that are read whole, unless they are too long."""
-_MOST_OTHERS = 5
+_MOST_OTHERS = 3
 
 
 def fine_tuning_for(dataset: Dataset, named: str | None, folder: Path) -> FineTuning | None:
