@@ -174,7 +174,7 @@ def _look_at_table(asked: Asked) -> FirstLook:
 def _look_at_folder(asked: Asked) -> FirstLook:
     """Describe pictures or texts in class folders, or else texts for a language model."""
     folder = asked.workspace.folder / asked.source
-    if holds_texts(folder) and not any(path.is_dir() for path in folder.iterdir()):
+    if holds_texts(folder) and not any(folder.glob("[!.]*/")):
         return _look(replace(asked, reading={"task": "language_modeling"}))
     try:
         return _look(asked)

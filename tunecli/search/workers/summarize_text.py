@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+import torch
 
 from tunecli.data.fold_store import FoldStore
 from tunecli.data.rows.dataset import Dataset, TokenForm
@@ -56,15 +57,15 @@ def block_summary(config: TrialConfig, store: FoldStore) -> BlockSummary | None:
     train, form = as_features(fold.x_train), fold.tokens
     assert form is not None
     targets = fold.y_valid[fold.y_valid != NO_LOSS]
-    sizes = batch_sizes(len(train), config.training.batch_size)
+    full = torch.full((len(train),), train.shape[0])
+    lengths = full if train.lengths is None else train.lengths
+    sizes = batch_sizes(len(lengths), config.training.batch_size)
     return BlockSummary(
         vocab_size=form.vocab_size,
         n_tokens=int((fold.y_train != NO_LOSS).sum()),
         n_blocks=len(train),
         block_size=train.shape[0],
-        padding=0.0
-        if train.lengths is None
-        else padding_share(train.lengths, sizes, shuffle=config.training.shuffle),
+        padding=padding_share(lengths, sizes, shuffle=config.training.shuffle),
         unknown=float((targets == _unknown_of(form)).float().mean()) if len(targets) else 0.0,
     )
 
