@@ -45,7 +45,7 @@ def fine_tuning_for(dataset: Dataset, named: str | None, folder: Path) -> FineTu
     return _chosen(cached, dataset) if cached else None
 
 
-def texts_of(dataset: Dataset) -> tuple[Texts, ...]:
+def columns_of_text(dataset: Dataset) -> tuple[Texts, ...]:
     """Return the columns of text."""
     return dataset.x.texts if isinstance(dataset.x, TextRows) else ()
 
