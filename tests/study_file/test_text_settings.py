@@ -33,6 +33,64 @@ def study(data: str) -> Study:
     return StudyFile.from_text(data + REST, "a.yaml").completed("classification", 100, ())
 
 
+@pytest.mark.parametrize(
+    ("source", "model", "message"),
+    [
+        ("iris", "TextCNN", "TextCNN takes text, but iris has none. Use MLP or Linear."),
+        ("digits", "LSTM", "LSTM takes text, but digits has none. Use CNN or MLP."),
+        (
+            "iris",
+            "{AutoModelForSequenceClassification: {config: bert}}",
+            "AutoModelForSequenceClassification takes text, but iris has none.",
+        ),
+        (
+            "{source: t.csv, target: y}",
+            "{AutoModelForSequenceClassification: {config: bert}}",
+            "takes text, but data.text names no column. Write data: {text: COLUMN}, or use MLP",
+        ),
+    ],
+)
+def test_a_model_of_text_is_refused_for_data_known_to_have_none(
+    source: str, model: str, message: str
+) -> None:
+    text = f"data: {source}\nmodel: {model}\noptimizer: Adam\n"
+    with pytest.raises(StudyFileError) as caught:
+        StudyFile.from_text(text, "a.yaml")
+    assert message in str(caught.value)
+
+
+MODELS = """data: {source: t.csv, target: y, text: t}
+model:
+  choice:
+    TextCNN:
+      vectors: no.txt
+    AutoModelForSequenceClassification:
+      config: bert
+      adapter:
+        choice:
+          - LoraConfig:
+              r: 8
+              target_modules: [nosuch]
+optimizer: Adam
+"""
+
+
+@pytest.mark.parametrize(
+    ("setting", "line"),
+    [
+        ("model.TextCNN.vectors", 5),
+        ("model.AutoModelForSequenceClassification", 6),
+        ("model.AutoModelForSequenceClassification.adapter.LoraConfig", 10),
+        ("model.AutoModelForSequenceClassification.adapter.LoraConfig.target_modules", 12),
+    ],
+)
+def test_what_does_not_fit_has_the_line_of_its_argument(setting: str, line: int) -> None:
+    found = StudyFile.from_text(MODELS, "a.yaml")
+    name = "model.AutoModelForSequenceClassification.adapter"
+    params = {"model": setting.split(".")[1], name: "LoraConfig"}
+    assert found.problem(f"{setting}: it does not fit.", params).line == line
+
+
 def test_tokenizers_and_lengths_are_searched() -> None:
     found = study(SEARCHED)
     assert [parameter.name for parameter in found.parameters] == [

@@ -201,10 +201,10 @@ def results_lines(results: "Results") -> list[str]:
     lines += [f"weights     {results.weights_in_words}"] if results.step is not None else []
     test, costs = results.of_test, results.costs
     if test is None:
-        lines.append("test        no rows were held out, so there is no test score")
+        lines.append(f"test        no {results.unit}s were held out, so there is no test score")
     else:
         low, high = (_score(end) for end in (test.low, test.high))
-        interval = f"(95 %: {low} to {high}, {count(results.n_test, 'row')})"
+        interval = f"(95 %: {low} to {high}, {count(results.n_test, results.unit)})"
         lines.append(f"test        {metric} {_score(test.score)} {interval}")
         lines += [
             f"            {metric} {_score(single)}: mean score of its {results.n_networks} "
@@ -213,7 +213,7 @@ def results_lines(results: "Results") -> list[str]:
             if name == results.metric
         ]
         lines += [
-            f"            {results.titled(name)} is not defined on the test rows"
+            f"            {results.titled(name)} is not defined on the test {results.unit}s"
             for name, other in results.test.items()
             if not isfinite(other.score)
         ]
@@ -234,7 +234,8 @@ def results_lines(results: "Results") -> list[str]:
     latency = with_unit("latency", costs.latency["1"].median)
     size = with_unit("size", costs.size)
     weights = f", {costs.n_weights:,} weights" if costs.n_weights else ""
-    return [*lines, f"costs       {size}{weights}, {latency} for one row"]
+    costs_unit = "row" if results.unit == "row" else "block"
+    return [*lines, f"costs       {size}{weights}, {latency} for one {costs_unit}"]
 
 
 def _unadjusted_line(results: "Results") -> list[str]:

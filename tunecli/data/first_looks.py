@@ -17,7 +17,7 @@ from tunecli.data.rows.dataset import Dataset
 from tunecli.data.rows.positive_class import positive_class
 from tunecli.data.rows.workspace import Workspace
 from tunecli.data.sources import load_dataset
-from tunecli.data.starting_models import fine_tuning_for, texts_of
+from tunecli.data.starting_models import columns_of_text, fine_tuning_for
 from tunecli.data.tables.tables import columns_at_a_glance, sentence_columns, split_proposals
 from tunecli.errors import DataError
 from tunecli.study_file.settings import source_kinds
@@ -174,7 +174,7 @@ def _look_at_table(asked: Asked) -> FirstLook:
 def _look_at_folder(asked: Asked) -> FirstLook:
     """Describe pictures or texts in class folders, or else texts for a language model."""
     folder = asked.workspace.folder / asked.source
-    if holds_texts(folder) and not any(path.is_dir() for path in folder.iterdir()):
+    if holds_texts(folder) and not any(folder.glob("[!.]*/")):
         return _look(replace(asked, reading={"task": "language_modeling"}))
     try:
         return _look(asked)
@@ -221,7 +221,7 @@ def _described(asked: Asked, dataset: Dataset) -> FirstLook:
         commonest=float(max(shares)),
         text=dataset.text_columns,
         fine_tuning=fine_tuning_for(dataset, asked.pretrained, asked.workspace.folder),
-        text_bytes=sum(len(texts.content) for texts in texts_of(dataset)),
+        text_bytes=sum(len(texts.content) for texts in columns_of_text(dataset)),
         is_one_text=dataset.is_one_text,
         has_test="test" in dataset.given,
         has_validation="validation" in dataset.given,

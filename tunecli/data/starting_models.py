@@ -24,7 +24,7 @@ _MOST_TEXTS = 1_000
 """Texts that are made into tokens to see how long they are."""
 _UNCUT = 0.95
 """Share of the texts that are read whole, unless they are too long."""
-_MOST_OTHERS = 5
+_MOST_OTHERS = 3
 
 
 def fine_tuning_for(dataset: Dataset, named: str | None, folder: Path) -> FineTuning | None:
@@ -45,7 +45,7 @@ def fine_tuning_for(dataset: Dataset, named: str | None, folder: Path) -> FineTu
     return _chosen(cached, dataset) if cached else None
 
 
-def texts_of(dataset: Dataset) -> tuple[Texts, ...]:
+def columns_of_text(dataset: Dataset) -> tuple[Texts, ...]:
     """Return the columns of text."""
     return dataset.x.texts if isinstance(dataset.x, TextRows) else ()
 

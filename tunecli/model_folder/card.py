@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from statistics import fmean, stdev
 
-from tunecli.data.rows.summary import DataSummary
+from tunecli.data.rows.summary import DataSummary, Unit
 from tunecli.model_folder.format.manifest import Manifest
 from tunecli.model_folder.results import TIMING_SECONDS, ModelCosts, Results
 from tunecli.model_folder.score_interval import ScoreInterval
@@ -43,7 +43,7 @@ def card(facts: Manifest, results: Results, summary: DataSummary, n_weights: int
         ["## Data", *_data(facts, summary)],
         ["## Scores", *_scores(results, summary)],
         [*_adjustments(facts, results)],
-        ["## Costs", _costs(results.costs, has_weights=facts.config.train is None)],
+        ["## Costs", _costs(results.costs, results.unit, has_weights=facts.config.train is None)],
         ["## Limits", *_limits(facts, results)],
         ["## Use", *_use(facts)],
         ["## Made with", f"{', '.join(map(' '.join, facts.versions.items()))}."],
@@ -119,10 +119,10 @@ def _scores(results: Results, summary: DataSummary) -> Iterator[str]:
             "in the last column."
         )
     if not results.test:
-        yield "No rows were held out for a test, so there is no unbiased score."
+        yield f"No {results.unit}s were held out for a test, so there is no unbiased score."
         return
     unadjusted = ["as in the search" if is_single else "without them"] if plain else []
-    header = ["on the test rows", "score", "95 % interval", *unadjusted]
+    header = [f"on the test {results.unit}s", "score", "95 % interval", *unadjusted]
     cells = [
         [
             _shown(results, metric),
@@ -137,7 +137,7 @@ def _scores(results: Results, summary: DataSummary) -> Iterator[str]:
         if not math.isfinite(score.score):
             needed = metric_needs(metric)
             why = f"it needs {needed}" if needed else "it gave no finite number"
-            yield f"{_shown(results, metric)} is not defined on the test rows: {why}."
+            yield f"{_shown(results, metric)} is not defined on the test {results.unit}s: {why}."
     if results.metric in results.one_by_one:
         single = _score(results.one_by_one[results.metric])
         yield (
@@ -145,7 +145,7 @@ def _scores(results: Results, summary: DataSummary) -> Iterator[str]:
             f"{single} on the test rows. Compare this score with that of the search; the table "
             "has the scores of all networks together."
         )
-    rows = count(results.n_test, "test row")
+    rows = count(results.n_test, f"test {results.unit}")
     yield f"The intervals are bootstrap intervals over the {rows}."
     if len(results.seeds) > 1:
         scores = [seed.scores[results.metric] for seed in results.seeds]
@@ -218,29 +218,31 @@ def _mean_of(scores: list[float]) -> str:
     return f"{fmean(scores):.4g} ± {stdev(scores):.4g}"
 
 
-def _costs(costs: ModelCosts, *, has_weights: bool) -> str:
+def _costs(costs: ModelCosts, unit: Unit, *, has_weights: bool) -> str:
+    row = "row" if unit == "row" else "block"
     times = ", ".join(
-        f"{with_unit('latency', time.median)} for {n} row{'' if n == '1' else 's'}"
+        f"{with_unit('latency', time.median)} for {count(int(n), row)}"
         for n, time in costs.latency.items()
     )
     untimed = (
-        f" More rows were not timed: {count(costs.n_untimed, 'row')} take more than "
+        f" More {row}s were not timed: {count(costs.n_untimed, row)} take more than "
         f"{TIMING_SECONDS / 2:g} s to time."
         if costs.n_untimed
         else ""
     )
     idle = f" Compression: {idle_in_words(costs.left_out)}." if costs.left_out else ""
-    known = (
-        f" ({costs.zeros:.0%} of the weights are zero) and {costs.macs:,} multiplications per row"
-    )
+    macs = f"{costs.macs:,} multiplications per {row}"
+    known = f" ({costs.zeros:.0%} of the weights are zero) and {macs}" if has_weights else ""
     return (
-        f"The model takes {with_unit('size', costs.size)}{known if has_weights else ''}. Latency "
+        f"The model takes {with_unit('size', costs.size)}{known}. Latency "
         f"on the machine that made it: {times}.{untimed}{idle}"
     )
 
 
 def _limits(facts: Manifest, results: Results) -> Iterator[str]:
-    yield "The scores hold for rows like those above; nothing is known about other rows."
+    rows = "text" if results.unit == "block" else f"{results.unit}s"
+    like = "that" if results.unit == "block" else "those"
+    yield f"The scores hold for {rows} like {like} above; nothing is known about other {rows}."
     if results.looks > 1:
         yield (
             f"Models of this study have been scored {results.looks} times on the test set. "
@@ -249,9 +251,11 @@ def _limits(facts: Manifest, results: Results) -> Iterator[str]:
     if any(column.kind == "categorical" for column in facts.columns):
         yield "A category that the training rows lack is treated as a rare one."
     if results.n_validation:
+        held_out = results.validation_in_words
+        were = "was" if results.unit == "block" or results.n_validation == 1 else "were"
         yield (
-            f"{count(results.n_validation, 'row was', 'rows were')} not trained on, but used to "
-            "score the model during the training."
+            f"{held_out[0].upper()}{held_out[1:]} {were} not trained on, but used to score the "
+            "model during the training."
         )
 
 

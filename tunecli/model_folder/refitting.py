@@ -14,6 +14,7 @@ from tunecli.data.fold_store import FoldStore
 from tunecli.data.preprocessing.preparation import Preprocessing, fit_preprocessing
 from tunecli.data.rows.dataset import FoldData
 from tunecli.data.rows.features import as_features
+from tunecli.data.rows.summary import unit_of
 from tunecli.data.rows.texts import TextRows
 from tunecli.errors import DataError, RefitError
 from tunecli.model_folder.describe_model import manifest_of
@@ -105,7 +106,9 @@ class Refitted:
 
 def training_in_words(trial: RefitTrial, store: FoldStore) -> str:
     """Describe the final training: which rows are held out of it, and why."""
-    rows = "all rows outside the test set"
+    dataset = store.dataset
+    unit = unit_of(dataset.task, is_one_text=dataset.is_one_text)
+    rows = f"{'all text' if unit == 'block' else f'all {unit}s'} outside the test set"
     if trial.held_out_for is None or not can_cut(store):
         return f"training on {rows}"
     return f"training on nine tenths of {rows}, because {WHY[trial.held_out_for]}"

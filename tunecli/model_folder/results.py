@@ -13,6 +13,7 @@ from sklearn.metrics import confusion_matrix
 from torch import Tensor
 
 from tunecli.data.fold_store import FoldStore
+from tunecli.data.rows.summary import Unit, unit_of
 from tunecli.model_folder.final_training import WHY, HeldOutFor
 from tunecli.model_folder.format.folder import weight_files
 from tunecli.model_folder.format.model import Member, Model
@@ -113,6 +114,7 @@ class Results:
         of_fold_models: mean of the test scores of the search's fold models one by one, by metric:
             they differ from the scores in the search by the rows alone. Empty if it kept none.
         validated: numbers of rows that the score in the search rests on.
+        unit: what it was scored on, and the unit of `n_test`.
         expected: test score that the search lets expect of this model, or of an ensemble's
             networks one by one; None if that is unknown or this is not the best trial.
     """
@@ -141,6 +143,7 @@ class Results:
     of_fold_models: dict[str, float] = field(default_factory=dict)
     validated: RowCounts | None = None
     expected: ExpectedScore | None = None
+    unit: Unit = "row"
 
     def titled(self, metric: str) -> str:
         """Return what people read instead of the name of a metric."""
@@ -155,12 +158,19 @@ class Results:
             return f"of {which}, the best one of the search"
         why = WHY[self.held_out_for]
         if not self.n_validation:
-            return f"of {which}, the best one of the search: no tenth of the rows can be held out"
-        rows = count(self.n_validation, "row")
+            return f"of {which}, the best one of the search: no tenth of the data can be held out"
+        rows = self.validation_in_words
         if self.held_out_for == "fine-tuning":
             return f"of {which}, the best one of the search; {rows} held out, because {why}"
         return (
             f"of {which} of {self.n_evaluations}, the best one on {rows} held out, because {why}"
+        )
+
+    @property
+    def validation_in_words(self) -> str:
+        """What was held out of the training; parts of one text have no number for people."""
+        return (
+            "a tenth of the text" if self.unit == "block" else count(self.n_validation, self.unit)
         )
 
     @property
@@ -236,6 +246,7 @@ def results_of(
         one_by_one=_mean_scores(metrics, store, first.one_by_one, y),
         of_fold_models=_mean_scores(metrics, store, of_fold_models, y),
         validated=_validated(store),
+        unit=unit_of(dataset.task, is_one_text=dataset.is_one_text),
     )
 
 

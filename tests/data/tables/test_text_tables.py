@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from tunecli.data.cache import cached_datasets
-from tunecli.data.first_looks import first_look
+from tunecli.data.first_looks import NoTargetError, first_look
 from tunecli.data.new_rows import RowKind, blocks_of, rows_of
 from tunecli.data.rows.dataset import Dataset
 from tunecli.data.rows.texts import TextRows
@@ -122,6 +122,16 @@ def test_a_column_of_sentences_is_recognized(tmp_path: Path, n: int, is_sentence
     look = first_look("t.csv", "y", Workspace(tmp_path))
     assert look.text == (("t",) if is_sentence else ())
     assert dict(look.reading) == {}
+    kinds = {
+        one.name: one.kind
+        for one in table_column_facts(
+            DataSettings(source="t.csv", target="y"), ValidationSettings(), Workspace(tmp_path)
+        )
+    }
+    assert kinds == {"t": "text" if is_sentence else "category", "n": "number", "y": "category"}
+    with pytest.raises(NoTargetError) as asked:
+        first_look("t.csv", None, Workspace(tmp_path))
+    assert {one.name: one.kind for one in asked.value.columns} == kinds
 
 
 def test_a_table_of_sentences_alone_says_what_to_write(tmp_path: Path) -> None:

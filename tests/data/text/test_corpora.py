@@ -114,6 +114,12 @@ def test_folders_test_and_validate_also_inside_the_source(tmp_path: Path) -> Non
     assert [[texts[row] for row in part] for part in rows] == [["a", "b"], ["c"], ["d"]]
 
 
+def test_a_folder_with_held_out_texts_alone_is_refused(tmp_path: Path) -> None:
+    texts_in(tmp_path / "texts", a="a", b="b")
+    with pytest.raises(DataError, match=r"data.source: every text file in it is also named"):
+        from_folder(tmp_path, test="texts/")
+
+
 @pytest.mark.parametrize(
     ("files", "message"),
     [

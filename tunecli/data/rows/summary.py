@@ -7,12 +7,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from tunecli.study_file.settings.settings import Task
 
 Fingerprints = tuple[str, str]
 """Two hashes of one content: by this numerics version, and by the first. In what the first
 version stored, the second is empty."""
+
+
+Unit = Literal["row", "document", "block"]
+"""What the scores of a model are measured on: the parts of one long text are blocks of tokens."""
+
+
+def unit_of(task: Task, *, is_one_text: bool) -> Unit:
+    """Return what the scores of a model of this task are measured on."""
+    if task != "language_modeling":
+        return "row"
+    return "block" if is_one_text else "document"
 
 
 @dataclass(frozen=True)

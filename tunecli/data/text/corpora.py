@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 
@@ -44,8 +44,8 @@ def load_corpus(
         if isinstance(name, str)
     }
     files = {setting: _files_at(path, setting) for setting, path in paths.items()}
-    held_out = {file for setting in files if setting != "data.source" for file in files[setting]}
-    files["data.source"] = [file for file in files["data.source"] if file not in held_out]
+    if paths["data.source"].is_dir():
+        files["data.source"] = _only_in(files, "data.source")
     are_whole = any(path.is_dir() for path in paths.values())
     asked = settings.documents, are_whole, [(one, len(files[one])) for one in files]
     every = [file for setting in files for file in files[setting]]
@@ -54,6 +54,20 @@ def load_corpus(
         return _read(settings, files, are_whole=are_whole)
 
     return kept_dataset("corpus", settings.source, every, asked, workspace, read)
+
+
+def _only_in(files: Mapping[str, list[Path]], setting: str) -> list[Path]:
+    """Return the files of a setting that no other setting names.
+
+    Raises:
+        DataError: there are none.
+    """
+    others = {path for other in files if other != setting for path in files[other]}
+    own = [path for path in files[setting] if path not in others]
+    if not own:
+        message = "every text file in it is also named for the test or the validation"
+        raise DataError(f"{message}. Name other files for these.", setting)
+    return own
 
 
 def _files_at(path: Path, setting: str) -> list[Path]:

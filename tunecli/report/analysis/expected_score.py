@@ -18,6 +18,7 @@ from zlib import crc32
 
 import numpy as np
 
+from tunecli.data.rows.summary import Unit, unit_of
 from tunecli.database.records import StudyRecord, TrialRecord
 from tunecli.report.analysis.ranking import ranked, validation_of
 from tunecli.report.analysis.selection_luck import (
@@ -28,6 +29,7 @@ from tunecli.report.analysis.selection_luck import (
 )
 from tunecli.report.phrases.wording import score, with_interval
 from tunecli.study_file.settings.metric_names import COSTS, METRICS
+from tunecli.study_file.text.counts import count
 
 LEVEL = 0.95
 
@@ -66,6 +68,7 @@ class ExpectedScore:
     Attributes:
         drop: how much worse it is than the score in the search; 0 or more.
         n_trials: number of trials that the best was chosen from.
+        unit: what the score is measured on.
         n_test: number of test rows; None if the interval is for very many rows, or if rows are
             parts of one text.
     """
@@ -76,14 +79,18 @@ class ExpectedScore:
     drop: float
     n_trials: int
     n_test: int | None
+    unit: Unit = "row"
 
     @property
     def sentence(self) -> str:
         """What is expected, on which rows, and why it differs from the score in the search."""
-        where = f"the {self.n_test:,} test rows" if self.n_test else "new rows"
+        new = "new text" if self.unit == "block" else f"new {self.unit}s"
+        where = f"the {count(self.n_test, f'test {self.unit}')}" if self.n_test else new
         text = f"{with_interval(self.score, self.low, self.high)} on {where}"
         is_seen = score(self.score, self.score) != score(self.score + self.drop, self.score)
-        why = f": the best of {self.n_trials:,} trials is partly lucky" if is_seen else ""
+        is_chosen = self.n_trials > 1
+        why = f": the best of {self.n_trials:,} trials is partly lucky"
+        why = why if is_seen and is_chosen else ""
         return f"{text}{why}"
 
 
@@ -126,7 +133,8 @@ def expected_score(
     if not 0 < reach < math.inf:
         return None
     middle = (order[0].value or 0.0) - sign * luck
-    has_rows = study.summary is None or not study.summary.is_one_text
+    summary = study.summary
+    has_rows = summary is None or not summary.is_one_text
     least, most = _bounds(order[0])
     return ExpectedScore(
         score=min(max(middle, least), most),
@@ -135,6 +143,7 @@ def expected_score(
         drop=luck,
         n_trials=len(order),
         n_test=int(counts.test) if math.isfinite(counts.test) and has_rows else None,
+        unit="row" if summary is None else unit_of(summary.task, is_one_text=summary.is_one_text),
     )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from tunecli.data.fold_store import FoldStore
 from tunecli.data.preprocessing.prepared_blocks import fit_blocks
 from tunecli.data.rows.dataset import Dataset, TokenForm
-from tunecli.data.rows.features import as_features
+from tunecli.data.rows.features import Features, as_features
 from tunecli.data.rows.summary import BlockSummary, TokenSummary
 from tunecli.data.rows.texts import TextRows
 from tunecli.data.text.token_blocks import NO_LOSS
@@ -37,7 +37,6 @@ def token_summary(config: TrialConfig, store: FoldStore) -> TokenSummary | None:
     assert form is not None
     assert setting is not None
     n_whole = train.tokens.n_whole
-    sizes = batch_sizes(len(train), config.training.batch_size)
     return TokenSummary(
         n_columns=len(store.dataset.text_columns),
         vocab_size=form.vocab_size,
@@ -45,7 +44,7 @@ def token_summary(config: TrialConfig, store: FoldStore) -> TokenSummary | None:
         longest=int(n_whole.max()),
         max_length=setting.max_length,
         cut=float((n_whole > train.tokens.lengths).mean()),
-        padding=padding_share(train.lengths, sizes, shuffle=config.training.shuffle),
+        padding=_padding(train, config),
         unknown=float((valid.tokens.ids == _unknown_of(form)).mean()),
     )
 
@@ -58,17 +57,22 @@ def block_summary(config: TrialConfig, store: FoldStore) -> BlockSummary | None:
     train, form = as_features(fold.x_train), fold.tokens
     assert form is not None
     targets = fold.y_valid[fold.y_valid != NO_LOSS]
-    sizes = batch_sizes(len(train), config.training.batch_size)
     return BlockSummary(
         vocab_size=form.vocab_size,
         n_tokens=int((fold.y_train != NO_LOSS).sum()),
         n_blocks=len(train),
         block_size=train.shape[0],
-        padding=0.0
-        if train.lengths is None
-        else padding_share(train.lengths, sizes, shuffle=config.training.shuffle),
+        padding=_padding(train, config),
         unknown=float((targets == _unknown_of(form)).float().mean()) if len(targets) else 0.0,
     )
+
+
+def _padding(train: Features, config: TrialConfig) -> float:
+    """Return the share of padding in the training batches."""
+    if train.lengths is None:
+        return 0.0
+    sizes = batch_sizes(len(train), config.training.batch_size)
+    return padding_share(train.lengths, sizes, shuffle=config.training.shuffle)
 
 
 def _unknown_of(form: TokenForm) -> int:
