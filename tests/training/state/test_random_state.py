@@ -90,3 +90,22 @@ def test_the_state_of_an_accelerator_is_left_out_on_the_cpu() -> None:
     before = _draw()
     state.restore(CPU)
     assert _draw() == before
+
+
+def test_generators_apart_draw_what_the_global_ones_would() -> None:
+    one, other = RandomStream(7, CPU), RandomStream(7, CPU)
+    with one.in_use():
+        expected = [torch.rand(3), torch.from_numpy(np.random.beta(0.3, 0.3, 3)), torch.rand(3)]
+    before = torch.get_rng_state()
+    with other.apart() as own:
+        drawn = [torch.rand(3, generator=own.draws.of_torch)]
+        drawn.append(torch.from_numpy(own.draws.of_numpy.beta(0.3, 0.3, 3)))
+        with own.as_global() as draws:  # as a layer draws
+            assert draws.of_torch is None
+            drawn.append(torch.rand(3))
+    assert all(torch.equal(a, b) for a, b in zip(drawn, expected, strict=True))
+    assert torch.equal(torch.get_rng_state(), before)
+    states = [stream.state_dict() for stream in (one, other)]
+    assert torch.equal(states[0]["cpu"], states[1]["cpu"])
+    assert states[0]["numpy"] == states[1]["numpy"]
+    assert states[0]["python"] == states[1]["python"]

@@ -52,7 +52,8 @@ def _is_same(folds: Sequence[StackableFold], n_rows: int) -> bool:
     models = StackedModels(together, n_rows)
     with models.bound([torch.Generator().manual_seed(k) for k in range(len(folds))]):
         outputs = models.outputs([batch.x for batch in batches])
-        losses = stacked_losses([fold.step for fold in folds], outputs, batches)
+        steps = [fold.step for fold in folds]
+        losses = stacked_losses(steps, outputs, batches, [1.0] * len(folds))
         for weight, gradient in zip(models.weights, models.gradients(losses), strict=True):
             weight.grad = gradient
     pairs = zip(map(_results, alone), map(_results, together), strict=True)

@@ -1,9 +1,9 @@
-"""Compute the losses of several models from their stacked outputs."""
+"""Compute the losses of several models from their stacked outputs, and where gradients begin."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -13,20 +13,35 @@ from tunecli.training.step.batches import Batch
 from tunecli.training.step.gradient_step import GradientStep
 from tunecli.training.step.losses import Loss
 
+Shares = Sequence[Tensor | float]
+"""The share of each model's batch in the mean over its step; 1.0 if it is the only one."""
+
+
+class StackedLosses(NamedTuple):
+    """Losses of the models' batches times their shares.
+
+    Attributes:
+        values: (n_models,), detached.
+        root: a tensor of the graph, from which gradients flow back.
+        gradient: the gradient of the sum of all losses there.
+    """
+
+    values: Tensor
+    root: Tensor
+    gradient: Tensor
+
 
 def stacked_losses(
-    steps: Sequence[GradientStep], outputs: Tensor, batches: Sequence[Batch]
-) -> Tensor:
-    """Return the mean loss of each model's batch, (n_models,), differentiable.
-
-    Args:
-        outputs: (n_models, n_rows, n_outputs).
-    """
-    if _is_plain(steps[0].loss) and batches[0].other is None and batches[0].weights is None:
-        y = torch.stack([batch.y for batch in batches])
-        return cast(Tensor, _CrossEntropies.apply(outputs, y))  # type: ignore[no-untyped-call]
-    parts = zip(steps, outputs.unbind(0), batches, strict=True)
-    return torch.stack([step.loss_of(of_batch, batch) for step, of_batch, batch in parts])
+    steps: Sequence[GradientStep], outputs: Tensor, batches: Sequence[Batch], shares: Shares
+) -> StackedLosses:
+    """Return the losses of outputs, (n_models, n_rows, n_outputs)."""
+    first = batches[0]
+    if _is_plain(steps[0].loss) and first.other is None and first.weights is None:
+        return _cross_entropies(outputs, torch.stack([batch.y for batch in batches]), shares)
+    parts = zip(steps, outputs.unbind(0), batches, shares, strict=True)
+    losses = [step.loss_of(of_batch, batch) * share for step, of_batch, batch, share in parts]
+    root = torch.stack(losses)
+    return StackedLosses(root.detach(), root, torch.ones_like(root))
 
 
 def _is_plain(loss: Loss) -> bool:
@@ -39,21 +54,18 @@ def _is_plain(loss: Loss) -> bool:
     )
 
 
-class _CrossEntropies(torch.autograd.Function):
-    """Mean cross-entropies; only the sums over rows are computed model by model."""
+@torch.no_grad()
+def _cross_entropies(outputs: Tensor, y: Tensor, shares: Shares) -> StackedLosses:
+    """Return mean cross-entropies, with torch's kernels; only sums over rows are one by one.
 
-    @staticmethod
-    def forward(ctx: Any, outputs: Tensor, y: Tensor) -> Tensor:
-        log_p = torch.log_softmax(outputs, 2)
-        ctx.save_for_backward(log_p, y)
-        pairs = zip(log_p.unbind(0), y.unbind(0), strict=True)
-        return torch.stack([functional.nll_loss(*pair) for pair in pairs])
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
-        log_p, y = ctx.saved_tensors
-        n_rows = log_p.shape[1]
-        of_rows = (gradient / n_rows).neg_().view(-1, 1, 1).expand(-1, n_rows, 1)
-        of_log_p = torch.zeros_like(log_p).scatter_(2, y.unsqueeze(2), of_rows)
-        dtype = log_p.dtype
-        return torch.ops.aten._log_softmax_backward_data(of_log_p, log_p, 2, dtype), None
+    Args:
+        y: (n_models, n_rows) int64.
+    """
+    log_p = torch.log_softmax(outputs, 2)
+    pairs = zip(log_p.unbind(0), y.unbind(0), strict=True)
+    values = torch.stack([functional.nll_loss(*pair) for pair in pairs])
+    of_models = torch.tensor([float(share) for share in shares])
+    of_rows = (of_models / -y.shape[1]).view(-1, 1, 1).expand(*y.shape, 1)
+    of_log_p = torch.zeros_like(log_p).scatter_(2, y.unsqueeze(2), of_rows)
+    of_outputs = torch.ops.aten._log_softmax_backward_data(of_log_p, log_p, 2, log_p.dtype)
+    return StackedLosses(values * of_models, outputs, of_outputs)

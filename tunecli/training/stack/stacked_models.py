@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from tunecli.training.stack.joined_tensors import CannotStackError, while_joined
 from tunecli.training.stack.stack import Stack
 from tunecli.training.stack.stacked_layers import LAYERS
+from tunecli.training.stack.stacked_losses import StackedLosses
 from tunecli.training.stack.table_models import TABLE_MODELS
 
 
@@ -50,13 +51,9 @@ class StackedModels:
         """Return each model's outputs for its own rows, (n_models, n_rows, n_outputs)."""
         return self._forward(torch.stack(list(x)))
 
-    def gradients(self, losses: Tensor) -> list[Tensor]:
-        """Return the gradients of each model's own loss, with the strides of its weights.
-
-        Args:
-            losses: (n_models,), differentiable.
-        """
-        found = torch.autograd.grad(losses, self._stack.leaves, torch.ones_like(losses))
+    def gradients(self, losses: StackedLosses) -> list[Tensor]:
+        """Return the gradients of each model's own loss, with the strides of its weights."""
+        found = torch.autograd.grad(losses.root, self._stack.leaves, losses.gradient)
         return [
             part
             for divide, gradient in zip(self._stack.divide, found, strict=True)

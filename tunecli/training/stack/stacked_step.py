@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 
 from tunecli.training.stack.joined_tensors import JoinedTensors, while_joined
 from tunecli.training.stack.joint_update import JointUpdate
-from tunecli.training.stack.stacked_losses import stacked_losses
+from tunecli.training.stack.stacked_losses import Shares, stacked_losses
 from tunecli.training.stack.stacked_models import StackedModels
 from tunecli.training.state.random_state import Draws
 from tunecli.training.step.batches import Batch
@@ -83,15 +83,11 @@ class StackedStep:
         self._record(groups, means)
         return gradients
 
-    def _of_batches(
-        self, batches: Sequence[Batch], shares: Sequence[Tensor | float]
-    ) -> tuple[list[Tensor], Tensor]:
+    def _of_batches(self, batches: Sequence[Batch], shares: Shares) -> tuple[list[Tensor], Tensor]:
         """Return the gradients of one batch of each fold, and its losses times their shares."""
         outputs = self._models.outputs([batch.x for batch in batches])
-        losses = stacked_losses(self._steps, outputs, batches)
-        if shares[0] != 1.0:
-            losses = losses * torch.as_tensor(shares)
-        return self._models.gradients(losses), losses.detach()
+        losses = stacked_losses(self._steps, outputs, batches, shares)
+        return self._models.gradients(losses), losses.values
 
     def _record(self, groups: Sequence[Sequence[Batch]], means: Tensor) -> None:
         """Add the mean losses of the folds, (n_folds,), to their sums."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -165,7 +166,7 @@ class GradientStep:
             outputs = self._model(batch.x)
         return self.loss_of(outputs, batch)
 
-    def loss_of(self, outputs: Tensor | tuple[Tensor | None, ...], batch: Batch) -> Tensor:
+    def loss_of(self, outputs: Tensor | tuple[Any, ...], batch: Batch) -> Tensor:
         """Return the mean loss of a batch from the model's outputs, with auxiliary ones."""
         main, *auxiliary = (outputs,) if isinstance(outputs, Tensor) else outputs
         loss = self._mixed_loss(self._exact(main), batch)
