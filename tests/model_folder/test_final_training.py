@@ -214,7 +214,7 @@ def test_too_few_rows_are_all_trained_on_and_that_is_said(tmp_path: Path) -> Non
     one = next(refit_seeds(trial, store))
     assert (one.validation_rows, one.n_rows, one.step) == (0, 16, 2)
     lines = results_lines(results_of(trial, store, [one], 1))
-    told = "of evaluation 3, the best one of the search: no tenth of the rows can be held out"
+    told = "of evaluation 3, the best one of the search: no tenth of the data can be held out"
     assert f"weights     {told}" in lines
 
 
