@@ -109,5 +109,5 @@ def test_a_tokenizer_with_a_pickle_is_refused_at_its_line(tmp_path: Path, comman
         "model:\n  AutoModelForSequenceClassification: {pretrained: base}\noptimizer: AdamW\n"
     )
     told = call_in(tmp_path, command, "s.yaml", code=2).stderr
-    assert told.startswith("s.yaml:3:53: model.AutoModelForSequenceClassification.pretrained:")
+    assert told.startswith("s.yaml:3:52: model.AutoModelForSequenceClassification.pretrained:")
     assert "contains tokenizer.pkl, a pickle" in told
