@@ -164,9 +164,10 @@ def starter(look: FirstLook, file: str, options: str = "", *, has_schema: bool =
         has_schema: whether `SCHEMA` is beside the file.
     """
     head = _head(look, file, options, has_schema=has_schema)
-    body = chain(_data(look), _parts(look))
     if look.task == "language_modeling":
         body = language_study(look.source, look.text_bytes, is_one_text=look.is_one_text)
+    else:
+        body = chain(_data(look), _parts(look))
     return "\n".join([*head, *body]) + "\n"
 
 

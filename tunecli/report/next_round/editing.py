@@ -70,7 +70,9 @@ class Editing:
             note: the comment, with `{}` in place of the names.
         """
         written = self.data.get(section)
-        gone = [name for name in names if isinstance(written, dict) and name in written]
+        if not isinstance(written, dict):
+            return
+        gone = [name for name in names if name in written]
         for name in gone:
             del written[name]
         if gone:

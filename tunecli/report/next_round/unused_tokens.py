@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from tunecli.report.findings.evidence.finding import Change, DroppedChoices, Fixed
 from tunecli.study_file.catalogue.pretrained_folders import brings_tokenizer
@@ -11,6 +11,7 @@ from tunecli.study_file.space.corner_cases import covering
 from tunecli.study_file.space.tree import Slot, identity
 from tunecli.study_file.space.walk import Resolved, resolve
 from tunecli.study_file.study_file import StudyFile
+from tunecli.study_file.text.scalars import Scalar
 
 _SETTINGS = ("tokenizer", "max_length")
 
@@ -26,8 +27,12 @@ def unused_token_settings(study: StudyFile, changes: Sequence[Change]) -> list[s
         for point in covering(study.parameters)
         if not any(identity(value) in left_out.get(name, ()) for name, value in point.items())
     ]
-    resolved = [resolve(study.tree, lambda name, _, point=point: point[name]) for point in points]
+    resolved = [_resolved(study, point) for point in points]
     return [name for name in _SETTINGS if _is_unused(("data", name), resolved)]
+
+
+def _resolved(study: StudyFile, point: Mapping[str, Scalar]) -> Resolved:
+    return resolve(study.tree, lambda name, _: point[name])
 
 
 def _left_out(study: StudyFile, changes: Sequence[Change]) -> dict[str, set[str]]:

@@ -142,10 +142,13 @@ class Resolved:
         Args:
             path: the component of a slot may be named: `model.TextCNN.embed` is `model.embed`.
         """
-        for length in range(1, len(path) - 1):
-            component = self.values.get(path[:length])
-            if isinstance(component, Component) and component.name == path[length]:
-                path = (*path[:length], *path[length + 1 :])
+        for slot, component in self.values.items():
+            is_named = (
+                isinstance(component, Component)
+                and (*slot, component.name) == (path[: len(slot) + 1])
+            )
+            if is_named and len(path) > len(slot) + 1:
+                path = (*slot, *path[len(slot) + 1 :])
                 break
         for length in range(len(path), 0, -1):
             if path[:length] in self.places:
