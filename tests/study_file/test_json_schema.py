@@ -28,9 +28,9 @@ def mistakes(text: str) -> list[str]:
 
 
 def with_part(part: str) -> str:
-    """The base study with one section added or replaced."""
-    key = part.partition(":")[0]
-    kept = [line for line in BASE.splitlines() if not line.startswith(f"{key}:")]
+    """The base study with sections, each on a line, added or replaced."""
+    keys = tuple(line.partition(":")[0] + ":" for line in part.splitlines())
+    kept = [line for line in BASE.splitlines() if not line.startswith(keys)]
     return "\n".join([*kept, part])
 
 
@@ -55,9 +55,11 @@ def test_the_shipped_studies_validate(file: Path) -> None:
 
 
 LORA = "{LoraConfig: {r: {int: [4, 64], log: true}, lora_alpha: 16, target_modules: all-linear}}"
+LAYERS = "{int: [2, 6]}"
+TEXT = "data: {source: t.csv, target: y, text: t}\n"
 GOOD = [
-    f"model: {{AutoModelForSequenceClassification: {{pretrained: a/b, adapter: {LORA}}}}}",
-    "model: {AutoModelForSequenceClassification: {config: gpt2, n_layer: {int: [2, 6]}}}",
+    f"{TEXT}model: {{AutoModelForSequenceClassification: {{pretrained: a/b, adapter: {LORA}}}}}",
+    f"{TEXT}model: {{AutoModelForSequenceClassification: {{config: gpt2, n_layer: {LAYERS}}}}}",
     "study: mine",
     "seed: 3",
     "data: {source: iris, test: 0, scale: none}",

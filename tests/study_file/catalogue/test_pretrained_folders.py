@@ -100,9 +100,10 @@ def test_mini_lm_is_usable() -> None:
 
 
 def test_a_missing_model_is_reported_at_its_line_before_any_trial(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("t,y\na,b\n")
     study = tmp_path / "study.yaml"
     study.write_text(
-        "data: digits\n"
+        "data: {source: t.csv, target: y, text: t}\n"
         "model:\n"
         "  AutoModelForSequenceClassification:\n"
         "    pretrained: {choice: [a/b, c/d]}\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tunecli.errors import StudyFileError
+from tunecli.study_file.catalogue.names import TEXT_MODELS
 from tunecli.study_file.read.rules import conflicts
 from tunecli.study_file.study_file import StudyFile
 
@@ -13,6 +14,9 @@ BASE = {
     "model": "MLP",
     "optimizer": "{SGD: {lr: 0.1}}",
 }
+
+TABLE = {"data": "{source: t.csv, target: y}"}
+TEXT = {"data": "{source: t.csv, target: y, text: a}"}
 
 
 def study(sections: dict[str, str]) -> StudyFile:
@@ -54,7 +58,8 @@ LBFGS = {"optimizer": "LBFGS", "training": "{batch_size: full}"}
             "LBFGS",
         ),
         (
-            {
+            TEXT
+            | {
                 "model": "{AutoModelForSequenceClassification: {config: gpt2, freeze: 1, "
                 "adapter: LoraConfig}}"
             },
@@ -62,7 +67,8 @@ LBFGS = {"optimizer": "LBFGS", "training": "{batch_size: full}"}
             "has no effect with an adapter",
         ),
         (
-            {"model": "{AutoModelForSequenceClassification: {config: gpt2, max_length: 9}}"},
+            TEXT
+            | {"model": "{AutoModelForSequenceClassification: {config: gpt2, max_length: 9}}"},
             "model.AutoModelForSequenceClassification.max_length",
             "write data.max_length",
         ),
@@ -233,15 +239,17 @@ def test_pairs_of_choices_are_tried_wherever_they_stand() -> None:
     ],
 )
 def test_what_a_constructor_would_refuse(section: str, text: str, path: str) -> None:
-    [(at, message)] = mistakes({section: text})
     component = text[1:].partition(":")[0]
+    data = TEXT if component in TEXT_MODELS else {}
+    [(at, message)] = mistakes(data | {section: text})
     assert at.startswith(f"{section}.{component}.{path}")
     assert "must" in message or "requires" in message
 
 
 @pytest.mark.parametrize("model", ["Linear", "CNN", "TextCNN", "EmbeddingBag"])
 def test_muon_needs_hidden_matrices(model: str) -> None:
-    [(path, message)] = mistakes({"model": model, "optimizer": "Muon"})
+    data = TEXT if model in TEXT_MODELS else {}
+    [(path, message)] = mistakes(data | {"model": model, "optimizer": "Muon"})
     assert (path, model in message) == ("optimizer", True)
 
 
@@ -257,10 +265,6 @@ def test_pairs_of_numbers_are_tried_at_both_ends_of_each() -> None:
     [(path, message)] = mistakes(sections)
     assert path == "schedule.CyclicLR.base_lr"
     assert "base_lr must be below the highest rate, 0.001" in message
-
-
-TABLE = {"data": "{source: t.csv, target: y}"}
-TEXT = {"data": "{source: t.csv, target: y, text: a}"}
 
 
 @pytest.mark.parametrize(

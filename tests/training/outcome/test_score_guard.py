@@ -129,7 +129,7 @@ def test_a_trial_whose_metric_gives_it_ends_with_that_outcome(
         given = {"train_loss": 0.1, "score": 0.5} | {where: value}
         return Evaluation(0, 1.0, metrics={}, lr=0.1, **given)
 
-    monkeypatch.setattr(FoldTraining, "__next__", odd)
+    monkeypatch.setattr(FoldTraining, "evaluate", odd)
     training = CrossValidation(trial(), [classification(0), classification(1)], CPU)
     assert list(training) == []
     result = training.result()
