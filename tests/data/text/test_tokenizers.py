@@ -137,6 +137,7 @@ def printed(program: str, *words: str, n_threads: int = 0) -> str:
     ).stdout
 
 
+@pytest.mark.slow
 def test_every_process_trains_the_same_tokenizers_with_any_number_of_threads() -> None:
     """The library numbers some pieces, and adds some scores, in an order that differs."""
     runs = [printed(PRINTS, n_threads=n) for n in (0, 0, 1, 4)]
@@ -165,6 +166,7 @@ print(hashlib.sha256(found.text.encode()).hexdigest())
 """
 
 
+@pytest.mark.slow
 def test_pieces_of_equal_worth_are_chosen_once_for_all_processes(tmp_path: Path) -> None:
     """Without the cache, these texts give different pieces in most processes."""
     runs = [printed(SYMMETRIC, str(tmp_path / "cache")) for _ in range(3)]

@@ -61,6 +61,7 @@ def _expected(texts: list[str]) -> np.ndarray:
     return tunecli.load("runs/s/model").predict_proba(pd.DataFrame({"review": texts}))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "arguments"),
     [("TextCNN", "embed: 8, channels: 4"), ("LSTM", "embed: 4, hidden_size: 5"), BERT, GPT],
@@ -83,6 +84,7 @@ def test_an_onnx_file_predicts_from_the_tokens_of_its_tokenizer(
     assert about["vocab_size"] == Tokenizer.from_file("runs/s/tokenizer.json").get_vocab_size()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("model", "arguments"), [BERT, GPT, ENCODER])
 def test_a_pt2_file_of_a_transformer_predicts_what_the_model_predicts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str, arguments: str
