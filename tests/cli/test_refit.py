@@ -133,7 +133,11 @@ def test_a_folder_that_only_has_the_name_of_the_study_is_not_the_study(searched:
 
 @pytest.mark.parametrize(
     ("folder", "message"),
-    [(".", "must be a folder of its own"), ("a/../..", "of its own"), ("", "must not be empty")],
+    [
+        (".", "must be a separate folder"),
+        ("a/../..", "separate folder"),
+        ("", "must not be empty"),
+    ],
 )
 def test_a_folder_that_cannot_be_a_models(tmp_path: Path, folder: str, message: str) -> None:
     refused = call_in(tmp_path, "refit", "small", "-o", folder, code=2)

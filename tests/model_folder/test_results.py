@@ -113,7 +113,7 @@ def test_a_slow_model_is_timed_with_fewer_rows_and_the_card_says_so(
     assert slow.latency["1"].n_calls == 5
     results = replace(results_of(made.trial, made.store, [made.refitted], 1), costs=slow)
     shown = card(model.facts, results, SUMMARY, model.n_weights)
-    assert f"More rows were not timed: {n_rows} rows take more than" in shown
+    assert f"Larger batches were not timed: {n_rows} rows take more than" in shown
     assert "More rows" not in card(
         model.facts, replace(results, costs=whole), SUMMARY, model.n_weights
     )

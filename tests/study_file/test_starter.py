@@ -253,7 +253,7 @@ def test_a_text_gets_a_language_model(n_bytes: int, tokenizer: str) -> None:
     )
     text = starter(look, "corpus.yaml")
     study = StudyFile.from_text(text, "corpus.yaml")
-    assert text.startswith("# A first study of corpus.txt: one text, each next token to predict.")
+    assert text.startswith("# A first study of corpus.txt: one text, to predict each next token.")
     assert study.data.task == "language_modeling"
     assert f"tokenizer: {tokenizer}" in text.replace("{BPE:", "BPE:")
     assert study.objectives[0].metric.name == "perplexity"

@@ -34,7 +34,7 @@ def compress(
         ),
     ] = 5,
     pick: Annotated[
-        int | None, Option(help="Refit the study's model as in this row of the table.")
+        int | None, Option(help="Refit the study's model, compressed as in this row.")
     ] = None,
     json: Annotated[bool, Option("--json", help="Print the table as JSON, for programs.")] = False,
     code: options.CodeOption = None,

@@ -31,7 +31,7 @@ def init(
     pretrained: Annotated[
         str | None,
         Option(
-            help="For text, the model of transformers to fine-tune, too: a folder, a name in the "
+            help="For text, a model of transformers to fine-tune as well: a folder, a name in the "
             "hub's cache, or none. Default: the smallest one in the cache.",
             show_default=False,
         ),
@@ -49,7 +49,7 @@ def init(
 ) -> None:
     """Write a first study file for your data, ready to run.
 
-    It is commented, and stands in the current folder.
+    It has comments and is written to the current folder.
 
     Example: tunecli init train.csv --target price
     """

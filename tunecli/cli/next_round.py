@@ -25,7 +25,7 @@ def next_round(
     runs: RunsOption = Path("runs"),
     storage: StorageOption = None,
 ) -> None:
-    """Write the study file of the next round, as the findings advise.
+    """Write the next study file, as the report's findings advise.
 
     Example: tunecli next digits -o studies/digits-2.yaml
     """

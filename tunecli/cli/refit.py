@@ -109,7 +109,7 @@ def _model_path(output: Path | None) -> Path | None:
     path = Path(normpath(output))
     here = Path().absolute()
     if Path(abspath(path)) in (here, *here.parents):
-        raise BadParameter(f"--output must be a folder of its own, got {output}.")
+        raise BadParameter(f"--output must be a separate folder, got {output}.")
     return path
 
 

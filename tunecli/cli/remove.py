@@ -11,7 +11,7 @@ def remove(
 ) -> None:
     """Move a study to runs/.trash.
 
-    In the database of --storage, it is renamed. Nothing is deleted.
+    With --storage, it is renamed in that database. Nothing is deleted.
 
     Example: tunecli remove digits
     """

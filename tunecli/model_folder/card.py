@@ -225,7 +225,7 @@ def _costs(costs: ModelCosts, unit: Unit, *, has_weights: bool) -> str:
         for n, time in costs.latency.items()
     )
     untimed = (
-        f" More {row}s were not timed: {count(costs.n_untimed, row)} take more than "
+        f" Larger batches were not timed: {count(costs.n_untimed, row)} take more than "
         f"{TIMING_SECONDS / 2:g} s to time."
         if costs.n_untimed
         else ""

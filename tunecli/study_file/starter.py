@@ -95,7 +95,7 @@ class FirstLook:
         """The rows, and what is predicted."""
         if self.task == "language_modeling":
             texts = "one text" if self.is_one_text else count(self.n_rows, "document")
-            return f"{texts}, each next token to predict"
+            return f"{texts}, to predict each next token"
         what = count(self.n_classes, "class") if self.n_classes else "numbers"
         return f"{count(self.n_rows, 'row')}, {what} to predict"
 

@@ -84,8 +84,8 @@ def test_what_cannot_be_computed_is_left_out_with_a_reason() -> None:
     assert found.left_out == {
         "fixed": "its range is a single value",
         "one": "its range is a single value",
-        "changed": "its kind of range changed",
-        "log": "its kind of range changed",
+        "changed": "its range changed its type",
+        "log": "its range changed its type",
         "rare": "only 4 complete trials have it",
     }
 

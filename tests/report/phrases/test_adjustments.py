@@ -51,7 +51,7 @@ def test_what_was_not_calibrated_says_why() -> None:
         "cross-validated); calibration error 0.4100"
     )
     lines = dict(adjustment_lines(Adjustment(1, 10, 5), {}))
-    assert lines == {"calibration": "none: the loss does not fit probabilities"}
+    assert lines == {"calibration": "none: the loss does not yield probabilities"}
     [(label, text)] = adjustment_lines(Adjustment(1, why_not="there are none"), {})
     assert (label, text) == (
         "note",

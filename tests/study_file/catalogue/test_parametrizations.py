@@ -67,7 +67,7 @@ def test_optimizers_with_a_rule_are_accepted(optimizer: str) -> None:
             TOKENS,
             "",
             "model.AutoModelForCausalLM.parametrization",
-            "mup is known for config: gpt2, but got llama.",
+            "mup supports only config: gpt2, but got llama.",
         ),
         (
             f"AutoModelForCausalLM: {{{GPT}, adapter: {{LoraConfig: {{r: 4}}}}}}",

@@ -79,8 +79,12 @@ LBFGS = {"optimizer": "LBFGS", "training": "{batch_size: full}"}
         ({"training": "{steps: 9, eval_every: 0.5}"}, "training.eval_every", "whole number"),
         ({"training": "{steps: 9, eval_every: 10}"}, "training.eval_every", "no evaluation"),
         ({"training": "{epochs: 2, eval_every: 3}"}, "training.eval_every", "are 2 epochs"),
-        ({"training": "{smooth_score: 2}"}, "training.smooth_score", "an odd whole number from 3"),
-        ({"training": "{smooth_score: -3}"}, "training.smooth_score", "1 for off, but got -3."),
+        (
+            {"training": "{smooth_score: 2}"},
+            "training.smooth_score",
+            "an odd whole number above 1",
+        ),
+        ({"training": "{smooth_score: -3}"}, "training.smooth_score", "above 1, but got -3."),
         ({"training": "{smooth_score: 0}"}, "training.smooth_score", "but got 0."),
         ({"training": "{smooth_score: 5.0}"}, "training.smooth_score", "but got 5.0."),
         ({"training": "{smooth_score: true}"}, "training.smooth_score", "but got true."),
@@ -103,7 +107,7 @@ LBFGS = {"optimizer": "LBFGS", "training": "{batch_size: full}"}
         (
             {"training": "{smooth_score: 7, early_stopping: {patience: 2}}"},
             "training.early_stopping.patience",
-            "must be above 2, but got 2: with smooth_score 7, an improvement counts only 2 "
+            "must be above 2, but got 2: with smooth_score 7, an improvement shows 2 "
             "evaluations later. Raise patience.",
         ),
         ({"training": "{device: cpu, dtype: fp16}"}, "training.dtype", "bf16"),

@@ -205,7 +205,7 @@ def test_nothing_is_told_twice_of_an_argument(text: str) -> None:
         ),
         ("{choice: [a, b]}", r"must be written as variant: \{choice"),
         ("{a: {model: MLP}}", r"must be written as variant: \{choice"),
-        ("{choice: {a: 3}}", "must contain parts of the file, but got 3"),
+        ("{choice: {a: 3}}", "must contain sections of the file, but got 3"),
         ("{choice: {a: {training: {epoch: 3}}}}", "Did you mean `epochs`"),
     ],
 )

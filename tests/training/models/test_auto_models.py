@@ -301,7 +301,7 @@ def test_the_frozen_base_of_an_adapter_is_shared_and_the_head_is_drawn() -> None
         (
             "bert",
             {"adapter": ADAPTERS["PrefixTuning"], "checkpoint_activations": True},
-            r"ignores the prefix. Remove it, or checkpoint_activations",
+            r"ignores the prefix. Remove the adapter or checkpoint_activations",
         ),
         ("bert", {"dropout": 1.0}, r"dropout must be at least 0 and below 1, but got 1.0"),
         ("bert", {"hidden_size": 15}, r"not a multiple of the number of attention"),

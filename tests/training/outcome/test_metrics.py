@@ -202,7 +202,7 @@ def test_average_precision_needs_rows_of_the_classes_that_it_scores() -> None:
     of_nobody = own.measure(variants, "classification", y, p, 4, positive=3)
     assert math.isnan(of_nobody["average_precision_binary"])
     why = own.why_undefined(variants[-1], y, ["a", "b", "c", "d"], positive=3)
-    assert why == "class 'd' has no rows, but average_precision of it needs some"
+    assert why == "class 'd' has no rows, but its average_precision needs some"
 
 
 @given(st.integers(0, 10_000))

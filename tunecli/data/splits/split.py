@@ -164,7 +164,7 @@ def _left_out_note(of_test: int, of_folds: Sequence[int]) -> list[str]:
         counts.append(f"{span}{rows} in neither training nor validation")
     if not counts:
         return []
-    groups = "Groups with rows on both sides of a split in time keep the rows of one side"
+    groups = "Groups that span a split in time keep only the rows of one side"
     return [f"{groups}, so {', and '.join(counts)}."]
 
 

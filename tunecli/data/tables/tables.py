@@ -300,7 +300,7 @@ def _features(frame: Frame) -> tuple[list[Cells], list[str]]:
     if identifiers:
         notes.append(
             f"Columns left out because nearly every row has a different text: "
-            f"{listed(identifiers)}. List them in categorical to keep them, or in drop."
+            f"{listed(identifiers)}. To keep them, list them in categorical; if not, in drop."
         )
     features, more = cleaning.without_idle_columns(columns)
     return features, notes + more
@@ -341,8 +341,8 @@ def _on_reading(frame: Frame, names: Sequence[str], left_out: Sequence[str]) -> 
         )
     if left_out:
         notes.append(
-            f"Columns left out as the index of a data frame: {listed(left_out)}. List them in "
-            "numeric or categorical to keep them, or in drop."
+            f"Columns left out as the index of a data frame: {listed(left_out)}. To keep them, "
+            "list them in numeric or categorical; if not, in drop."
         )
     return notes
 

@@ -65,8 +65,8 @@ def _only_in(files: Mapping[str, list[Path]], setting: str) -> list[Path]:
     others = {path for other in files if other != setting for path in files[other]}
     own = [path for path in files[setting] if path not in others]
     if not own:
-        message = "every text file in it is also named for the test or the validation"
-        raise DataError(f"{message}. Name other files for these.", setting)
+        message = "every text file in it is also used for the test or the validation"
+        raise DataError(f"{message}. Use other files for those.", setting)
     return own
 
 

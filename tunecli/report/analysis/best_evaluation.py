@@ -86,7 +86,7 @@ class StandOut:
         if not self.is_dip:
             equal = wording.score(self.negligible, self.expected)
             return (
-                f"{subject} is {gap} better than those around it, more than {noise} but "
+                f"{subject} is {gap} better than those around it, more than {noise}, but "
                 f"practically equal (within {equal})"
             )
         return f"{subject} is {gap} better than those around it, more than {noise}"

@@ -105,7 +105,7 @@ def _left_out(trials: Sequence[TrialRecord]) -> dict[str, str]:
         elif all(_is_single(kind) for kind in ranges):
             reasons[name] = "its range is a single value"
         elif len({_shape(kind) for kind in ranges}) > 1:
-            reasons[name] = "its kind of range changed"
+            reasons[name] = "its range changed its type"
     return reasons
 
 

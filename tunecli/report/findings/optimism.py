@@ -23,7 +23,7 @@ Cause = Literal["rows", "training", "either"]
 
 _SENTENCES: Mapping[Cause, str] = {
     "rows": "Chance does not explain this gap: the test rows differ from the rows of the search.",
-    "training": "On the same rows, the models of the search score no worse than expected: the "
+    "training": "On the same rows, the models of the search score no worse than expected, so the "
     "training on all rows went worse.",
     "either": "Chance does not explain this gap: the test rows differ from the rows of the "
     "search, or the training on all rows went worse.",

@@ -75,7 +75,7 @@ def how_points_were_measured(adjustment: Adjustment) -> str:
 
 def _calibration(found: Calibration | None) -> str:
     if found is None:
-        return "none: the loss does not fit probabilities"
+        return "none: the loss does not yield probabilities"
     if not found.is_kept:
         return (
             f"none: temperature {found.temperature:.3g} does not reliably lower log_loss "

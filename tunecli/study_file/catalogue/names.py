@@ -196,8 +196,8 @@ _NOT_OFFERED: dict[Kind, dict[str, str]] = {
         "Threshold": "it requires arguments. Write `ReLU` or `Hardtanh`.",
     },
     "adapter": {
-        "AdaLoraConfig": "it moves ranks between layers by a schedule of the whole training, "
-        "which a trial that pauses or stops early does not follow exactly. Write `LoraConfig`, "
+        "AdaLoraConfig": "it moves ranks between layers on a schedule for the whole training, "
+        "which a trial that pauses or stops early cannot follow exactly. Write `LoraConfig`, "
         "and search its `r`.",
         "PeftConfig": _ABSTRACT,
         "PromptLearningConfig": _ABSTRACT,

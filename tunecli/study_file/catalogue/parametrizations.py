@@ -50,12 +50,10 @@ def _of_model(model: Component) -> Iterator[Conflict]:
     path = ("model", "parametrization")
     known = " or ".join(ARCHITECTURES)
     if "pretrained" in given:
-        message = (
-            f"mup starts from random weights, but pretrained names others. Use config: {known}."
-        )
+        message = f"mup starts from random weights, not from pretrained ones. Use config: {known}."
         yield Conflict(path, message, (("model", "pretrained"),))
     if given.get("config", ARCHITECTURES[0]) not in ARCHITECTURES:
-        message = f"mup is known for config: {known}, but got {given['config']}."
+        message = f"mup supports only config: {known}, but got {given['config']}."
         yield Conflict(path, message, (("model", "config"),))
     if "adapter" in given:
         message = "mup trains all weights, but an adapter freezes them. Remove one of them."

@@ -140,7 +140,7 @@ def _read_branch(label: str, data: Any, at: Path, grammar: Grammar) -> dict[Slot
     if is_none(data):
         return {}
     if not isinstance(data, dict):
-        grammar.problems.add(at, f"must contain parts of the file, but got {inline(data)}.")
+        grammar.problems.add(at, f"must contain sections of the file, but got {inline(data)}.")
         return {}
     for key in data:
         _check_replaceable(key, data[key], (*at, key), grammar)

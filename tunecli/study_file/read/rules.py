@@ -196,7 +196,7 @@ def _smooth_score(config: TrialConfig) -> Iterator[Conflict]:
     if stopping.patience <= delay:
         message = (
             f"patience must be above {delay}, but got {stopping.patience}: with smooth_score "
-            f"{training.smooth_score}, an improvement counts only {count(delay, 'evaluation')} "
+            f"{training.smooth_score}, an improvement shows {count(delay, 'evaluation')} "
             "later. Raise patience."
         )
         yield Conflict(("training", "early_stopping", "patience"), message, (path,))

@@ -114,7 +114,9 @@ def _transformers(config: TrialConfig) -> Iterator[Conflict]:
     if config.model.name not in AUTO_MODELS:
         return
     if {"adapter", "freeze"} <= given:
-        message = "freeze has no effect with an adapter, which freezes the whole model. Remove it."
+        message = (
+            "freeze has no effect with an adapter, which freezes the whole model. Remove freeze."
+        )
         yield Conflict(("model", "freeze"), message, (("model", "adapter"),))
     if {"config", "max_length"} <= given:
         message = "max_length applies to pretrained models. With config, write data.max_length."

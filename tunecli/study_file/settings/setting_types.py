@@ -139,7 +139,7 @@ def _is_odd(written: Any) -> Any:
     """Accept an odd number, so that as many evaluations are before the middle one as after it."""
     if type(written) is int and written >= 1 and written % 2:
         return written
-    raise PydanticCustomError("not_odd", "an odd whole number from 3, or 1 for off")
+    raise PydanticCustomError("not_odd", "1 for off, or an odd whole number above 1")
 
 
 OddWindow = Annotated[Positive, BeforeValidator(_is_odd, json_schema_input_type=Positive)]

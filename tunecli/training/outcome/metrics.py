@@ -110,7 +110,7 @@ def why_undefined(
     missing = _without_rows(y_true, classes, weights)
     if is_binary(metric) and positive is not None:
         needed = classes[positive]
-        why = f"class {needed!r} has no rows, but {metric.name} of it needs some"
+        why = f"class {needed!r} has no rows, but its {metric.name} needs some"
         return why if needed in missing else ""
     if missing and argument(metric, "average") != "micro":
         return f"class {missing[0]!r} has no rows, but {metric.name} needs rows of every class"

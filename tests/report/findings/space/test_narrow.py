@@ -52,10 +52,10 @@ def test_a_range_inside_an_option_that_lost_is_not_narrowed(seed: int) -> None:
     assert any(one.kind == "isolation" for one in all_findings(evidence))
     found = narrowed(evidence)
     assert found.parameters == ("optimizer.Adam.lr",)
-    assert "the best 8 trials lie in a part of it." in found.sentence
+    assert "the best 8 trials use only a part of it." in found.sentence
 
 
 def test_of_trials_that_lack_a_parameter_nothing_is_said() -> None:
     found = narrowed(two_optimizers(0.0, 0))
     assert {*found.parameters} == {"optimizer.Adam.lr", "optimizer.SGD.lr"}
-    assert "the best trials that have them lie in a part of each." in found.sentence
+    assert "the best trials that have them use only a part of each." in found.sentence

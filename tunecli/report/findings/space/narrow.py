@@ -58,7 +58,7 @@ def narrow(evidence: Evidence, *earlier: Sequence[Finding]) -> Iterator[Finding]
     good = f"the best {count(n_good, 'trial') if is_in_all else some}"
     yield Finding(
         "note",
-        f"Narrow the {ranges} of {names}: {good} lie in a part of {each}.",
+        f"Narrow the {ranges} of {names}: {good} use only a part of {each}.",
         weight=0.6,
         figures={"n_good": n_good},
         parameters=parameters,

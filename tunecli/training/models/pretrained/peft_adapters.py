@@ -82,8 +82,8 @@ def _refuse_without_cache(network: PreTrainedModel, adapter: Component) -> None:
         )
     if network.is_activation_checkpointing:
         raise ArgumentError(
-            "a model that recomputes its activations ignores the prefix. Remove it, or "
-            "checkpoint_activations.",
+            "a model that recomputes its activations ignores the prefix. Remove the "
+            "adapter or checkpoint_activations.",
             "adapter.PrefixTuningConfig",
         )
 
