@@ -67,6 +67,7 @@ def finished(searched_once: Path, tmp_path: Path) -> Path:
 
 def test_help_names_every_command(tmp_path: Path) -> None:
     text = run_in(tmp_path, "--help").stdout
+    assert "..." not in text.partition("Commands:")[2], "summaries fit into 80 columns"
     for name in ("search", "report", "check", "schema", "remove"):
         assert f" {name} " in text
         assert "Example: tunecli " in run_in(tmp_path, name, "--help").stdout
