@@ -90,7 +90,7 @@ def test_a_folder_of_texts_of_any_alphabet_gets_a_language_model(tmp_path: Path)
     call_in(tmp_path, "search", "texts.yaml", "--jobs", "1", *small)
     refitted = call_in(tmp_path, "refit", "texts")
     told = " ".join((refitted.stdout + refitted.stderr).split())
-    assert "training on all documents outside the test set" in told
+    assert "of all documents outside the test set" in told
     assert "6 documents)" in told
     assert " row" not in told
     (tmp_path / "new.txt").write_text("Es ist 非常好 🙂 \x00")

@@ -42,6 +42,8 @@ from tunecli.study_file.text_starters import FineTuning
         ("pictures/flowers/", "flowers"),
         ("my_data.py:load", "load"),
         ("x.npz", "x"),
+        ("x.jsonl.gz", "x"),
+        ("corpus.txt", "corpus"),
         ("…/…", "study"),
     ],
 )

@@ -12,6 +12,7 @@ from typing import Any
 from tunecli.errors import DataError
 from tunecli.study_file.read.defaults import MOST_ROWS_FOR_FOLDS
 from tunecli.study_file.settings.settings import Task
+from tunecli.study_file.settings.source_kinds import ARRAYS, TABLES, TEXT_FILES
 from tunecli.study_file.study_file import StudyFile
 from tunecli.study_file.text.counts import count
 from tunecli.study_file.text.dump import flow
@@ -29,7 +30,7 @@ _UNEVEN = 0.65
 Who always predicts that class is right in two of three rows, and models differ by less than that.
 """
 
-_SUFFIXES = ("csv", "tsv", "parquet", "npz", "npy", "pt", "gz")
+_SUFFIXES = {part for kind in (*TABLES, *ARRAYS, *TEXT_FILES) for part in kind[1:].split(".")}
 
 _WIDTH = 78
 """Characters of a line of a comment."""
