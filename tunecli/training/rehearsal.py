@@ -36,7 +36,7 @@ from tunecli.training.models.fine_tuning import rate_factors
 from tunecli.training.outcome.metrics import measure
 from tunecli.training.outcome.score_guard import NoScoreError, float_of
 from tunecli.training.stack.fold_stack import FoldStack
-from tunecli.training.stack.stackable_trials import could_stack, stack_of
+from tunecli.training.stack.stackable_trials import could_stack, possible_stack
 from tunecli.training.step.augmentation import Augmentation
 from tunecli.training.step.batches import batch_sizes
 from tunecli.training.step.losses import build_loss, n_outputs
@@ -108,7 +108,7 @@ def rehearse(config: TrialConfig, folds: Sequence[FoldData]) -> Rehearsal:
                 stack = None
                 if could_stack(short, training):
                     cut = [FoldTraining(short, _cut(one, sizes), device) for one in folds]
-                    stack, _ = stack_of(short, cut)
+                    stack = possible_stack(short, cut)
                 rehearsal = _measured(training, stack, config, folds, fold)
                 return replace(rehearsal, beyond=infeasible.reason if infeasible else "")
     except _RehearsalError as error:

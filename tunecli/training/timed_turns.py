@@ -11,8 +11,8 @@ from tunecli.training.stack.fold_stack import FoldStack
 TIMED_STEPS = 32
 """Largest number of optimizer steps that are timed."""
 
-TIMED_SECONDS = 0.05
-"""No timed step starts after this time: large models make one step, small ones several."""
+TIMED_SECONDS = 0.03
+"""No timed turn starts after this time: large models make one step, small ones several."""
 
 
 def seconds_of_turns(turn: Callable[[], object]) -> tuple[float, float]:
@@ -23,7 +23,7 @@ def seconds_of_turns(turn: Callable[[], object]) -> tuple[float, float]:
     """
     with_step: list[float] = []
     without: list[float] = []
-    while len(without) < TIMED_STEPS and sum(with_step) < TIMED_SECONDS:
+    while len(without) < TIMED_STEPS and sum(with_step) + sum(without) < TIMED_SECONDS:
         for times in (with_step, without):
             begin = time.perf_counter()
             turn()

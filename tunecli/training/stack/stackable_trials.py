@@ -34,30 +34,30 @@ def stack_of(
 
     A note follows the words "Trial 3: ". A process notes a difference of its kernels once.
     """
+    stack = possible_stack(config, folds)
+    if stack is None:
+        return None, []
+    is_known = has_differed()
+    if computes_alike(folds, _whole_batch(config, folds[0])):
+        return stack, []
+    return None, [] if is_known else [OTHER_BITS]
+
+
+def possible_stack(config: TrialConfig, folds: Sequence[StackableFold]) -> FoldStack | None:
+    """Return the stack of a trial's folds, without comparing its bits; None if there is none."""
     n_rows = {_whole_batch(config, fold) for fold in folds}
     if len(folds) == 1 or len(n_rows) > 1 or not all(could_stack(config, f) for f in folds):
-        return None, []
-    return _built(config, folds, n_rows.pop())
+        return None
+    try:
+        return FoldStack(folds, n_rows.pop(), config.training.accumulate)
+    except CannotStackError:
+        return None
 
 
 def could_stack(config: TrialConfig, fold: StackableFold) -> bool:
     """Return whether a fold can step in a stack that is faster, judging by this fold alone."""
     size = _whole_batch(config, fold) * sum(w.numel() for w in fold.model.parameters())
     return size <= LARGEST_PRODUCT and _is_plain(config) and _is_in_memory(fold)
-
-
-def _built(
-    config: TrialConfig, folds: Sequence[StackableFold], n_rows: int
-) -> tuple[FoldStack | None, list[str]]:
-    """Return the stack if the models can be stacked, and compute the same; and notes."""
-    try:
-        stack = FoldStack(folds, n_rows, config.training.accumulate)
-    except CannotStackError:
-        return None, []
-    is_known = has_differed()
-    if computes_alike(folds, n_rows):
-        return stack, []
-    return None, [] if is_known else [OTHER_BITS]
 
 
 def _whole_batch(config: TrialConfig, fold: StackableFold) -> int:
