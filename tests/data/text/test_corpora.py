@@ -116,7 +116,7 @@ def test_folders_test_and_validate_also_inside_the_source(tmp_path: Path) -> Non
 
 def test_a_folder_with_held_out_texts_alone_is_refused(tmp_path: Path) -> None:
     texts_in(tmp_path / "texts", a="a", b="b")
-    with pytest.raises(DataError, match=r"data.source: every text file in it is also named"):
+    with pytest.raises(DataError, match=r"data.source: every text file in it is also used for"):
         from_folder(tmp_path, test="texts/")
 
 
