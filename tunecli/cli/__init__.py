@@ -30,7 +30,7 @@ from tunecli.standard_streams import discard_results
 
 app = typer.Typer(
     name="tunecli",
-    help="Tune PyTorch models from one YAML study file: exact, resumable, cross-validated.",
+    help="Tune PyTorch models from one YAML study file: reproducible, resumable, cross-validated.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,

@@ -51,7 +51,7 @@ def export(
 ) -> None:
     """Export a model for other programs.
 
-    A file whose predictions differ from the model's is not written.
+    The file is written only if its predictions match the model's.
 
     Example: tunecli export digits --to onnx -o digits.onnx
     """

@@ -31,7 +31,7 @@ def init(
     pretrained: Annotated[
         str | None,
         Option(
-            help="For text, a model of transformers to fine-tune as well: a folder, a name in the "
+            help="For text, also fine-tune this transformers model: a folder, a name in the "
             "hub's cache, or none. Default: the smallest one in the cache.",
             show_default=False,
         ),

@@ -32,8 +32,8 @@ AROUND = N_AROUND // 2
 WHY: Mapping[HeldOutFor, str] = {
     "early stopping": "the study uses early stopping",
     "schedule": "the learning rate depends on the scores",
-    "noise": "the best evaluation of the search beats those around it by more than their noise, "
-    "and is not practically equal to them",
+    "noise": "the best evaluation of the search is better than its neighbours by more than "
+    "their noise, and not practically equal to them",
     "fine-tuning": "fine-tuning needs scores",
 }
 

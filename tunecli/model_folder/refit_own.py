@@ -54,7 +54,7 @@ def own_network(config: TrialConfig, trial: UserTrial, fit: FinalFit, n_steps: i
     if not network.folder.is_dir() or not file_hashes(network.folder):
         raise RefitError(
             f"{name} saved nothing in fold.keep, so there is no model. Save the model there when "
-            "report(…) returns True (when `yield` does, in a generator)."
+            "report(…), or `yield` in a generator, returns True."
         )
     return network
 

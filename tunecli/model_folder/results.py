@@ -158,12 +158,13 @@ class Results:
             return f"of {which}, the best one of the search"
         why = WHY[self.held_out_for]
         if not self.n_validation:
-            return f"of {which}, the best one of the search: no tenth of the data can be held out"
+            no_part = "no tenth of the data can be held out"
+            return f"of {which}, the best one of the search, since {no_part}"
         rows = self.validation_in_words
         if self.held_out_for == "fine-tuning":
-            return f"of {which}, the best one of the search; {rows} held out, because {why}"
+            return f"of {which}, the best one of the search; {rows}, held out because {why}"
         return (
-            f"of {which} of {self.n_evaluations}, the best one on {rows} held out, because {why}"
+            f"of {which} of {self.n_evaluations}, the best one on {rows}, held out because {why}"
         )
 
     @property

@@ -60,7 +60,7 @@ class PrintedLines:
             yield event
             yield Notice(
                 f"{where} cannot be written any more ({error.strerror}), so what trials "
-                "print is only shown."
+                "print is shown but not saved."
             )
             return
         if lines:

@@ -141,8 +141,8 @@ class StoredStudy:
         if refused:
             lines = "\n".join(f"  {change}" for change in refused)
             raise StudyChangedError(
-                f"Study {study.name} has {count(len(self.trials), 'trial')}. These edits would "
-                f"make new scores incomparable with theirs:\n{lines}\n{_WAYS_OUT}"
+                f"Study {study.name} has {count(len(self.trials), 'trial')}. With these edits, "
+                f"new scores would not be comparable with the old ones:\n{lines}\n{_WAYS_OUT}"
             )
 
     def refuse_other_code(self, study: StudyFile) -> None:
@@ -185,7 +185,7 @@ class StoredStudy:
         """
         if not self.summary.has_content_of(summary):
             is_other = self.numerics != NUMERICS
-            reason = f", or version {NUMERICS} of tunecli's arithmetic treats it differently"
+            reason = f", or version {NUMERICS} of tunecli's numerics computes it differently"
             raise StudyChangedError(
                 f"The data of study {self.study.name} has changed since its first trial"
                 f"{reason if is_other else ''}, so new scores would not be comparable.\n"

@@ -306,7 +306,7 @@ def test_pictures_that_show_nothing_are_counted_or_refused(tmp_path: Path) -> No
     flat[3], flat[5] = 0, 7
     np.savez(tmp_path / "d.npz", x=flat, y=Y)
     assert read(tmp_path, "d.npz").notes == (
-        "2 of 40 pictures are of one colour, 1 of them black, such as row 3.",
+        "2 of 40 pictures show a single colour (1 of them black), such as row 3.",
     )
     for x in (flat[[3] * 40], flat[[3] * 40] / 255):
         np.savez(tmp_path / "d.npz", x=x, y=Y)

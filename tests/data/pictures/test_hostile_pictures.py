@@ -230,7 +230,7 @@ def test_pictures_of_one_colour_are_counted(tmp_path: Path) -> None:
     for name, colour in (("000", (0, 0, 0)), ("002", (1, 2, 3))):
         Image.new("RGB", (12, 12), colour).save(tmp_path / "set" / "class1" / f"{name}.png")
     assert load(tmp_path).notes == (
-        "2 of 6 pictures are of one colour, 1 of them black, such as set/class1/000.png.",
+        "2 of 6 pictures show a single colour (1 of them black), such as set/class1/000.png.",
     )
 
 

@@ -116,7 +116,7 @@ def test_the_number_of_rows_left_out_is_told() -> None:
     assert (len(found.search_rows), len(found.test_rows)) == (32, 2)
     # 16 of 32 rows are late, and 2 of 4 groups are drawn: 8 rows of each side are out.
     assert left_out(dataset, found, validation) == [
-        "Groups that span a split in time keep only the rows of one side, so 16 rows "
+        "If a group spans a split in time, only its rows on one side are used, so 16 rows "
         "are in neither the search nor the test set, and 16 rows per fold are in neither training "
         "nor validation."
     ]
@@ -142,4 +142,4 @@ def test_check_says_what_a_panel_leaves_out(tmp_path: Path) -> None:
         "validation: {folds: 2}\ntraining: {epochs: 1}\nsearch: {trials: 1, baselines: false}\n"
     )
     found = call_in(tmp_path, "check", "s.yaml")
-    assert "Groups that span a split in time keep only the rows of one side" in found.stdout
+    assert "If a group spans a split in time, only its rows on one side are used" in found.stdout

@@ -37,7 +37,7 @@ def test_a_dip_in_a_noisy_curve_stands_out() -> None:
     assert found.noise == pytest.approx(0.004 * np.sqrt(1.25), rel=0.6)  # of x minus four's mean
     assert found.is_noise
     assert found.in_words().startswith("evaluation 20 is 0.0")
-    assert "better than those around it, more than their noise of 0.00" in found.in_words()
+    assert "better than its neighbours: more than their noise of 0.00" in found.in_words()
 
 
 @given(st.integers(6, 40), st.floats(0.01, 5), st.floats(0, 40), st.floats(-5, 5))
@@ -51,7 +51,7 @@ def test_the_bottom_of_a_parabola_does_not(n: int, width: float, at: float, leve
 def test_the_end_of_a_curve_that_still_falls_does_not(rate: float) -> None:
     found = of_minimum(np.exp(-rate * np.arange(25)).tolist())
     assert not found.is_noise
-    assert found.in_words() == "evaluation 25 does not stand out from those around it"
+    assert found.in_words() == "evaluation 25 does not stand out from its neighbours"
 
 
 @given(CURVES, st.floats(0.1, 10), st.floats(-10, 10))

@@ -274,7 +274,11 @@ def test_pairs_of_numbers_are_tried_at_both_ends_of_each() -> None:
 @pytest.mark.parametrize(
     ("sections", "path", "part"),
     [
-        (TEXT | {"model": "MLP"}, "model", "MLP takes no text, but data.text names some. Use `Te"),
+        (
+            TEXT | {"model": "MLP"},
+            "model",
+            "MLP takes no text, but data.text names columns. Use `Te",
+        ),
         (TEXT | {"model": "CNN"}, "model", "CNN takes no text"),
         (TEXT | {"model": "{choice: [TextCNN, MLP]}"}, "model.choice[1]", "MLP takes no text"),
         (TABLE | {"model": "GRU"}, "model", "GRU takes text, but data.text names no column."),

@@ -168,7 +168,7 @@ def test_mistakes_in_components(text: str, message: str) -> None:
 
 
 def test_a_second_none_is_to_be_removed() -> None:
-    with pytest.raises(StudyFileError, match=r"\[1\]: none occurs twice. Remove one"):
+    with pytest.raises(StudyFileError, match=r"\[1\]: the option none occurs twice. Remove one"):
         study(schedule="{choice: [none, null]}")
 
 

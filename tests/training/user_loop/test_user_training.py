@@ -424,7 +424,7 @@ def test_model_and_data_are_optional() -> None:
 def test_own_training_says_what_it_needs() -> None:
     assert mistakes("train: own.py:fit") == [
         "objective: required without data. Write {maximize: NAME}, where NAME is a metric that "
-        "the function under train reports."
+        "your train function reports."
     ]
     [text] = mistakes("data: iris\ntrain: own.py:fit\ntraining: {batch_size: 8}")
     assert "Write batch_size under train" in text

@@ -85,9 +85,9 @@ class DateCells(Cells):
             n = int((days == np.datetime64(day, "D").astype(np.int64)).sum())
             if n and n < len(days):
                 yield (
-                    f"Column {self.column.name!r} is {day} in {count(n, 'row')}, so far from the "
-                    "other dates that scaling makes those nearly equal. If it means a missing "
-                    f"date, write missing: ['{day}']."
+                    f"Column {self.column.name!r} is {day} in {count(n, 'row')}. That is so far "
+                    "from the other dates that scaling makes the others nearly equal. If it "
+                    f"means a missing date, write missing: ['{day}']."
                 )
 
     @staticmethod

@@ -104,9 +104,9 @@ class FlatPictures:
         if not self.n_flat:
             return []
         n = f"{self.n_flat:,} of {count(self._n, 'picture')}"
-        black = f", {self._n_black:,} of them black" if self._n_black else ""
-        verb = "is" if self.n_flat == 1 else "are"
-        return [f"{n} {verb} of one colour{black}, such as {self._first}."]
+        black = f" ({self._n_black:,} of them black)" if self._n_black else ""
+        verb = "shows" if self.n_flat == 1 else "show"
+        return [f"{n} {verb} a single colour{black}, such as {self._first}."]
 
 
 def flat_pictures(x: NDArray[Any], n_different: int) -> FlatPictures:

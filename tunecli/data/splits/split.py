@@ -164,7 +164,7 @@ def _left_out_note(of_test: int, of_folds: Sequence[int]) -> list[str]:
         counts.append(f"{span}{rows} in neither training nor validation")
     if not counts:
         return []
-    groups = "Groups that span a split in time keep only the rows of one side"
+    groups = "If a group spans a split in time, only its rows on one side are used"
     return [f"{groups}, so {', and '.join(counts)}."]
 
 

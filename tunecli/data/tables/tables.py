@@ -300,7 +300,8 @@ def _features(frame: Frame) -> tuple[list[Cells], list[str]]:
     if identifiers:
         notes.append(
             f"Columns left out because nearly every row has a different text: "
-            f"{listed(identifiers)}. To keep them, list them in categorical; if not, in drop."
+            f"{listed(identifiers)}. To keep them, list them in categorical; otherwise, "
+            "list them in drop."
         )
     features, more = cleaning.without_idle_columns(columns)
     return features, notes + more
@@ -342,7 +343,7 @@ def _on_reading(frame: Frame, names: Sequence[str], left_out: Sequence[str]) -> 
     if left_out:
         notes.append(
             f"Columns left out as the index of a data frame: {listed(left_out)}. To keep them, "
-            "list them in numeric or categorical; if not, in drop."
+            "list them in numeric or categorical; otherwise, list them in drop."
         )
     return notes
 

@@ -80,16 +80,16 @@ class StandOut:
         noise = f"their noise of {wording.score(self.noise, self.expected)}"
         gap = wording.score(self.gap, self.expected)
         if not self.is_alone:
-            return f"{subject} does not stand out from those around it"
+            return f"{subject} does not stand out from its neighbours"
         if not self.is_noise:
-            return f"{subject} is {gap} better than those around it, within {noise}"
+            return f"{subject} is {gap} better than its neighbours, within {noise}"
         if not self.is_dip:
             equal = wording.score(self.negligible, self.expected)
             return (
-                f"{subject} is {gap} better than those around it, more than {noise}, but "
-                f"practically equal (within {equal})"
+                f"{subject} is {gap} better than its neighbours: more than {noise}, but "
+                f"practically equal to them (within {equal})"
             )
-        return f"{subject} is {gap} better than those around it, more than {noise}"
+        return f"{subject} is {gap} better than its neighbours: more than {noise}"
 
 
 def best_of_curve(study: StudyRecord, trial: TrialRecord, curve: Curve) -> StandOut | None:

@@ -23,16 +23,16 @@ Cause = Literal["rows", "training", "either"]
 
 _SENTENCES: Mapping[Cause, str] = {
     "rows": "Chance does not explain this gap: the test rows differ from the rows of the search.",
-    "training": "On the same rows, the models of the search score no worse than expected, so the "
-    "training on all rows went worse.",
+    "training": "On the test rows, the models of the search score no worse than expected, so the "
+    "training on all rows worked less well.",
     "either": "Chance does not explain this gap: the test rows differ from the rows of the "
-    "search, or the training on all rows went worse.",
+    "search, or the training on all rows worked less well.",
 }
 _SPLIT = "check how the test rows were split off (data.test, data.group, data.time)"
 _ADVICE: Mapping[Cause, str] = {
     "rows": _SPLIT,
-    "training": "refit with --seeds 5 to see how much trainings differ, or with --as-searched to "
-    "use the search's models",
+    "training": "refit with --seeds 5 to see how much training runs differ, or with --as-searched "
+    "to use the search's models",
     "either": f"{_SPLIT}, and refit with --seeds 5",
 }
 
@@ -102,8 +102,8 @@ def _explained(evidence: Evidence, test: TestScore) -> str:
     if evidence.sign * test.compared >= evidence.goodness(evidence.ranked[0]):
         return "The score in the search was not too optimistic."
     return (
-        "Chance explains the gap: the best of many trials is partly lucky, and it is scored on "
-        "other rows."
+        "Chance explains the gap: the best of many trials is partly lucky, and new rows do not "
+        "repeat this luck."
     )
 
 

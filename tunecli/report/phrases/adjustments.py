@@ -23,7 +23,7 @@ ERROR_DEFINITION = (
     f"{N_BINS} bins with equally many rows each."
 )
 _OF_SINGLE = (
-    "fitted to single networks and scored on them; the model predicts their mean, which is less "
+    "fitted and scored with single networks; the model predicts their mean, which is less "
     "confident, so its own gain may differ"
 )
 JUDGED = "each fold was scored with a temperature and a threshold fitted to the other folds."

@@ -218,7 +218,7 @@ def _verdict(rehearsal: StudyRehearsal, gates: Mapping[str, Scalar] | None) -> R
     if rehearsal.keeps_none:
         return Text(_keeps_none(rehearsal), style="bold red")
     pairs = "the first pairs" if rehearsal.n_rehearsed == MOST_POINTS else "every pair"
-    trained = f", covering {pairs} of choices, trained for two batches"
+    trained = f", covering {pairs} of options, trained for two batches"
     trained = trained if any(rehearsal.n_weights) else " trained until the first report"
     rehearsed = count(rehearsal.n_rehearsed, "configuration")
     return Text(f"OK: {rehearsed}{trained}.", style="green")

@@ -207,8 +207,8 @@ class StudyFolder:
         if isinstance(error, NotOwnError):
             return PlaceError(
                 f"{error}, and tunecli writes and deletes only its own files. Move it away, or "
-                "choose another location with --storage or --runs (the folder of --runs itself "
-                "may be a link)."
+                "choose another location with --storage or --runs (only the folder of --runs "
+                "itself is allowed to be a link)."
             )
         kind = DatabaseError if error.errno in (*NO_ROOM, *NO_RIGHT) else PlaceError
         return kind(

@@ -330,7 +330,7 @@ def _undefined(metric: Component, parts: list[Rows], store: FoldStore) -> str:
         targets = _targets(store, rows)
         why = why_undefined(metric, targets, data.classes, weights, store.positive)
         if why and len(rows):
-            return f"in {name} {why}"
+            return f"in {name}, {why}"
     return ""
 
 
@@ -343,7 +343,7 @@ def _constant(metric: Component, store: FoldStore) -> str:
         )
         for _, rows in _validation(store)
     ]
-    return f"in the validation part of every fold {reasons[0]}" if all(reasons) else ""
+    return f"in the validation part of every fold, {reasons[0]}" if all(reasons) else ""
 
 
 def _targets(store: FoldStore, rows: Tensor) -> NDArray[np.generic]:

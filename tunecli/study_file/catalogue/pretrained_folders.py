@@ -54,7 +54,7 @@ def read_model_config(folder: Path) -> dict[str, Any]:
         reason = getattr(error, "strerror", None) or error
         raise DataError(f"{folder / 'config.json'} cannot be read ({reason}).") from None
     if not isinstance(content, dict) or not isinstance(content.get("model_type"), str):
-        raise DataError(f"{folder / 'config.json'} names no model_type, as transformers needs.")
+        raise DataError(f"{folder / 'config.json'} has no model_type, which transformers needs.")
     return content
 
 

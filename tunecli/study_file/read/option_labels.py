@@ -35,7 +35,7 @@ def option_label(data: Any, kind: Kind) -> str:
 
 def occurs_twice(label: str) -> str:
     if label == "none":
-        return "none occurs twice. Remove one of them."
+        return "the option none occurs twice. Remove one of them."
     both = f"choice: {{first: {{{label}: …}}, second: {{{label}: …}}}}"
     return f"{label} occurs twice. Give both a label: {both}."
 

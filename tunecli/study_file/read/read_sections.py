@@ -167,7 +167,7 @@ class SectionReader:
             if self._has_own_training and is_none(self._data.get("objective")):
                 message = (
                     "required without data. Write {maximize: NAME}, where NAME is a metric that "
-                    "the function under train reports."
+                    "your train function reports."
                 )
                 self._problems.add(("objective",), message)
             return

@@ -54,7 +54,7 @@ def _text_models(config: TrialConfig) -> Iterator[Conflict]:
         yield Conflict(path, message, texts)
     if name in _NO_TEXT and config.data.text:
         models = listed(TEXT_MODELS, last="or")
-        message = f"{name} takes no text, but data.text names some. Use {models}."
+        message = f"{name} takes no text, but data.text names columns. Use {models}."
         yield Conflict(path, message, texts)
 
 
