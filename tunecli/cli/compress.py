@@ -34,7 +34,7 @@ def compress(
         ),
     ] = 5,
     pick: Annotated[
-        int | None, Option(help="Refit the study's model, compressed as in this row.")
+        int | None, Option(help="Refit the study's model, compressed as in row N.")
     ] = None,
     json: Annotated[bool, Option("--json", help="Print the table as JSON, for programs.")] = False,
     code: options.CodeOption = None,

@@ -31,7 +31,7 @@ def export(
     data: Annotated[
         str | None,
         Option(
-            help="Rows on which to compare the file with the model. "
+            help="Rows on which to compare the exported file with the model. "
             "Default: the study's data.source."
         ),
     ] = None,

@@ -179,7 +179,7 @@ class ValidationSettings(Settings):
     """
 
     folds: Annotated[int, Field(ge=2, le=MOST_FOLDS)] | None = None
-    """number of parts to split the rows into; each part is validated on once."""
+    """number of parts to split the rows into; each part is used once for validation."""
     repeats: Annotated[int, Field(ge=1, le=MOST_FOLDS)] = 1
     """how many times to repeat the folds, each time with different parts."""
     holdout: Fraction | None = None

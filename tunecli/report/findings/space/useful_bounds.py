@@ -15,7 +15,7 @@ from tunecli.study_file.catalogue.bounds import BOUNDS, bound
 from tunecli.study_file.catalogue.value_types import Interval
 
 _STEP = "Kingma and Ba 2015, section 2.1: a step moves each weight by about lr"
-_AVERAGE = "1 / (1 - value) steps are averaged, and few trainings are longer"
+_AVERAGE = "1 / (1 - value) steps are averaged; few trainings have more"
 _SHARE = "a share or probability"
 _DECAY = "a factor above 1 would raise the learning rate"
 _NOT_NEGATIVE = "a negative one has no meaning"
