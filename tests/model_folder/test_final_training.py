@@ -143,9 +143,9 @@ def test_terminal_and_card_say_where_the_weights_are_from() -> None:
     trial = replace(made.trial, config=long(made.trial.config), stand_out=DIP)
     found = results(made, trial)
     best = "evaluation 2 is 0.0500 better than its neighbours: more than their noise of 0.0100"
-    rows = f"{found.n_validation} rows, held out because the best evaluation of the search is"
+    rows = f"{found.n_validation} rows, held out because the best evaluation of the search beats"
     where = (
-        f"of evaluation {found.step + 1} of 4, the best one on {rows} better than its neighbours"
+        f"of evaluation {found.step + 1} of 4, the best one on {rows} the evaluations around it"
     )
     shown = "\n".join(results_lines(found))
     assert f"\n            {best}\nweights     {where}" in shown
@@ -217,7 +217,7 @@ def test_too_few_rows_are_all_trained_on_and_that_is_said(tmp_path: Path) -> Non
     assert (one.validation_rows, one.n_rows, one.step) == (0, 16, 2)
     lines = results_lines(results_of(trial, store, [one], 1))
     told = (
-        "of evaluation 3, the best one of the search, since no tenth of the data can be held out"
+        "of evaluation 3, the best one of the search, since a tenth of the data cannot be held out"
     )
     assert f"weights     {told}" in lines
 
@@ -238,6 +238,6 @@ def test_what_is_done_is_said_before() -> None:
     noisy = replace(made.trial, stand_out=DIP)
     assert training_in_words(noisy, made.store) == (
         "training on nine tenths of all rows outside the test set, because the best evaluation of "
-        "the search is better than its neighbours by more than their noise, and not practically "
-        "equal to them"
+        "the search beats the evaluations around it by more than their noise and by more than the "
+        "region of practical equivalence"
     )

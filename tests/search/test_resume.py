@@ -49,7 +49,7 @@ def test_a_study_of_the_first_numerics_knows_its_data_by_the_first_fingerprint(
     stored.refuse_other_data(
         replace(SUMMARY, fingerprint="1" * 64, first_fingerprint=SUMMARY.fingerprint)
     )
-    with pytest.raises(StudyChangedError, match="or version 2 of tunecli's numerics computes it"):
+    with pytest.raises(StudyChangedError, match="or version 2 of tunecli's arithmetic gives"):
         stored.refuse_other_data(replace(SUMMARY, first_fingerprint="1" * 64))
 
 

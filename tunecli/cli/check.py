@@ -14,7 +14,7 @@ def check(
 ) -> None:
     """Check a study file and its data, and train a few batches.
 
-    Every pair of options from different choices is trained for two batches.
+    Any two options of different choices are trained together for two batches.
 
     Example: tunecli check studies/digits.yaml
     """

@@ -32,8 +32,8 @@ AROUND = N_AROUND // 2
 WHY: Mapping[HeldOutFor, str] = {
     "early stopping": "the study uses early stopping",
     "schedule": "the learning rate depends on the scores",
-    "noise": "the best evaluation of the search is better than its neighbours by more than "
-    "their noise, and not practically equal to them",
+    "noise": "the best evaluation of the search beats the evaluations around it by more than "
+    "their noise and by more than the region of practical equivalence",
     "fine-tuning": "fine-tuning needs scores",
 }
 

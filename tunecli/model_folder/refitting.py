@@ -219,8 +219,8 @@ def as_searched(trial: RefitTrial, store: FoldStore, folder: Path) -> Refitted:
     """
     if store.dataset.task == "language_modeling" and len(store.split.folds) > 1:
         raise RefitError(
-            "each fold model of a language model has its own tokens, so they cannot be averaged. "
-            "Leave out --as-searched."
+            "the fold models of a language model cannot be averaged, since each has its own "
+            "tokens. Leave out --as-searched."
         )
     members = fold_members(trial, store, folder)
     return _refitted(trial, trial.config, store, members, len(store.split.search_rows))

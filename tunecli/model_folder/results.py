@@ -158,7 +158,7 @@ class Results:
             return f"of {which}, the best one of the search"
         why = WHY[self.held_out_for]
         if not self.n_validation:
-            no_part = "no tenth of the data can be held out"
+            no_part = "a tenth of the data cannot be held out"
             return f"of {which}, the best one of the search, since {no_part}"
         rows = self.validation_in_words
         if self.held_out_for == "fine-tuning":

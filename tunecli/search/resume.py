@@ -185,7 +185,7 @@ class StoredStudy:
         """
         if not self.summary.has_content_of(summary):
             is_other = self.numerics != NUMERICS
-            reason = f", or version {NUMERICS} of tunecli's numerics computes it differently"
+            reason = f", or version {NUMERICS} of tunecli's arithmetic gives other values"
             raise StudyChangedError(
                 f"The data of study {self.study.name} has changed since its first trial"
                 f"{reason if is_other else ''}, so new scores would not be comparable.\n"

@@ -168,7 +168,7 @@ def test_an_order_is_decided_by_any_cell_or_refused(cells, sign):
 
 
 def test_cells_that_contradict_the_setting_are_refused():
-    with pytest.raises(DataError, match=r"dates is day-first.*'01/13/2026' in row 2.*month-first"):
+    with pytest.raises(DataError, match=r"dates: day-first.*'01/13/2026' in row 2.*month-first"):
         found("01/02/2026", "01/13/2026", asked="day-first")
 
 

@@ -222,7 +222,7 @@ trial  accuracy            time  parameters
     9  0.9250 ± 0.0099 ?  4.1 s  optimizer=AdamW lr=0.01
    10  0.9250 ± 0.0071 ?  4.1 s  optimizer=SGD lr=0.00909
     7  0.9210 ± 0.0099 ?  4.1 s  optimizer=AdamW lr=0.0125
-? not distinguished from the best: neither practically equal nor worse
+? not distinguished from the best: may be practically equal or worse
 
 Parameter importance over 12 complete trials
   optimizer."""
@@ -481,5 +481,5 @@ def test_what_was_found_is_there_before_the_importance(
     assert (
         text(Group(*shown))
         .rstrip()
-        .endswith("? not distinguished from the best: neither practically equal nor worse")
+        .endswith("? not distinguished from the best: may be practically equal or worse")
     )

@@ -238,8 +238,8 @@ def _order(cells: _Cells, by_order: dict[Order, Moments], asked: Order | None) -
     if asked is not None and decided == [_other(asked)]:
         cell, place = cells.first(only[decided[0]])
         raise DataError(
-            f"dates is {asked}, but column {cells.name!r} has {cell!r} in {place}. Correct the "
-            f"date, or write dates: {decided[0]}.",
+            f"dates: {asked} does not fit {cell!r} in {place} of column {cells.name!r}. Correct "
+            f"the date, or write dates: {decided[0]}.",
             "data.dates",
         )
     if decided or asked is not None:

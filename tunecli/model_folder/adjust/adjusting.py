@@ -65,7 +65,7 @@ def adjusted_to(
     """
     rows = held_out(store, outputs)
     if len(rows.splits) < 2:
-        return unadjusted(trial, store, wish, "there are too few rows to judge it on")
+        return unadjusted(trial, store, wish, "there are too few rows to judge them")
     of_parts = [fitted_temperature(fitted) for fitted, _ in rows.splits]
     found = calibration(rows, of_parts) if _gives_probabilities(config) else None
     splits: Splits = rows.splits

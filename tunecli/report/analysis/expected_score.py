@@ -89,7 +89,7 @@ class ExpectedScore:
         text = f"{with_interval(self.score, self.low, self.high)} on {where}"
         is_seen = score(self.score, self.score) != score(self.score + self.drop, self.score)
         is_chosen = self.n_trials > 1
-        why = f", since the best of {self.n_trials:,} trials is partly lucky"
+        why = f", allowing for luck in the best of {self.n_trials:,} trials"
         why = why if is_seen and is_chosen else ""
         return f"{text}{why}"
 

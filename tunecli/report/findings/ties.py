@@ -60,8 +60,8 @@ def _alike(evidence: Evidence) -> str:
     reference = f"the best (trial {best.number})"
     if not n_equal:
         return (
-            f"The folds do not distinguish {count(n_open, 'trial')} from {reference}, and do "
-            "not show that any trial is practically equal to it."
+            f"{count(n_open, 'trial')} cannot be told apart from {reference}, but the folds "
+            "show for none that it is practically equal."
         )
     equal = f"{count(n_equal, 'trial')} {_are(n_equal)} practically equal to {reference}"
     simpler = "but not much simpler" if n_equal == 1 else "none of them much simpler"

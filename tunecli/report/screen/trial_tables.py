@@ -100,7 +100,7 @@ def mark_notes(
     n_folds = len(trials[0].fold_scores) if trials else 0
     meanings: Mapping[Verdict, str] = {
         "practically equal": f"to the best: {wording.equality(region or 0.0, n_folds)}",
-        "not distinguished": "from the best: neither practically equal nor worse",
+        "not distinguished": "from the best: may be practically equal or worse",
     }
     return [
         f"{_MARKS[verdict]} {verdict} {meaning}"

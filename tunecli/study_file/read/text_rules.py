@@ -103,7 +103,7 @@ def _heads(config: TrialConfig) -> Iterator[Conflict]:
     if size % n_heads:
         message = (
             f"d_model must be a multiple of nhead, but got {size} and {n_heads}. Use a multiple "
-            f"of {n_heads}; begin a range at one, and give it step: {n_heads}."
+            f"of {n_heads}; start a range at a multiple, with step: {n_heads}."
         )
         yield Conflict(("model", "d_model"), message, (("model", "nhead"),))
 

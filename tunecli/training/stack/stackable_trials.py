@@ -22,8 +22,8 @@ LARGEST_PRODUCT = 2**26
 """Rows of a batch times weights of a model above which a stack is not faster."""
 
 OTHER_BITS = (
-    "its folds train one after another, because the kernels of this machine round "
-    "stacked folds differently"
+    "its folds train one after another, because this machine rounds differently if "
+    "they train together"
 )
 
 
