@@ -61,7 +61,7 @@ def _alike(evidence: Evidence) -> str:
     if not n_equal:
         return (
             f"{count(n_open, 'trial')} cannot be told apart from {reference}, but the folds "
-            "show for none that it is practically equal."
+            "show none of them to be practically equal."
         )
     equal = f"{count(n_equal, 'trial')} {_are(n_equal)} practically equal to {reference}"
     simpler = "but not much simpler" if n_equal == 1 else "none of them much simpler"

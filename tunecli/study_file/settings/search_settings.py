@@ -39,5 +39,5 @@ class SearchSettings(Settings):
     """
     learn_from: Words = Field(default=[])
     """studies with the same data, validation and objective; before the first trial, TPE or GP
-    learns from those of their trials that fit this space.
+    learns from their trials that fit this space.
     """
