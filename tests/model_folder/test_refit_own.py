@@ -296,7 +296,7 @@ def test_card_and_results_name_no_weights(tmp_path: Path) -> None:
     assert (results.costs.n_weights, results.costs.macs) == (0, 0)
     summary = describe(own.trial.config, own.store)
     text = card(refits[0].model.facts, results, summary, 0)
-    assert r"Predicts one of 3 classes: own.py:fit from trial 4 of the study `own`." in text
+    assert r"own.py:fit from trial 4 of the study `own` predicts one of 3 classes." in text
     assert "tunecli predict FOLDER new_rows --code own.py" in text
     assert 'load("FOLDER", code=["own.py"])' in text
     assert "weights are zero" not in text

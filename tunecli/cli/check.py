@@ -14,7 +14,7 @@ def check(
 ) -> None:
     """Check a study file and its data, and train a few batches.
 
-    Any two options of different choices are trained together for two batches.
+    The configurations that it trains cover every pair of options.
 
     Example: tunecli check studies/digits.yaml
     """

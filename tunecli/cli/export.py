@@ -129,7 +129,7 @@ def _lines(exported: "Exported") -> list[str]:
         lines.append(f"the network takes tokens; {exported.tokenizer} makes them from texts")
     elif exported.left_out:
         many = exported.n_networks > 1
-        each = f" for its {exported.n_networks} networks, side by side" if many else ""
+        each = f", those of all {exported.n_networks} networks concatenated" if many else ""
         lines.append(
             f"the file does not contain {exported.left_out}: it takes preprocessed features{each}"
         )

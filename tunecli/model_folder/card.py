@@ -58,8 +58,8 @@ def _what(facts: Manifest, n_weights: int) -> str:
     with_weights = "" if facts.config.train is not None else f" with {n_weights:,} weights"
     many = f", the mean of {len(facts.members)} {members}," if len(facts.members) > 1 else ""
     return (
-        f"Predicts {predicts}: {_plain(_name(facts))}{with_weights}{many} from trial "
-        f"{facts.trial} of the study {_code(facts.study)}. Its complete configuration is in "
+        f"{_plain(_name(facts))}{with_weights}{many} from trial {facts.trial} of the study "
+        f"{_code(facts.study)} predicts {predicts}. Its complete configuration is in "
         "`study.yaml`."
     )
 

@@ -162,7 +162,7 @@ class Results:
             return f"of {which}, the best one of the search, since {no_part}"
         rows = self.validation_in_words
         if self.held_out_for == "fine-tuning":
-            return f"of {which}, the best one of the search; {rows}, held out because {why}"
+            return f"of {which}, the best one of the search; held out: {rows}, because {why}"
         return (
             f"of {which} of {self.n_evaluations}, the best one on {rows}, held out because {why}"
         )

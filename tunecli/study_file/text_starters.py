@@ -19,7 +19,7 @@ _MANY_BYTES = 5 * 10**6
 
 ADVICE_TO_FINE_TUNE = (
     "# A pretrained model often needs fewer rows. To search one, too, install",
-    "# tunecli[transformers], fetch it, such as with `hf download distilbert-base-uncased`, and",
+    "# tunecli[transformers], fetch a model (`hf download distilbert-base-uncased`), and",
     "# run init again with --pretrained NAME, in another folder: `tunecli guide transformers`.",
 )
 """The comment in a study of text without a pretrained model."""

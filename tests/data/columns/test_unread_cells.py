@@ -53,7 +53,7 @@ def test_numbers_in_another_form_are_refused_with_the_line_to_write(
 ) -> None:
     message = said(*cells, missing=("?",))
     assert f". {ways} categorical: [a]." in message
-    assert message.startswith("column 'a' has numbers, but ")
+    assert message.startswith("column 'a' has numbers, but also ")
 
 
 def test_a_fraction_is_no_group_of_thousands() -> None:

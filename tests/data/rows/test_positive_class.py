@@ -48,7 +48,10 @@ def test_only_two_classes_have_one() -> None:
     [
         (["no", "yes"], "class 'yess' does not exist. Did you mean `yes`?"),
         (["0", "1"], "class 'yess' does not exist. Write one of `0` and `1`."),
-        (["a", "b", "c"], "applies only to two classes, but the data has 3 classes, got 'yess'."),
+        (
+            ["a", "b", "c"],
+            "got 'yess', but this applies only to two classes, and the data has 3 classes.",
+        ),
     ],
 )
 def test_a_class_that_is_no_class_is_refused(classes: list[str], message: str) -> None:

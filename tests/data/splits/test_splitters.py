@@ -104,7 +104,7 @@ def test_groups_that_no_cut_takes_apart_lose_no_row() -> None:
     assert found.test_rows.tolist() == whole.test_rows.tolist()
     assert [len(rows) for rows in found.folds[0]] == [len(rows) for rows in whole.folds[0]]
     assert left_out(dataset, found, ValidationSettings(holdout=0.25)) == []
-    with pytest.raises(DataError, match="groups that span a split in time, and there are none"):
+    with pytest.raises(DataError, match="only if a group has rows on both sides"):
         split(dataset, data(0.0), ValidationSettings(folds=4, repeats=2))
 
 

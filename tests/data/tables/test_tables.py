@@ -263,8 +263,8 @@ MANY = rows(*(f"{i},x{i % 3},{'ab'[i % 2]}" for i in range(100)))
         (
             MANY.replace("\n7,", "\nseven,"),
             {},
-            "column 'a' has numbers, but 'seven' in row 8 of t.csv. Correct it, or write missing: "
-            "['seven'], or categorical: [a].",
+            "column 'a' has numbers, but also 'seven' in row 8 of t.csv. Correct it, or write "
+            "missing: ['seven'], or categorical: [a].",
         ),
         (
             MANY,
@@ -332,7 +332,7 @@ MANY = rows(*(f"{i},x{i % 3},{'ab'[i % 2]}" for i in range(100)))
         (
             MANY.replace(",x", ",1.00"),
             {"time": "b", "decimal": ",", "thousands": "_", "numeric": ["a"]},
-            "data.time: column 'b' has numbers, but '1.000' in row 1 of t.csv (and 99 more).",
+            "data.time: column 'b' has numbers, but also '1.000' in row 1 of t.csv (and 99 more).",
         ),
         (
             MANY.replace("\n7,x1,b", f"\n{10**400},x1,b"),

@@ -66,8 +66,8 @@ def test_an_ensemble_is_compared_by_its_networks_one_by_one() -> None:
             "explain this gap: the test rows differ from the rows of the search.",
             "data.test",
         ),
-        (0.0, "training", "the training on all rows worked less well.", "--as-searched"),
-        (-0.2, "training", "the training on all rows worked less well.", "--as-searched"),
+        (0.0, "training", "the training on all rows gave a worse model.", "--as-searched"),
+        (-0.2, "training", "the training on all rows gave a worse model.", "--as-searched"),
         (None, "either", "differ from the rows of the search, or the training on", "--seeds 5"),
     ],
 )

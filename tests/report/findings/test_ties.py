@@ -185,7 +185,7 @@ def test_the_finding_names_the_simplest_of_the_equal_trials() -> None:
 
 def test_where_nothing_is_equal_the_finding_says_how_to_set_a_tolerance() -> None:
     (found,) = ties(planted(Plant(), 0))
-    assert "but the folds show none of them to be practically equal." in found.sentence
+    assert "or practically equal to it." in found.sentence
     assert found.figures["n_equal"] == 0
     assert "tolerance: X" in found.advice
     (known,) = ties(tolerant(planted(Plant(), 0), 0.0001))

@@ -128,7 +128,7 @@ def text_among_numbers(series: pd.Series, bad: NDArray[np.bool_], where: Where) 
     has_numbers = bool((series.notna() & ~bad).any())
     are_few = series[bad].nunique() <= FEW_TEXTS and not any(c.isdigit() for c in cell)
     missing = f"missing: [{cell!r}], or " if has_numbers and are_few else ""
-    holds = "numbers, but" if has_numbers else "no numbers:"
+    holds = "numbers, but also" if has_numbers else "no numbers:"
     return (
         f"column {series.name!r} has {holds} {cell!r} in {where(first)}{others}. "
         f"Correct it, or write {missing}categorical: [{series.name}]."
@@ -174,7 +174,7 @@ def refusals(
         ways = f"{remedy}, or {way_out.format(one.column)}"
         more = f" (and {len(one.rows) - 1:,} more)" if len(one.rows) > 1 else ""
         first = f"{one.cell[:50]!r} in {where(int(one.rows[0]))}{more}"
-        message = f"column {one.column!r} has numbers, but {first}. {ways}."
+        message = f"column {one.column!r} has numbers, but also {first}. {ways}."
         yield DataError(message, "data.source")
 
 

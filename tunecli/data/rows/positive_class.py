@@ -35,13 +35,16 @@ def positive_class(dataset: Dataset, search_rows: Tensor, written: str | None) -
 
 def _index_of(written: str, dataset: Dataset) -> int:
     if dataset.task != "classification":
-        message = f"applies only to two classes, but the task is {dataset.task}, got {written!r}."
-        raise DataError(f"{message} Remove it.", _SETTING)
+        raise DataError(
+            f"got {written!r}, but this applies only to two classes, and the task is "
+            f"{dataset.task}. Remove it.",
+            _SETTING,
+        )
     n_classes = len(dataset.classes)
     if n_classes != 2:
         raise DataError(
-            f"applies only to two classes, but the data has {count(n_classes, 'class')}, got "
-            f"{written!r}. Remove it; metrics are then averages over the classes.",
+            f"got {written!r}, but this applies only to two classes, and the data has "
+            f"{count(n_classes, 'class')}. Remove it; metrics are then averages over the classes.",
             _SETTING,
         )
     if written not in dataset.classes:

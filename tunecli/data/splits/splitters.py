@@ -249,7 +249,9 @@ class ByTimeAndGroups:
         cuts = list(ByTime(self.times).folds(rows, strata, n, 1))
         spanned = [len(self._spanning(rows, cut)) for cut in cuts]
         if repeats > 1 and not any(spanned):
-            message = "repeats differ only in groups that span a split in time, and there are none"
+            message = (
+                "repeats differ only if a group has rows on both sides of a cut, and none has"
+            )
             raise DataError(f"{message}. Remove repeats.", "validation.repeats")
         for repeat in range(repeats):
             order = self._drawn(repeat)
@@ -285,8 +287,8 @@ class ByTimeAndGroups:
             n = count(len(spanning), "group has rows", "groups have rows")
             raise DataError(
                 f"a split in time leaves no row {side}: validation rows must be later than "
-                f"training rows and from other groups, but {n} on both sides of the split, and "
-                "there are no others. Use fewer folds, or remove group or time.",
+                f"training rows and from other groups, but {n} on both sides of the split, too "
+                "few to give each side one. Use fewer folds, or remove group or time.",
                 "data.group",
             )
         share = len(valid) / (len(train) + len(valid))

@@ -24,9 +24,9 @@ Cause = Literal["rows", "training", "either"]
 _SENTENCES: Mapping[Cause, str] = {
     "rows": "Chance does not explain this gap: the test rows differ from the rows of the search.",
     "training": "On the test rows, the models of the search score no worse than expected, so the "
-    "training on all rows worked less well.",
+    "training on all rows gave a worse model.",
     "either": "Chance does not explain this gap: the test rows differ from the rows of the "
-    "search, or the training on all rows worked less well.",
+    "search, or the training on all rows gave a worse model.",
 }
 _SPLIT = "check how the test rows were split off (data.test, data.group, data.time)"
 _ADVICE: Mapping[Cause, str] = {

@@ -60,8 +60,8 @@ def _alike(evidence: Evidence) -> str:
     reference = f"the best (trial {best.number})"
     if not n_equal:
         return (
-            f"{count(n_open, 'trial')} cannot be told apart from {reference}, but the folds "
-            "show none of them to be practically equal."
+            f"The folds do not tell whether {count(n_open, 'trial')} {_are(n_open)} worse than "
+            f"{reference} or practically equal to it."
         )
     equal = f"{count(n_equal, 'trial')} {_are(n_equal)} practically equal to {reference}"
     simpler = "but not much simpler" if n_equal == 1 else "none of them much simpler"

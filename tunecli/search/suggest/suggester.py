@@ -259,8 +259,8 @@ class Suggester:
             again = self.ask(trial.number)
             if again is None or again.params != trial.params:
                 raise ReplayError(
-                    f"{self._study_file.search.sampler.name} suggests parameters for trial "
-                    f"{trial.number} that differ from the study's, so the search cannot resume "
+                    f"{self._study_file.search.sampler.name} suggests other parameters for "
+                    f"trial {trial.number} than the study has, so the search cannot resume "
                     "exactly. Optuna, cmaes or scipy may have been updated. Install the versions "
                     "that `tunecli report` shows, or write search.order: free."
                 )

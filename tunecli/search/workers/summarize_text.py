@@ -111,7 +111,7 @@ def prompt_notes(config: TrialConfig, store: FoldStore) -> list[str]:
     of_all = f"{n_cut:,} of {count(len(documents), 'training document')}"
     return [
         f"Prompt and completion together have more than {fitted.block_size} tokens in {of_all}. "
-        "The model then predicts the rest of the completion without its prompt. Write a larger "
+        "There, the model predicts the end of the completion without the prompt. Write a larger "
         "data.block_size."
     ]
 

@@ -124,7 +124,8 @@ class SectionReader:
         name = PurePath(self._file).stem if is_none(given) else given
         if not isinstance(name, str) or not STUDY_NAME.match(name):
             rule = "Use up to 100 letters, digits, `-`, `_` and `.`; do not start with a dot."
-            advice = "" if not is_none(given) else " It is the file's name: write study: NAME."
+            of_file = " Without the setting study, the file's name is used. Write study: NAME."
+            advice = of_file if is_none(given) else ""
             message = f"{inline(name)} is not a valid study name. {rule}{advice}"
             self._problems.add(("study",), message)
             return ""

@@ -103,7 +103,7 @@ class DataSettings(Settings):
     task: Annotated[Task | None, OnlyFor(("table", "arrays", "corpus", "code"))] = None
     """classification, regression or language_modeling. Default: decided by the target."""
     positive: ClassLabel | None = None
-    """the class, of two, that binary metrics score. Default: the rarer one; on a tie, the second."""
+    """the class that binary metrics score. Default: the rarer one; on a tie, the second."""
     drop: Annotated[Words, _TABLE] = []
     """columns to ignore."""
     categorical: Annotated[Words, _TABLE] = []
