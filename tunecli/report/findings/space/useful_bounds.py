@@ -15,7 +15,7 @@ from tunecli.study_file.catalogue.bounds import BOUNDS, bound
 from tunecli.study_file.catalogue.value_types import Interval
 
 _STEP = "Kingma and Ba 2015, section 2.1: a step moves each weight by about lr"
-_AVERAGE = "1 / (1 - value) steps are averaged; few trainings have more"
+_AVERAGE = "1 / (1 - value) steps are averaged; few trainings have over 10,000 steps"
 _SHARE = "a share or probability"
 _DECAY = "a factor above 1 would raise the learning rate"
 _NOT_NEGATIVE = "a negative one has no meaning"
@@ -48,7 +48,10 @@ _WRITTEN: Mapping[str, tuple[str, str]] = {
         "[0, 0.99]",
         "Goodfellow et al. 2016, section 8.3.2: 0.5, 0.9 and 0.99",
     ),
-    "dropout": ("[0, 0.9]", "Srivastava et al. 2014, section 7.3: few kept units underfit"),
+    "dropout": (
+        "[0, 0.9]",
+        "Srivastava et al. 2014, section 7.3: a model with few units underfits",
+    ),
     "optimizer.alpha": ("[0, 0.9999]", _AVERAGE),
     "optimizer.rho": ("[0, 0.9999]", _AVERAGE),
     "optimizer.betas[0]": ("[0, 0.99]", "like momentum"),
