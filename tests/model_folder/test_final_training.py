@@ -144,7 +144,7 @@ def test_terminal_and_card_say_where_the_weights_are_from() -> None:
     found = results(made, trial)
     best = "evaluation 2 is 0.0500 better than its neighbours: more than their noise of 0.0100"
     rows = f"{found.n_validation} rows, held out because the best evaluation of the search beats"
-    where = f"of evaluation {found.step + 1} of 4, the best one on {rows} those around it"
+    where = f"of evaluation {found.step + 1} of 4, the best one on {rows} its neighbours"
     shown = "\n".join(results_lines(found))
     assert f"\n            {best}\nweights     {where}" in shown
     written = card(made.refitted.model.facts, found, SUMMARY, 1)
@@ -236,6 +236,6 @@ def test_what_is_done_is_said_before() -> None:
     noisy = replace(made.trial, stand_out=DIP)
     assert training_in_words(noisy, made.store) == (
         "training on nine tenths of all rows outside the test set, because the best evaluation of "
-        "the search beats those around it by more than both their noise and the region of "
+        "the search beats its neighbours by more than their noise and by more than the region of "
         "practical equivalence"
     )

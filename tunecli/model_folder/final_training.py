@@ -32,8 +32,8 @@ AROUND = N_AROUND // 2
 WHY: Mapping[HeldOutFor, str] = {
     "early stopping": "the study uses early stopping",
     "schedule": "the learning rate depends on the scores",
-    "noise": "the best evaluation of the search beats those around it by more than both their "
-    "noise and the region of practical equivalence",
+    "noise": "the best evaluation of the search beats its neighbours by more than their noise "
+    "and by more than the region of practical equivalence",
     "fine-tuning": "fine-tuning needs scores",
 }
 

@@ -142,7 +142,7 @@ def test_columns_that_say_nothing_are_left_out_with_a_note(tmp_path: Path) -> No
     assert [column.name for column in dataset.columns] == ["a", "b"]
     assert dataset.notes == (
         "Columns left out because nearly every row has a different text: `id`. To keep them, "
-        "list them in categorical; otherwise, list them in drop.",
+        "list them in categorical; to hide this note, list them in drop.",
         "Column `one` is constant and left out.",
         "Column `none` is empty and left out.",
         "Column 'again' is identical to 'a' and is left out.",

@@ -287,8 +287,8 @@ class ByTimeAndGroups:
             n = count(len(spanning), "group has rows", "groups have rows")
             raise DataError(
                 f"a split in time leaves no row {side}: validation rows must be later than "
-                f"training rows and from other groups, but {n} on both sides of the split, too "
-                "few to give each side one. Use fewer folds, or remove group or time.",
+                f"training rows and from other groups, but {n} on both sides of the split, and "
+                "each side needs its own. Use fewer folds, or remove group or time.",
                 "data.group",
             )
         share = len(valid) / (len(train) + len(valid))

@@ -300,8 +300,8 @@ def _features(frame: Frame) -> tuple[list[Cells], list[str]]:
     if identifiers:
         notes.append(
             f"Columns left out because nearly every row has a different text: "
-            f"{listed(identifiers)}. To keep them, list them in categorical; otherwise, "
-            "list them in drop."
+            f"{listed(identifiers)}. To keep them, list them in categorical; to hide "
+            "this note, list them in drop."
         )
     features, more = cleaning.without_idle_columns(columns)
     return features, notes + more
@@ -342,8 +342,9 @@ def _on_reading(frame: Frame, names: Sequence[str], left_out: Sequence[str]) -> 
         )
     if left_out:
         notes.append(
-            f"Columns left out as the index of a data frame: {listed(left_out)}. To keep them, "
-            "list them in numeric or categorical; otherwise, list them in drop."
+            f"Columns left out because they look like the index of a data frame: "
+            f"{listed(left_out)}. To keep them, list them in numeric or categorical; to hide this "
+            "note, list them in drop."
         )
     return notes
 

@@ -217,7 +217,7 @@ def _verdict(rehearsal: StudyRehearsal, gates: Mapping[str, Scalar] | None) -> R
         return Group(*_mistakes(rehearsal, gates))
     if rehearsal.keeps_none:
         return Text(_keeps_none(rehearsal), style="bold red")
-    pairs = "the first pairs" if rehearsal.n_rehearsed == MOST_POINTS else "every pair"
+    pairs = "some pairs" if rehearsal.n_rehearsed == MOST_POINTS else "every pair"
     trained = f", covering {pairs} of options, trained for two batches"
     trained = trained if any(rehearsal.n_weights) else " trained until the first report"
     rehearsed = count(rehearsal.n_rehearsed, "configuration")

@@ -65,7 +65,7 @@ def beside_mistakes(data: dict[str, Any]) -> list[str]:
 
 def _disallowed_key(key: str, kind: str) -> str:
     if kind == "choice":
-        return f"`choice` allows no other key, but got `{key}`. Make it one of the options."
+        return f"`choice` allows no other key, but got `{key}`. Move it into the options."
     hint = did_you_mean(key, BESIDE)
     return f"`{kind}` can be combined only with `log`, `step` and `or`, but got `{key}`.{hint}"
 
