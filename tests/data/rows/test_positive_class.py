@@ -63,7 +63,12 @@ def test_a_class_that_is_no_class_is_refused(classes: list[str], message: str) -
 
 def test_numbers_have_no_class() -> None:
     data = Dataset("t", "regression", torch.zeros(6, 1), torch.zeros(6), [])
-    with pytest.raises(DataError, match=re.escape("regression, got 'yes'. Remove it")):
+    with pytest.raises(
+        DataError,
+        match=re.escape(
+            "got 'yes', but this applies only to two classes, and the task is regression. Re"
+        ),
+    ):
         positive_class(data, torch.arange(6), "yes")
 
 

@@ -376,7 +376,7 @@ def test_a_second_file_must_have_the_same_columns_and_rows_are_named_with_it(
     with pytest.raises(DataError, match=r"data.test: u.csv lacks `b` and also has `c`, unlike t"):
         read(tmp_path, MANY, test="u.csv")
     (tmp_path / "u.csv").write_text(rows("1,x1,a", "oh,x1,b"))
-    with pytest.raises(DataError, match=r"but 'oh' in row 2 of u.csv"):
+    with pytest.raises(DataError, match=r"but also 'oh' in row 2 of u.csv"):
         read(tmp_path, MANY, test="u.csv")
 
 
