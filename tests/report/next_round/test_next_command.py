@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ from optuna.distributions import FloatDistribution
 from room import no_room
 from study_makers import complete, made
 
+from tunecli.database.records import read_study
+from tunecli.database.urls import sqlite_url
 from tunecli.study_file.settings.ranges import FloatRange
 from tunecli.study_file.study_file import StudyFile, read_study_file
 
@@ -123,6 +126,27 @@ def test_a_second_round_runs_unchanged_and_learns(tmp_path: Path) -> None:
     (tmp_path / "second.yaml").write_text(edited)
     refused = call_in(tmp_path, "search", "second.yaml", code=2)
     assert "search.learn_from" in refused.stderr
+
+
+@pytest.mark.slow
+def test_the_command_that_next_prints_makes_two_rounds_one(tmp_path: Path) -> None:
+    text = (
+        "data: iris\nvalidation: {folds: 2}\nmodel: MLP\ntraining: {epochs: 2}\n"
+        "optimizer: {AdamW: {lr: {float: [1e-5, 1e-1], log: true}}}\n"
+        "search: {trials: 12, baselines: false}\n"
+    )
+    for name in ("halved", "whole"):
+        (tmp_path / f"{name}.yaml").write_text(text)
+    call_in(tmp_path, "search", "whole.yaml", "--jobs", "1")
+    call_in(tmp_path, "search", "halved.yaml", "--jobs", "1", "--trials", "6")
+    advised = call_in(tmp_path, "next", "halved", code=1).stderr.splitlines()[-1]
+    call_in(tmp_path, *shlex.split(advised)[1:], "--jobs", "1")
+    halved, whole = (
+        read_study(sqlite_url(tmp_path / f"runs/{name}/study.db"), name).trials
+        for name in ("halved", "whole")
+    )
+    assert [(t.params, t.value) for t in halved] == [(t.params, t.value) for t in whole]
+    assert len(halved) == 12
 
 
 @pytest.mark.parametrize("there", [True, False])
