@@ -69,8 +69,8 @@ def next_round(
     if not following_round.made and style == "go on":
         say(
             f"No study file: the findings of {count(len(record.trials), 'trial')} suggest no "
-            f"change, so a new study would only search the space of {record.name} once more. To "
-            f"run more trials, resume {record.name}:\n  {search_again(record, again)}"
+            f"change. For more trials in the same space, resume {record.name} instead of starting "
+            f"a new study:\n  {search_again(record, again)}"
         )
         raise Exit(1)
     if not following_round.made:

@@ -80,7 +80,8 @@ def test_with_nothing_to_change_the_study_goes_on_and_no_file_is_written(
     done = call_in(tmp_path, "next", "digits", *options, code=1)
     assert f"No study file: the findings of {n_trials} trials suggest no change" in done.stderr
     assert done.stderr.endswith(
-        f"To run more trials, resume digits:\n  tunecli search studies/digits.yaml{more}\n"
+        "resume digits instead of starting a new study:\n"
+        f"  tunecli search studies/digits.yaml{more}\n"
     )
     assert done.stdout == ""
     assert [path.name for path in tmp_path.iterdir()] == ["runs"]
