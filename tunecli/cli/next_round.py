@@ -27,6 +27,8 @@ def next_round(
 ) -> None:
     """Write the next study file, as the report's findings advise.
 
+    If they advise no change, print the command that resumes the study instead, and exit with 1.
+
     Example: tunecli next digits -o studies/digits-2.yaml
     """
     from tunecli.report.findings.all_findings import all_findings, sure

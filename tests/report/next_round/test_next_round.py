@@ -360,7 +360,7 @@ def test_of_searched_epochs_the_range_ends_later() -> None:
 def test_a_change_of_the_validation_is_the_users() -> None:
     found = written(MIXED, advice(NewSetting("validation.repeats", 3), "noise"))
     assert not found.made
-    assert "Make this change yourself if you want it." in found.left_out[0]
+    assert "Make this change yourself, in a new study, if you want it." in found.left_out[0]
 
 
 def test_exploring_samples_evenly_and_learns_nothing() -> None:
