@@ -86,8 +86,8 @@ def write_next_round(
         advice = [*advice, *closer(evidence, parameters)]
     left_out = [
         f"{foreign_text.plain(one.change.line)}, since scores would no longer be comparable with "
-        f"those of {study.name}. {_comment(one)} Make this change yourself, in a new study, if you "
-        "want it."
+        f"those of {study.name}. {_comment(one)} Make this change yourself, in a new study, if "
+        "you want it."
         for one in advice
         if not is_possible(one)
     ]
