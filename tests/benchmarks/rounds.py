@@ -128,12 +128,13 @@ def _pair(name: str, space: str, seed: int, given: argparse.Namespace) -> Pair:
                 kept.write_text((runs / "second.yaml").read_text())
         long = _searched(runs, "first", given.trials)
         two = pd.concat([first, second]) if wrote else long
-        best = "max" if name in CLASSES else "min"
-        return Pair(
-            *(float(t[t.outcome == "complete"].value.agg(best)) for t in (long, two)),
-            *(float(t.seconds.sum()) for t in (long, two)),
-            wrote_second=wrote,
-        )
+        took = float(long.seconds.sum()), float(two.seconds.sum())
+        return Pair(_best(name, long), _best(name, two), *took, wrote_second=wrote)
+
+
+def _best(name: str, trials: pd.DataFrame) -> float:
+    values = trials[trials.outcome == "complete"].value
+    return float(values.max() if name in CLASSES else values.min())
 
 
 def _wrote_second(runs: Path) -> bool:

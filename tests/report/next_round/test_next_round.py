@@ -255,8 +255,7 @@ def test_a_round_that_cannot_learn_gets_another_seed(seed: int, following_seed: 
     same = StudyFile.from_text(written(text, style="exploit").text, "a.yaml")
     assert same.search.learn_from == ["a"]
     assert same.seed == seed
-    for asked, style in (([advice(LONGER, "length")], "go on"), ([], "explore")):
-        found = written(text, *asked, style=style)
+    for found in (written(text, advice(LONGER, "length")), written(text, style="explore")):
         new = StudyFile.from_text(found.text, "a.yaml")
         assert (new.seed, new.search.learn_from) == (following_seed, [])
         note = "# Another seed, so that random trials differ from those of a.\n"
