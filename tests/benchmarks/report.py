@@ -144,7 +144,7 @@ def commands(url: str, runs: Path) -> None:
         ["report", "large"],
         ["report", "large", "--json"],
         ["report", "large", "--html", page],
-        ["next", "large", "--force", "-o", file],
+        ["next", "large", "--exploit", "--force", "-o", file],
     ):
         ours, memory = cost("-m", "tunecli", *words, "--runs", str(runs))
         name = f"tunecli {' '.join(words[:3])}"

@@ -1,13 +1,14 @@
-"""Two rounds with `tunecli next` between them against one long round, from a wrong or right space.
+"""Two rounds, as `tunecli next` advises, against one long round, from a wrong or right space.
 
     python tests/benchmarks/rounds.py --data DIR --datasets digits concrete --seeds 5 --trials 50
 
 The wrong space is off by a factor of 30 in learning rate, weight decay and width; the right one
-has the usual ranges, which a second round can only spoil. One side spends all trials in it; the
-other spends half, lets `next` write the second study file, and spends the rest there. Both see the
-same rows, folds and seed. Printed are the medians over seeds of the best score and of the training
-time (a second round may train longer), and, pair by pair, how often the two rounds were better, or
-not worse.
+has the usual ranges, which a second round can only spoil. One side spends all trials in it. The
+other spends half and does what `next` advises: it spends the rest in the second study file, or,
+where `next` writes none, in the same study. Both sides share their first half, which is searched
+once. Printed are the medians over seeds of the best score and of the training time (a second round
+may train longer), and, pair by pair, how often the two rounds were better, or not worse, and how
+often `next` wrote a file.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pandas as pd
+import typer
 from scipy.stats import wilcoxon
 
 import tunecli
@@ -67,18 +69,23 @@ FEWEST_OF_A_CLASS = 10
 
 @dataclass(frozen=True)
 class Pair:
-    """The best score and the seconds of training of each side with one seed."""
+    """The best score and the seconds of training of each side with one seed.
+
+    Attributes:
+        wrote_second: whether `next` wrote a second study file.
+    """
 
     one_round: float
     two_rounds: float
     one_took: float
     two_took: float
+    wrote_second: bool
 
 
 def main() -> None:
     given = _arguments()
     head = f"{'data':<10} {'space':<5} {'seeds':>5}  {'one round':>10}  {'two rounds':>10}"
-    print(f"{head}  not worse  better  Wilcoxon p  seconds of one, of two")
+    print(f"{head}  not worse  better  Wilcoxon p  files  seconds of one, of two")
     for space in given.spaces:
         for name in given.datasets:
             pairs = []
@@ -101,33 +108,46 @@ def _row(name: str, space: str, pairs: list[Pair]) -> str:
         for side in ([p.one_took for p in pairs], [p.two_took for p in pairs])
     )
     n_even, n_better = sum(gain >= 0 for gain in gains), sum(gain > 0 for gain in gains)
+    n_files = sum(pair.wrote_second for pair in pairs)
     row = f"{name:<10} {space:<5} {len(pairs):>5}  {one:>10.5g}  {two:>10.5g}  {n_even:>9}"
-    return f"{row}  {n_better:>6}  {p_value:>10.3f}  {', '.join(f'{s:.0f}' for s in took)}"
+    row += f"  {n_better:>6}  {p_value:>10.3f}  {n_files:>5}"
+    return f"{row}  {', '.join(f'{s:.0f}' for s in took)}"
 
 
 def _pair(name: str, space: str, seed: int, given: argparse.Namespace) -> Pair:
     with TemporaryDirectory() as folder:
         runs = Path(folder)
-        data = _data(name, runs, given)
-        for study, trials in (("long", given.trials), ("first", given.trials // 2)):
-            text = _study_file(data, SPACES[space], seed, trials, given.epochs)
-            (runs / f"{study}.yaml").write_text(text)
-        long, first = (_searched(runs, study, None) for study in ("long", "first"))
+        text = _study_file(_data(name, runs, given), SPACES[space], seed, given)
+        (runs / "first.yaml").write_text(text)
+        half = given.trials // 2
+        first = _searched(runs, "first", half)
+        if wrote := _wrote_second(runs):
+            second = _searched(runs, "second", given.trials - half)
+            if given.keep:
+                kept = given.keep / f"{name}-{space}-{seed}.yaml"
+                kept.write_text((runs / "second.yaml").read_text())
+        long = _searched(runs, "first", given.trials)
+        two = pd.concat([first, second]) if wrote else long
+        took = float(long.seconds.sum()), float(two.seconds.sum())
+        return Pair(_best(name, long), _best(name, two), *took, wrote_second=wrote)
+
+
+def _best(name: str, trials: pd.DataFrame) -> float:
+    values = trials[trials.outcome == "complete"].value
+    return float(values.max() if name in CLASSES else values.min())
+
+
+def _wrote_second(runs: Path) -> bool:
+    """Let `next` write the second study file, and return whether it did."""
+    try:
         with redirect_stderr(StringIO()):
             next_round("first", runs / "second.yaml", runs=runs / "runs")
-        second = _searched(runs, "second", given.trials - given.trials // 2)
-        if given.keep:
-            kept = given.keep / f"{name}-{space}-{seed}.yaml"
-            kept.write_text((runs / "second.yaml").read_text())
-        two = pd.concat([first, second])
-        best = "max" if name in CLASSES else "min"
-        return Pair(
-            *(float(t[t.outcome == "complete"].value.agg(best)) for t in (long, two)),
-            *(float(t.seconds.sum()) for t in (long, two)),
-        )
+    except typer.Exit:  # it advises to resume the first study
+        return False
+    return True
 
 
-def _searched(folder: Path, study: str, n_trials: int | None) -> pd.DataFrame:
+def _searched(folder: Path, study: str, n_trials: int) -> pd.DataFrame:
     """Return the trials of a study after its search."""
     return tunecli.search(
         folder / f"{study}.yaml", trials=n_trials, jobs=1, runs=folder / "runs"
@@ -148,14 +168,14 @@ def _data(name: str, runs: Path, given: argparse.Namespace) -> str:
     return f"{{source: {name}.csv, target: {target}, task: {task}}}"
 
 
-def _study_file(data: str, space: str, seed: int, trials: int, epochs: int) -> str:
+def _study_file(data: str, space: str, seed: int, given: argparse.Namespace) -> str:
     metric = "accuracy" if "classification" in data or data in CLASSES else "rmse"
     return (
         f"seed: {seed}\ndata: {data}\nvalidation: {{folds: 3}}\n"
         f"objective: {{{'maximize' if metric == 'accuracy' else 'minimize'}: {metric}}}\n"
         f"model:\n  MLP:{space}"
-        f"training: {{epochs: {epochs}, batch_size: 32}}\n"
-        f"search: {{trials: {trials}, parallel: 4, baselines: false}}\n"
+        f"training: {{epochs: {given.epochs}, batch_size: 32}}\n"
+        f"search: {{trials: {given.trials // 2}, parallel: 4, baselines: false}}\n"
     )
 
 

@@ -12,8 +12,8 @@ from study_makers import complete, made, mlp
 
 RESULTS = [
     *(["report"], ["report", "digits"], ["report", "digits", "--json"]),
-    *(["report", "digits", "--csv"], ["report", "digits", "--markdown"], ["next", "digits"]),
-    *(["schema"], ["--help"], ["--version"], ["search", "--help"]),
+    *(["report", "digits", "--csv"], ["report", "digits", "--markdown"], ["schema"]),
+    *(["next", "digits", "--exploit"], ["--help"], ["--version"], ["search", "--help"]),
 ]
 
 TEXT = """\

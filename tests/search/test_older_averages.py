@@ -62,7 +62,7 @@ def test_it_goes_on_as_if_the_file_said_macro(tmp_path: Path) -> None:
     assert set(older.trials[3].metrics) == {"recall", "precision"}
     assert older.title == "f1 (macro)"
     assert "f1 (macro)" in call_in(tmp_path, "report", "older").stdout
-    call_in(tmp_path, "next", "older", "-o", "next.yaml")
+    call_in(tmp_path, "next", "older", "--exploit", "-o", "next.yaml")
     following = (tmp_path / "next.yaml").read_text()
     assert "objective: {maximize: {f1: {average: macro}}}" in following
     assert "metrics: [{recall: {average: macro}}]" in following

@@ -1,7 +1,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from typer import BadParameter, Option
+from typer import BadParameter, Exit, Option
 
 from tunecli.cli.shared.find_study import options_again, record_at
 from tunecli.cli.shared.options import RunsOption, StorageOption, StudyArgument
@@ -27,13 +27,17 @@ def next_round(
 ) -> None:
     """Write the next study file, as the report's findings advise.
 
+    If they advise no change, print the command that resumes the study instead, and exit with 1.
+
     Example: tunecli next digits -o studies/digits-2.yaml
     """
     from tunecli.report.findings.all_findings import all_findings, sure
     from tunecli.report.findings.evidence.evidence import Evidence
     from tunecli.report.next_round.chosen_changes import advice_of
     from tunecli.report.next_round.round import Style, following, write_next_round
+    from tunecli.report.phrases.search_again import search_again
     from tunecli.study_file.read.study_name import STUDY_NAME
+    from tunecli.study_file.text.counts import count
 
     if explore and exploit:
         raise BadParameter("--explore and --exploit are mutually exclusive.")
@@ -64,8 +68,15 @@ def next_round(
         say(f"{one.change.line}  # {one.reason}")
     for sentence in following_round.left_out:
         say(f"Left out: {sentence}")
+    if not following_round.made and style == "go on":
+        say(
+            f"No study file: the findings of {count(len(record.trials), 'trial')} suggest no "
+            f"change. For more trials in the same space, resume {record.name} instead of starting "
+            f"a new study:\n  {search_again(record, again)}"
+        )
+        raise Exit(1)
     if not following_round.made:
-        say(f"No changes: {following_round.name} keeps the search space of {study_folder.name}.")
+        say(f"No changes: {following_round.name} keeps the search space of {record.name}.")
     if output is None:
         print_result(following_round.text, end="")
         return

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,8 @@ from optuna.distributions import FloatDistribution
 from room import no_room
 from study_makers import complete, made
 
+from tunecli.database.records import read_study
+from tunecli.database.urls import sqlite_url
 from tunecli.study_file.settings.ranges import FloatRange
 from tunecli.study_file.study_file import StudyFile, read_study_file
 
@@ -65,11 +69,30 @@ def test_a_file_that_is_there_stays_unless_forced(folder: Path) -> None:
     assert read_study_file(folder / "later.yaml").name == "later"
 
 
-def test_nothing_to_change_is_said_and_goes_on(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("n_trials", "more"), [(0, ""), (6, " --trials 12")])
+@pytest.mark.parametrize("options", [(), ("-o", "later.yaml")])
+def test_with_nothing_to_change_the_study_goes_on_and_no_file_is_written(
+    tmp_path: Path, n_trials: int, more: str, options: tuple[str, ...]
+) -> None:
+    trials = [({"optimizer.AdamW.lr": (1e-4, LR)}, complete(0.5, 0.5))] * n_trials
+    written = {"study_file": TEXT, "overrides": [], "file": "studies/digits.yaml"}
+    made(tmp_path / "runs/digits", trials, attributes=written)
+    done = call_in(tmp_path, "next", "digits", *options, code=1)
+    assert f"No study file: the findings of {n_trials} trials suggest no change" in done.stderr
+    assert done.stderr.endswith(
+        "resume digits instead of starting a new study:\n"
+        f"  tunecli search studies/digits.yaml{more}\n"
+    )
+    assert done.stdout == ""
+    assert [path.name for path in tmp_path.iterdir()] == ["runs"]
+
+
+def test_a_new_sampler_is_a_round_of_its_own(tmp_path: Path) -> None:
     made(tmp_path / "runs/digits", [], attributes={"study_file": TEXT, "overrides": []})
-    done = call_in(tmp_path, "next", "digits")
-    assert "No changes: digits-2 keeps the search space of digits." in done.stderr
-    assert StudyFile.from_text(done.stdout, "x.yaml").parameters
+    for option in ("--explore", "--exploit"):
+        done = call_in(tmp_path, "next", "digits", option)
+        assert "No changes: digits-2 keeps the search space of digits." in done.stderr
+        assert StudyFile.from_text(done.stdout, "x.yaml").parameters
 
 
 def test_a_study_of_another_program_has_no_file(tmp_path: Path) -> None:
@@ -93,16 +116,38 @@ def test_a_second_round_runs_unchanged_and_learns(tmp_path: Path) -> None:
     )
     (tmp_path / "first.yaml").write_text(text)
     call_in(tmp_path, "search", "first.yaml", "--jobs", "1")
-    call_in(tmp_path, "next", "first", "-o", "second.yaml")
+    call_in(tmp_path, "next", "first", "--exploit", "-o", "second.yaml")
     call_in(tmp_path, "check", "second.yaml")
     done = call_in(tmp_path, "search", "second.yaml", "--jobs", "1")
-    assert "from 6 of 6 trials of first" in done.stderr
+    learned = re.search(r"from [56] of 6 trials of first", done.stderr)
+    assert learned
     again = call_in(tmp_path, "report", "second")
-    assert "from 6 of 6 trials of first" in again.stdout
+    assert learned[0] in again.stdout
     edited = (tmp_path / "second.yaml").read_text().replace("learn_from: first", "learn_from: []")
     (tmp_path / "second.yaml").write_text(edited)
     refused = call_in(tmp_path, "search", "second.yaml", code=2)
     assert "search.learn_from" in refused.stderr
+
+
+@pytest.mark.slow
+def test_the_command_that_next_prints_makes_two_rounds_one(tmp_path: Path) -> None:
+    text = (
+        "data: iris\nvalidation: {folds: 2}\nmodel: MLP\ntraining: {epochs: 2}\n"
+        "optimizer: {AdamW: {lr: {float: [1e-5, 1e-1], log: true}}}\n"
+        "search: {trials: 12, baselines: false}\n"
+    )
+    for name in ("halved", "whole"):
+        (tmp_path / f"{name}.yaml").write_text(text)
+    call_in(tmp_path, "search", "whole.yaml", "--jobs", "1")
+    call_in(tmp_path, "search", "halved.yaml", "--jobs", "1", "--trials", "6")
+    advised = call_in(tmp_path, "next", "halved", code=1).stderr.splitlines()[-1]
+    call_in(tmp_path, *shlex.split(advised)[1:], "--jobs", "1")
+    halved, whole = (
+        read_study(sqlite_url(tmp_path / f"runs/{name}/study.db"), name).trials
+        for name in ("halved", "whole")
+    )
+    assert [(t.params, t.value) for t in halved] == [(t.params, t.value) for t in whole]
+    assert len(halved) == 12
 
 
 @pytest.mark.parametrize("there", [True, False])

@@ -28,6 +28,8 @@ from tunecli.report.findings.space.wider import FAR, NEAR, widened
 from tunecli.report.next_round.chosen_changes import Advice, advice_of, settled
 from tunecli.report.next_round.paths import moved
 from tunecli.report.next_round.round import Round, Style, following, write_next_round
+from tunecli.search.suggest.suggester import Suggester
+from tunecli.search.suggest.visible_trials import VisibleTrials
 from tunecli.study_file.locate_config import match
 from tunecli.study_file.settings.ranges import Categories, FloatRange, IntRange, Parameter
 from tunecli.study_file.space.tree import range_data
@@ -243,6 +245,47 @@ def test_the_best_are_tried_again_only_where_their_scores_are_unknown() -> None:
     assert repeats(base, advice(NewSetting("training.epochs", 40), "length"))
 
 
+BASE = "model: MLP\noptimizer: {SGD: {lr: {float: [0.1, 1]}}}\n"
+LONGER = NewSetting("training.epochs", 40)
+
+
+@pytest.mark.parametrize(("seed", "following_seed"), [(0, 1), (6, 7), (2**32 - 1, 0)])
+def test_a_round_that_cannot_learn_gets_another_seed(seed: int, following_seed: int) -> None:
+    text = f"# Head.\n\ndata: digits  # d\nseed: {seed}  # mine\n{BASE}"
+    same = StudyFile.from_text(written(text, style="exploit").text, "a.yaml")
+    assert same.search.learn_from == ["a"]
+    assert same.seed == seed
+    for found in (written(text, advice(LONGER, "length")), written(text, style="explore")):
+        new = StudyFile.from_text(found.text, "a.yaml")
+        assert (new.seed, new.search.learn_from) == (following_seed, [])
+        note = "# Another seed, so that random trials differ from those of a.\n"
+        assert f"data: digits  # d\n{note}seed: {following_seed}  # mine\n" in found.text
+
+
+def test_a_seed_that_was_not_written_follows_the_study() -> None:
+    found = written(f"data: digits\n{BASE}", advice(LONGER, "length"))
+    assert "\nstudy: a-2\n# Another seed, so that" in found.text
+    assert "\nseed: 1\ndata: digits\nmodel: MLP\n" in found.text
+
+
+@pytest.mark.parametrize("sampler", ["TPE", "GP", "CMA-ES", "Random"])
+def test_a_round_that_cannot_learn_draws_configurations_that_are_new(sampler: str) -> None:
+    text = f"data: digits\n{BASE}search: {{sampler: {sampler}}}\n"
+    longer = written(text, advice(LONGER, "length")).text
+    first, second = (_random_rates(one) for one in (text, longer))
+    assert len(first | second) == len(first) + len(second)
+    again = longer.replace("seed: 1\n", "seed: 0\n")
+    assert _random_rates(again) & first  # what another seed avoids
+
+
+def _random_rates(text: str) -> set[Scalar]:
+    """The learning rates that a search suggests before any trial has ended."""
+    study = StudyFile.from_text(text, "a.yaml").completed("classification", 1797)
+    suggester = Suggester(study, [], [], VisibleTrials([(0, 8)]))
+    asked = [suggester.ask(number) for number in range(8)]
+    return {one.params["optimizer.SGD.lr"] for one in asked if one is not None}
+
+
 def test_the_file_begins_with_its_study_and_names_itself() -> None:
     text = "# Digits.\n#\n#   tunecli search studies/a.yaml\n#\ndata: digits\nstudy: mine  # my\n"
     text += "model: MLP\noptimizer: {SGD: {lr: {float: [0.1, 1]}}}\n"
@@ -316,7 +359,7 @@ def test_of_searched_epochs_the_range_ends_later() -> None:
 def test_a_change_of_the_validation_is_the_users() -> None:
     found = written(MIXED, advice(NewSetting("validation.repeats", 3), "noise"))
     assert not found.made
-    assert "Make this change yourself if you want it." in found.left_out[0]
+    assert "Make this change yourself, in a new study, if you want it." in found.left_out[0]
 
 
 def test_exploring_samples_evenly_and_learns_nothing() -> None:

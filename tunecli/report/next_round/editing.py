@@ -76,7 +76,11 @@ class Editing:
         for name in gone:
             del written[name]
         if gone:
-            self._notes.append(((self.data, section), note.format(joined(gone))))
+            self.remark(section, note.format(joined(gone)))
+
+    def remark(self, section: str, note: str) -> None:
+        """Add a comment on a section."""
+        self._notes.append(((self.data, section), note))
 
     @property
     def notes(self) -> dict[Path, list[str]]:

@@ -24,6 +24,7 @@ from tunecli.report.next_round.unused_tokens import unused_token_settings
 from tunecli.report.phrases import foreign_text, wording
 from tunecli.study_file.read.overrides import with_overrides
 from tunecli.study_file.read.sampler_rules import LEARNERS
+from tunecli.study_file.settings.setting_types import LARGEST_SEED
 from tunecli.study_file.study_file import StudyFile
 from tunecli.study_file.text.comments import annotated, rewritten, with_first
 from tunecli.study_file.text.counts import count
@@ -34,6 +35,7 @@ Style = Literal["go on", "explore", "exploit"]
 
 N_BEST = 5  # trials with which the new study begins
 N_STARTUP = 5  # random trials of TPE in a round that exploits
+_OTHER_SEED = "Another seed, so that random trials differ from those of {}."
 _OWN_TOKENS = "Left out, since every model now has its own tokenizer: {}."
 
 
@@ -84,7 +86,8 @@ def write_next_round(
         advice = [*advice, *closer(evidence, parameters)]
     left_out = [
         f"{foreign_text.plain(one.change.line)}, since scores would no longer be comparable with "
-        f"those of {study.name}. {_comment(one)} Make this change yourself if you want it."
+        f"those of {study.name}. {_comment(one)} Make this change yourself, in a new study, if "
+        "you want it."
         for one in advice
         if not is_possible(one)
     ]
@@ -179,7 +182,6 @@ class _Draft:
             is_same: whether the new study can learn from trials of the parent.
         """
         data, parent = editing.data, self.study.name
-        _put_first(data, "study", self.renaming.new_study)
         search = dict(data.get("search") or {})
         sampler = self._sampler(search)
         search["start_with"] = {"study": parent, "best": N_BEST}
@@ -191,6 +193,11 @@ class _Draft:
         if learns or sampler in INDEPENDENT_SAMPLERS:  # others must see the scores again
             search["start_with"]["repeat"] = False
         data["search"] = search
+        opening: dict[str, Any] = {"study": self.renaming.new_study}
+        if not learns:  # with the same seed, it would draw the parent's random trials again
+            opening["seed"] = (self.before.seed + 1) % (LARGEST_SEED + 1)
+            editing.remark("seed", _OTHER_SEED.format(parent))
+        _set_opening(data, opening)
 
     def _parent(self) -> str:
         """Return the parent study in words."""
@@ -212,9 +219,10 @@ class _Draft:
         return self.before.search.sampler.name
 
 
-def _put_first(data: dict[str, Any], key: str, value: Any) -> None:
-    """Set a section; a new one comes before all others."""
-    new = {**data, key: value} if key in data else {key: value, **data}
+def _set_opening(data: dict[str, Any], opening: dict[str, Any]) -> None:
+    """Set `study`, the first section, and others; new ones follow it, and old ones stay."""
+    added = {section: value for section, value in opening.items() if section not in data}
+    new = {"study": "", **added, **data, **opening}
     data.clear()
     data.update(new)
 

@@ -20,6 +20,7 @@ from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.findings.evidence.finding import Finding, Severity
 from tunecli.report.phrases import foreign_text, wording
 from tunecli.report.phrases.layout import beside, heading
+from tunecli.report.phrases.search_again import search_again
 from tunecli.report.screen import trial_tables
 from tunecli.report.screen.adjustment_lines import model_parts
 from tunecli.report.screen.curve_plot import CurvePlot, curve_plot
@@ -298,14 +299,6 @@ def _next_commands(study: StudyRecord, best: TrialRecord | None, options: str) -
         file = foreign_text.plain(shlex.quote(study.file))
         if best is None and any(trial.outcome == "failed" for trial in study.trials):
             yield f"tunecli check {file}"
-        under_way = any(trial.state == "running" for trial in study.trials)
-        more = f"--trials {2 * study.n_charged}" if study.n_charged and not under_way else ""
-        yield " ".join(filter(None, [f"tunecli search {file}", _renamed(study), more, options]))
+        yield search_again(study, options)
     elif best is None:
         yield f"tunecli report {name}"
-
-
-def _renamed(study: StudyRecord) -> str:
-    """Return the option that selects this study if the study file has another name."""
-    is_renamed = any(text.partition("=")[0].strip() == "study" for text in study.overrides)
-    return f"--as {foreign_text.plain(shlex.quote(study.name))}" if is_renamed else ""

@@ -1,0 +1,27 @@
+"""The command that continues a study, as a user types it."""
+
+from __future__ import annotations
+
+import shlex
+
+from tunecli.database.records import StudyRecord
+from tunecli.report.phrases.foreign_text import plain
+
+
+def search_again(study: StudyRecord, options: str = "") -> str:
+    """Return the command that resumes a study; one that has ended gets twice its trials.
+
+    Args:
+        study: it has a study file.
+        options: those with which `search` finds the study, e.g. `--runs elsewhere`.
+    """
+    under_way = any(trial.state == "running" for trial in study.trials)
+    more = f"--trials {2 * study.n_charged}" if study.n_charged and not under_way else ""
+    file = plain(shlex.quote(study.file))
+    return " ".join(filter(None, [f"tunecli search {file}", _renamed(study), more, options]))
+
+
+def _renamed(study: StudyRecord) -> str:
+    """Return the option that selects this study if the study file has another name."""
+    is_renamed = any(text.partition("=")[0].strip() == "study" for text in study.overrides)
+    return f"--as {plain(shlex.quote(study.name))}" if is_renamed else ""
