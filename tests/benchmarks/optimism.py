@@ -6,7 +6,7 @@ Each study searches a sample of a data set, with five folds or one holdout, and 
 rows for the test; the split seed draws the sample, the test rows and the folds. The best trial is
 then trained again, and with folds its fold models are averaged, too: their networks are scored one
 by one. Printed is, for each data set and in all, how many test scores lie within their 95 %
-interval, below it (worse) and above it (better), how often the report says that the test rows
+interval, and beyond its worse and its better end, how often the report says that the test rows
 differ, and how often that the training on all rows went worse. Studies in `--runs` are resumed: a
 second call trains only what is missing, and makes the models and the reports again.
 """
@@ -58,6 +58,7 @@ training: {{epochs: {epochs}, batch_size: 64}}
 search: {{trials: {trials}, parallel: 1, baselines: false}}
 """
 
+SIDES = ("expected", "worse", "better")
 VALIDATIONS = {"folds": "folds: 5", "holdout": "holdout: 0.2"}
 
 
@@ -126,24 +127,19 @@ def main() -> None:
                     own_shares.append(figures["own_share"])
                     for row in (name, f"{validation}, {model}", "all"):
                         places.setdefault(row, Counter()).update(_places(figures))
-    print(f"{'data':<28} studies  within  below  above  rows differ  training worse")
+    print(f"{'data':<28} studies  within  worse  better  rows differ  training worse")
     for row, counts in places.items():
-        n = sum(counts[place] for place in ("within", "below", "above"))
-        cells = (
-            f"{counts[place]:>6}" for place in ("within", "below", "above", "rows", "training")
-        )
-        print(f"{row:<28} {n:>7}  {' '.join(cells)}  ({counts['within'] / n:.0%} within)")
+        n = sum(counts[side] for side in SIDES)
+        cells = (f"{counts[place]:>6}" for place in (*SIDES, "rows", "training"))
+        print(f"{row:<28} {n:>7}  {' '.join(cells)}  ({counts['expected'] / n:.0%} within)")
     known = [share for share in own_shares if math.isfinite(share)]
     print(f"own share of the noise with folds: median {statistics.median(known):.2f}")
 
 
 def _places(figures: Mapping[str, Any]) -> list[str]:
-    """Return where a test score lies, and what the report says is the cause."""
-    low, high, test = (figures[name] for name in ("expected_low", "expected_high", "compared"))
-    place = "within" if low <= test <= high else "below"
-    if place == "below" and (test > high) == figures["maximize"]:
-        place = "above"
-    return [place, *([figures["cause"]] if figures["cause"] else [])]
+    """Return where a test score lies, and what the report says makes it worse."""
+    side, cause = figures["side"], figures["cause"]
+    return [side, cause] if side == "worse" else [side]
 
 
 def _searched(name: str, validation: str, seed: int, given: argparse.Namespace) -> str:
@@ -172,7 +168,6 @@ def _figures(study: str, model: str, runs: Path) -> dict[str, Any]:
     return {
         **found["figures"],
         "severity": found["severity"],
-        "maximize": report["direction"] == "maximize",
         "own_share": _own_share(study, runs),
     }
 

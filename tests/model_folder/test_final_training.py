@@ -117,6 +117,35 @@ def test_a_best_evaluation_within_the_noise_changes_no_bit() -> None:
         torch.testing.assert_close(weights(one)[key], value, rtol=0, atol=0)
 
 
+def test_an_equal_end_of_the_schedule_is_trained_to_on_all_rows() -> None:
+    made = case("arrays")
+    schedule = Component(name="CosineAnnealingLR")
+    config = long(made.trial.config).model_copy(update={"schedule": schedule})
+    trial = replace(made.trial, config=config, best_step=8, equal_end=19)
+    one = refitted(made, trial)
+    assert (one.step, one.n_evaluations, one.validation_rows) == (19, 20, 0)
+    fit = final_fit(made.store, FeatureForm(config.data.scale), False, cut_validation=False)
+    training = FoldTraining(config, fit.fold, torch.device("cpu"))
+    for _ in training:
+        pass
+    for key, value in weights(one).items():
+        torch.testing.assert_close(value, training.model.state_dict()[key], rtol=0, atol=0)
+    where = (
+        "of evaluation 20, the last one, where the learning rate is lowest; in the search it was "
+        "practically equal to the best one, evaluation 9"
+    )
+    found = results(made, trial)
+    assert f"weights     {where}" in results_lines(found)
+    assert f"The weights are those {where}." in card(one.model.facts, found, SUMMARY, 1)
+
+
+def test_a_tenth_that_chooses_the_evaluation_does_so_around_the_best_one() -> None:
+    made = case("arrays")
+    stops = long(made.trial.config, early_stopping=EarlyStopping(patience=3))
+    trial = replace(made.trial, config=stops, best_step=8, equal_end=19)
+    assert refitted(made, trial).n_evaluations == 11
+
+
 def test_fine_tuning_alone_chooses_no_evaluation() -> None:
     made = case("compressed")
     assert made.trial.held_out_for == "fine-tuning"

@@ -1,8 +1,9 @@
 """Train the network of a final model, and decide at which evaluation its weights are taken.
 
-On all rows, that is the best evaluation of the search. Where this evaluation says little about
-another training (the study stops early, the schedule follows the scores, or the best evaluation is
-a dip of a noisy curve), a tenth of the rows is held out, and the evaluation that is best on it
+On all rows, that is the best evaluation of the search, or the last one if the two are practically
+equal and the learning rate falls until the end. Where the best evaluation says little about
+another training (the study stops early, the schedule follows the scores, or the evaluation is a
+dip of a noisy curve), a tenth of the rows is held out, and the evaluation that is best on it
 counts, among those around the best one of the search: a tenth is too small to choose from all.
 """
 

@@ -31,7 +31,7 @@ from tunecli.model_folder.refitting import (
     training_in_words,
 )
 from tunecli.model_folder.results import Results, results_of
-from tunecli.report.analysis.best_evaluation import best_of_curve
+from tunecli.report.analysis.best_evaluation import best_of_curve, equal_end
 from tunecli.report.analysis.expected_score import ExpectedScore, expected_score
 from tunecli.report.analysis.ranking import best_trial
 from tunecli.report.studies.best import config_of
@@ -45,6 +45,7 @@ from tunecli.study_file.catalogue.model_files import (
 )
 from tunecli.study_file.print_study import to_yaml
 from tunecli.study_file.settings.code_names import CodeName
+from tunecli.study_file.settings.metric_names import metric_directions
 from tunecli.study_file.settings.settings import Component, CompressionSettings
 from tunecli.study_file.settings.source_kinds import NO_SOURCE
 from tunecli.training.outcome.adjustment import Adjustment, ThresholdWish
@@ -182,14 +183,15 @@ def trial_of(
     Raises:
         RefitError: the study has no data, or its data or code has changed since the search.
     """
-    config = config_of(study, record)
+    config, curve = config_of(study, record), study.curve(record)
     trial = RefitTrial(
         study.name,
         record.number,
         config,
         record.best_step or 0,
         record.fold_scores,
-        best_of_curve(study, record, study.curve(record)),
+        best_of_curve(study, record, curve),
+        equal_end(study, record, curve, metric_directions(config)),
     )
     _refuse_other_code(study, workspace)
     _refuse_other_models(study, config.model, workspace.folder)

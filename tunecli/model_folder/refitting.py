@@ -61,6 +61,8 @@ class RefitTrial:
         best_step: its best evaluation, from 0.
         fold_scores: scores of the objective at that evaluation, one per fold.
         stand_out: how far that evaluation stands out from those around it; None if unknown.
+        equal_end: the last evaluation, if it ends a falling learning rate and is practically equal
+            to the best one; else None.
     """
 
     study: str
@@ -69,11 +71,19 @@ class RefitTrial:
     best_step: int
     fold_scores: tuple[float, ...] = ()
     stand_out: StandOut | None = None
+    equal_end: int | None = None
 
     @property
     def held_out_for(self) -> HeldOutFor | None:
         """Why a tenth of the rows is held out of the final training; None if it is not."""
         return held_out_for(self.config, self.stand_out)
+
+    @property
+    def planned_step(self) -> int:
+        """The evaluation to train to; if a tenth is held out, the one to choose around."""
+        if self.equal_end is None or self.held_out_for is not None:
+            return self.best_step
+        return self.equal_end
 
 
 @dataclass(frozen=True)
@@ -191,7 +201,7 @@ def _trained(
     fewest = min(len(batch_sizes(len(train), size)) for train, _ in store.split.folds)
     chooses = fit.has_validation and trial.held_out_for != "fine-tuning"
     train = train_around if chooses else train_to
-    return train(trial.best_step, config, fit, fewest)
+    return train(trial.planned_step, config, fit, fewest)
 
 
 def _network(

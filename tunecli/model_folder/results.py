@@ -107,6 +107,7 @@ class Results:
         held_out_for: why a tenth of the rows was to be held out of the training; None if nothing
             needs it. `n_validation` is 0 if no tenth could be held out.
         step: index of the evaluation whose weights the model has; None for fold models.
+        best_step: index of the best evaluation in the search.
         n_evaluations: evaluations up to the end of the training; 0 for fold models.
         n_networks: number of networks whose predictions the model averages.
         one_by_one: mean of the test scores that these networks reach one by one, by metric: the
@@ -137,6 +138,7 @@ class Results:
     stand_out: StandOut | None = None
     held_out_for: HeldOutFor | None = None
     step: int | None = None
+    best_step: int | None = None
     n_evaluations: int = 0
     n_networks: int = 1
     one_by_one: dict[str, float] = field(default_factory=dict)
@@ -155,7 +157,7 @@ class Results:
         assert self.step is not None, "fold models have several"
         which = f"evaluation {self.step + 1}"
         if self.held_out_for is None:
-            return f"of {which}, the best one of the search"
+            return f"of {which}, {self._why_there}"
         why = WHY[self.held_out_for]
         if not self.n_validation:
             no_part = "a tenth of the data cannot be held out"
@@ -165,6 +167,16 @@ class Results:
             return f"of {which}, the best one of the search; held out: {rows}, because {why}"
         return (
             f"of {which} of {self.n_evaluations}, the best one on {rows}, held out because {why}"
+        )
+
+    @property
+    def _why_there(self) -> str:
+        """Why the training on all rows ends where it does."""
+        if self.best_step is None or self.best_step == self.step:
+            return "the best one of the search"
+        return (
+            "the last one, where the learning rate is lowest; in the search it was practically "
+            f"equal to the best one, evaluation {self.best_step + 1}"
         )
 
     @property
@@ -242,6 +254,7 @@ def results_of(
         stand_out=trial.stand_out,
         held_out_for=trial.held_out_for if first.step is not None else None,
         step=first.step,
+        best_step=trial.best_step,
         n_evaluations=first.n_evaluations,
         n_networks=len(first.model.members),
         one_by_one=_mean_scores(metrics, store, first.one_by_one, y),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from study_makers import complete, made, mlp
 
-from tunecli.database.curves import Curve
+from tunecli.database.curves import Curve, FoldCurve
 from tunecli.database.records import read_study
-from tunecli.report.analysis.best_evaluation import StandOut, best_of_curve, stand_out
+from tunecli.report.analysis.best_evaluation import StandOut, best_of_curve, equal_end, stand_out
 from tunecli.report.analysis.standings import standings_of
 
 CURVES = st.lists(st.floats(-10, 10), min_size=6, max_size=40)
@@ -154,3 +156,76 @@ def test_a_dip_is_more_than_the_noise_and_than_what_is_negligible(
     assert found.is_dip == (found.is_noise and found.gap > negligible)
     if found.is_noise and not found.is_dip:
         assert "but practically equal (within " in found.in_words()
+
+
+COSINE = (0.09, 0.065, 0.035, 0.01)
+
+
+def curve_of(*scores: float, rates: tuple[float, ...] = COSINE, **metrics: list[float]) -> Curve:
+    """Two folds .1 apart with these mean scores; other metrics of them are 1 apart."""
+    folds = [
+        FoldCurve(
+            step=tuple(range(len(scores))),
+            epoch=tuple(range(1, len(scores) + 1)),
+            train_loss=(1.0,) * len(scores),
+            score=tuple(score + aside / 10 for score in scores),
+            lr=rates,
+            metrics=tuple(
+                {name: values[step] + aside for name, values in metrics.items()}
+                for step in range(len(scores))
+            ),
+        )
+        for aside in (-0.5, 0.5)
+    ]
+    return Curve(tuple(range(len(scores))), scores, folds=tuple(folds))
+
+
+def end_of(folder: Path, curve: Curve, best_step: int = 1, **changes: Any) -> int | None:
+    """The equal end in a study whose region of practical equivalence is about .018."""
+    study = read_study(made(folder, [(mlp(0.1), complete(0.95, 0.85))]))
+    region = standings_of(study).region
+    assert region == pytest.approx(0.25 * np.std([0.95, 0.85], ddof=1))
+    trial = replace(study.trial(0), **{"best_step": best_step, **changes})
+    return equal_end(study, trial, curve, {"log_loss": "minimize", "f1": "maximize"})
+
+
+@pytest.mark.parametrize(
+    ("curve", "end"),
+    [
+        (curve_of(0.8, 0.90, 0.88, 0.89), 3),
+        (curve_of(0.8, 0.90, 0.88, 0.90), 3),
+        (curve_of(0.8, 0.90, 0.89, 0.88), None),  # behind by more than the region
+        (curve_of(0.8, 0.90, 0.88, 0.89, rates=(0.1,) * 4), None),
+        (curve_of(0.8, 0.90, 0.88, 0.89, rates=(0.01, 0.02, 0.03, 0.04)), None),
+        (curve_of(0.8, 0.90, 0.88, 0.89, rates=(0.09, 0.01, 0.09, 0.01)), None),  # cycles
+        (curve_of(0.8, 0.90, 0.88, 0.89, rates=(0.001, 0.09, 0.05, 0.01)), 3),  # after a warm-up
+        (curve_of(0.8, 0.90, 0.88, 0.89, log_loss=[9, 0.4, 0.4, 0.5]), 3),
+        (curve_of(0.8, 0.90, 0.88, 0.89, log_loss=[9, 0.4, 0.4, 0.9]), None),  # overfitted
+        (curve_of(0.8, 0.90, 0.88, 0.89, log_loss=[9, 0.9, 0.4, 0.4]), 3),
+        (curve_of(0.8, 0.90, 0.88, 0.89, f1=[0.1, 0.9, 0.4, 0.4]), None),
+        (curve_of(0.8, 0.90, 0.88, 0.89, own=[0.1, 0.9, 0.4, -9]), 3),  # no known direction
+        (replace(curve_of(0.8, 0.90, 0.88, 0.89), folds=()), None),  # of another program
+    ],
+)
+def test_a_flat_curve_counts_to_the_end_of_a_falling_rate(
+    curve: Curve, end: int | None, tmp_path: Path
+) -> None:
+    assert end_of(tmp_path, curve) == end
+
+
+@pytest.mark.parametrize("changes", [{"state": "pruned"}, {"best_step": None}, {"best_step": 3}])
+def test_nothing_is_after_the_best_evaluation_of_such_trials(
+    changes: dict[str, Any], tmp_path: Path
+) -> None:
+    assert end_of(tmp_path, curve_of(0.8, 0.90, 0.88, 0.89), **changes) is None
+
+
+def test_of_one_validation_part_only_the_same_score_is_equal(tmp_path: Path) -> None:
+    study = read_study(made(tmp_path, [(mlp(0.1), complete(0.9))]))
+    trial = replace(study.trial(0), best_step=1)
+    ends = [
+        equal_end(study, trial, replace(whole, folds=whole.folds[:1]), {})
+        for last in (0.9, 0.8999)
+        for whole in [curve_of(0.8, 0.9, 0.88, last)]
+    ]
+    assert ends == [3, None]

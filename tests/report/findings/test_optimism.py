@@ -36,6 +36,11 @@ def test_without_a_test_score_nothing_is_said() -> None:
         (-0.01, "note", "The score in the search was not too optimistic."),
         (0.01, "note", "Chance explains the gap: the best of many trials is partly lucky"),
         (0.2, "advice", "the test rows differ from the rows of the search, or the training"),
+        (
+            -0.2,
+            "note",
+            "are easier than the rows of the search, or the training on all rows helped",
+        ),
     ],
 )
 def test_only_what_chance_does_not_explain_is_advice(
@@ -85,6 +90,35 @@ def test_the_models_of_the_search_tell_whether_the_rows_or_the_training_are_the_
     assert advice in finding.advice
 
 
+@pytest.mark.parametrize(
+    ("of_folds", "cause", "end"),
+    [
+        (-0.2, "rows", "the test rows are easier than the rows of the search."),
+        (0.0, "either", "or the training on all rows helped."),
+        (0.2, "either", "or the training on all rows helped."),
+        (None, "either", "or the training on all rows helped."),
+    ],
+)
+def test_easier_rows_are_the_cause_of_a_better_score_if_the_models_of_the_search_gain_too(
+    of_folds: float | None, cause: str, end: str
+) -> None:
+    evidence = with_test(-0.2)
+    best = evidence.ranked[0].value
+    assert best is not None
+    assert evidence.test is not None
+    known = None if of_folds is None else best - of_folds
+    (finding,) = optimism(replace(evidence, test=replace(evidence.test, of_folds=known)))
+    assert (finding.severity, finding.advice) == ("note", "")
+    assert (finding.figures["side"], finding.figures["cause"]) == ("better", cause)
+    assert finding.sentence.endswith(end)
+    assert "optimistic" not in finding.sentence
+
+
+def test_only_the_rows_are_new_to_the_networks_of_an_ensemble() -> None:
+    (finding,) = optimism(with_test(0.0, single=-0.2))
+    assert (finding.figures["side"], finding.figures["cause"]) == ("better", "rows")
+
+
 def test_a_model_as_expected_is_no_finding_on_rows_whatever_the_fold_models_score() -> None:
     evidence = with_test(0.01)
     assert evidence.test is not None
@@ -120,6 +154,7 @@ def test_the_worse_end_is_the_upper_one_of_a_loss(seed: int) -> None:
     turned = replace(evidence, study=study, test=found_in.TestScore(score, low, high, rows=ROWS))
     (one,), (other,) = optimism(evidence), optimism(turned)
     assert other.severity == one.severity == "advice"
+    assert other.figures["side"] == one.figures["side"] == "worse"
     assert other.figures["expected_high"] == pytest.approx(-one.figures["expected_low"])
     assert other.figures["luck"] == pytest.approx(one.figures["luck"])
 

@@ -247,7 +247,7 @@ ALARMS: Mapping[str, Callable[[Finding, Evidence], bool]] = {
     "ties": recommends_a_worse_one,
     "noise": tells_apart_what_is_one,
     "budget": promises_too_much,
-    "optimism": lambda finding, _: finding.severity != "note",
+    "optimism": lambda finding, _: finding.figures["side"] != "expected",
 }
 """What would be false of a study with nothing in it, by the kind of finding that says it."""
 

@@ -3,20 +3,24 @@
 The value of a trial is the best of its mean curve. Where the curve is noisy, that is a dip: a
 training with other rows or another seed does not have it at the same evaluation. A dip matters if
 it is more than a practically equal trial may differ.
+
+Where the curve is flat, which evaluation is best is due to chance, too. If the learning rate falls
+until the end, the last evaluation is then the better one to train to: small steps come last.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tunecli.database.curves import Curve
+from tunecli.database.curves import Curve, FoldCurve
 from tunecli.database.records import StudyRecord, TrialRecord
+from tunecli.report.analysis.standing import REGION
 from tunecli.report.analysis.standings import standings_of
 from tunecli.report.phrases import wording
 from tunecli.study_file.settings.settings import Direction
@@ -104,6 +108,55 @@ def best_of_curve(study: StudyRecord, trial: TrialRecord, curve: Curve) -> Stand
     return stand_out(curve.score, trial.best_step, study.direction, negligible)
 
 
+def equal_end(
+    study: StudyRecord, trial: TrialRecord, curve: Curve, directions: Mapping[str, Direction]
+) -> int | None:
+    """Return the last evaluation of a complete trial if it is practically equal to the best one.
+
+    The learning rate must fall from the best evaluation to the last one, and no other metric may
+    be worse there by more than a quarter of its standard deviation between folds.
+
+    Args:
+        curve: the curves of the trial; without its folds nothing is known.
+        directions: those of the other metrics that are compared.
+
+    Returns:
+        None if it is not, or if the best evaluation is the last one.
+    """
+    best, last = trial.best_step, len(curve.score) - 1
+    if trial.state != "complete" or best is None or not curve.folds or best >= last:
+        return None
+    if not all(_falls(fold, best, last) for fold in curve.folds):
+        return None
+    sign = _sign(study.direction)
+    behind = sign * (curve.score[best] - curve.score[last])
+    is_equal = behind <= (standings_of(study).region or 0.0)
+    is_worse = any(
+        _loses(curve.folds, name, _sign(direction), best, last)
+        for name, direction in directions.items()
+    )
+    return last if is_equal and not is_worse else None
+
+
+def _sign(direction: Direction) -> float:
+    return 1.0 if direction == "maximize" else -1.0
+
+
+def _falls(fold: FoldCurve, best: int, last: int) -> bool:
+    """Return whether the learning rate is lower at the end than at any evaluation since `best`."""
+    return len(fold.lr) > last and fold.lr[last] < min(fold.lr[best:last])
+
+
+def _loses(folds: Sequence[FoldCurve], name: str, sign: float, best: int, last: int) -> bool:
+    """Return whether a metric is worse at the end by more than matters, as for trials."""
+    before, after = (
+        sign * np.array([fold.metrics[step].get(name, math.nan) for fold in folds])
+        for step in (best, last)
+    )
+    noise = before.std(ddof=1) if len(before) > 1 else 0.0
+    return bool(before.mean() - after.mean() > REGION * noise)
+
+
 def stand_out(
     scores: Sequence[float], step: int, direction: Direction, negligible: float = 0.0
 ) -> StandOut | None:
@@ -117,7 +170,7 @@ def stand_out(
     Returns:
         None if the curve is too short, or has a score that is not finite.
     """
-    sign = 1.0 if direction == "maximize" else -1.0
+    sign = _sign(direction)
     curve = sign * np.asarray(scores, dtype=float)
     if not (N_AROUND < len(curve) and step < len(curve) and np.isfinite(curve).all()):
         return None

@@ -2,11 +2,14 @@
 
 It differs from the best score of the search by chance: the best of many trials is lucky, and
 validation and test rows are samples. `report.analysis.expected_score` adds that up; only a test
-score that is worse than its interval needs another explanation. An ensemble of fold models is
-compared by the scores of its networks one by one, as the search scored them.
+score outside its interval needs another explanation. An ensemble of fold models is compared by the
+scores of its networks one by one, as the search scored them.
 
 A worse model is due to the test rows or to its training, which had other rows and other steps than
-those of the search. The search's fold models tell which: nothing but the rows is new to them.
+those of the search. The search's fold models tell which: nothing but the rows is new to them. A
+better model is due to easier test rows or to its additional training rows. If the fold models are
+better, too, the test rows are easier. If they are not, both remain possible, since each may add a
+part of the gain.
 """
 
 from __future__ import annotations
@@ -19,15 +22,24 @@ from tunecli.report.findings.evidence.finding import Finding, finding
 from tunecli.report.phrases.wording import score
 
 Cause = Literal["rows", "training", "either"]
-"""What makes a model worse than chance explains."""
+"""What makes a model better or worse than chance explains."""
 
-_SENTENCES: Mapping[Cause, str] = {
+Side = Literal["worse", "expected", "better"]
+"""Where a test score lies: beyond the worse end of its interval, in it, or beyond the better."""
+
+_WORSE: Mapping[Cause, str] = {
     "rows": "Chance does not explain this gap: the test rows differ from the rows of the search.",
     "training": "On the test rows, the models of the search score no worse than expected, so the "
     "training on all rows gave a worse model.",
     "either": "Chance does not explain this gap: the test rows differ from the rows of the "
     "search, or the training on all rows gave a worse model.",
 }
+_EASIER = "It is better than chance explains: the test rows are easier than the rows of the search"
+_BETTER: Mapping[Cause, str] = {
+    "rows": f"{_EASIER}.",
+    "either": f"{_EASIER}, or the training on all rows helped.",
+}
+_UNEXPECTED: Mapping[Side, Mapping[Cause, str]] = {"worse": _WORSE, "better": _BETTER}
 _SPLIT = "check how the test rows were split off (data.test, data.group, data.time)"
 _ADVICE: Mapping[Cause, str] = {
     "rows": _SPLIT,
@@ -44,12 +56,12 @@ def optimism(evidence: Evidence) -> Iterator[Finding]:
     if test is None:
         return
     best = evidence.ranked[0]
-    cause = _cause(evidence, test)
+    side, cause = _side(evidence, test.compared), _cause(evidence, test)
     sentences = [_scores(test, best.value)]
     if expected is not None:
-        sentences.append(_SENTENCES[cause] if cause is not None else _explained(evidence, test))
+        sentences.append(_UNEXPECTED[side][cause] if cause else _explained(evidence, test))
     yield Finding(
-        "note" if cause is None else "advice",
+        "advice" if side == "worse" else "note",
         " ".join(sentences),
         weight=0.8,
         figures={
@@ -60,6 +72,7 @@ def optimism(evidence: Evidence) -> Iterator[Finding]:
             "n_networks": test.n_networks,
             "compared": test.compared,
             "of_folds": test.of_folds,
+            "side": side,
             "cause": cause,
             "luck": expected.drop if expected is not None else None,
             "expected": expected.score if expected is not None else None,
@@ -67,25 +80,32 @@ def optimism(evidence: Evidence) -> Iterator[Finding]:
             "expected_high": expected.high if expected is not None else None,
         },
         trials=(best.number,),
-        advice="" if cause is None else _ADVICE[cause],
+        advice=_ADVICE[cause] if side == "worse" and cause else "",
     )
 
 
 def _cause(evidence: Evidence, test: TestScore) -> Cause | None:
-    """Return what made the model worse than chance explains; None if chance explains its score."""
-    if not _is_worse(evidence, test.compared):
+    """Return what chance does not explain about the model's score; None if it explains it."""
+    side = _side(evidence, test.compared)
+    if side == "expected":
         return None
     if test.of_folds is None:
         return "rows" if test.single is not None else "either"  # fold models were trained before
-    return "rows" if _is_worse(evidence, test.of_folds) else "training"
+    if _side(evidence, test.of_folds) == side:
+        return "rows"
+    return "training" if side == "worse" else "either"
 
 
-def _is_worse(evidence: Evidence, score_on_test: float) -> bool:
-    """Return whether a score is beyond the worse end of the interval that it is expected in."""
+def _side(evidence: Evidence, score_on_test: float) -> Side:
+    """Return on which side of the interval that it is expected in a score lies."""
     if evidence.expected is None:
-        return False
-    worst = evidence.expected.low if evidence.sign > 0 else evidence.expected.high
-    return evidence.sign * (score_on_test - worst) < 0
+        return "expected"
+    ends = (evidence.expected.low, evidence.expected.high)
+    worst, best = sorted(evidence.sign * end for end in ends)
+    good = evidence.sign * score_on_test
+    if good < worst:
+        return "worse"
+    return "better" if good > best else "expected"
 
 
 def _scores(test: TestScore, in_search: float | None) -> str:
