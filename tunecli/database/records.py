@@ -91,9 +91,12 @@ class TrialRecord:
     @property
     def spread(self) -> float | None:
         """Standard deviation over folds (divisor n - 1); None if unknown, or with one fold."""
-        if len(self.fold_scores) < 2 or not all(map(math.isfinite, self.fold_scores)):
-            return None
-        return statistics.stdev(self.fold_scores)
+        return statistics.stdev(self.fold_scores) if self.has_spread else None
+
+    @property
+    def has_spread(self) -> bool:
+        """Whether the trial has finite scores on at least two folds."""
+        return len(self.fold_scores) > 1 and all(map(math.isfinite, self.fold_scores))
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,7 +57,7 @@ def effect_of(evidence: Evidence, trials: Sequence[TrialRecord], name: str) -> E
     own = design_columns(evidence, trials, name)
     if not own.shape[1]:
         return None
-    score = _normal_scores([evidence.goodness(trial) for trial in trials])
+    score = _normal_scores(evidence.all_goodness(trials))
     nuisance = _orthonormal(other_columns(evidence, trials, name, score, own.shape[1]))
     left = score - nuisance @ (nuisance.T @ score)
     own = own - nuisance @ (nuisance.T @ own)
@@ -71,7 +72,7 @@ def design_columns(evidence: Evidence, trials: Sequence[TrialRecord], name: str)
 
     They are computed once for the same trials: each parameter needs those of all others.
     """
-    key = name, tuple(trial.trial_id for trial in trials)
+    key = name, tuple(map(attrgetter("trial_id"), trials))
     if key not in evidence.designs:
         evidence.designs[key] = _design_columns(evidence, trials, name)
     return evidence.designs[key]
@@ -97,8 +98,9 @@ def permutation_p(effect: Effect, rng: np.random.Generator) -> float:
     """Return how often the parameter's values in random order explain as much."""
     own = _orthonormal(effect.columns)
     observed = _share(effect.score, own)
-    orders = np.array([rng.permutation(len(own)) for _ in range(_N_PERMUTATIONS)])
-    projected = np.einsum("pnk,n->pk", own[orders], effect.score)
+    columns = np.ascontiguousarray(own.T)
+    orders = (rng.permutation(len(own)) for _ in range(_N_PERMUTATIONS))
+    projected = np.array([columns[:, order] @ effect.score for order in orders])
     shares = (projected**2).sum(axis=1) / max(float(effect.score @ effect.score), 1e-12)
     return float((1 + (shares >= observed - 1e-12).sum()) / (1 + _N_PERMUTATIONS))
 

@@ -178,6 +178,15 @@ class Evidence:
         assert trial.value is not None
         return self.sign * trial.value
 
+    def all_goodness(self, trials: Sequence[TrialRecord]) -> NDArray[np.float64]:
+        """Return (n,) the `goodness` of ranked trials."""
+        return self.sign * np.array([trial.value for trial in trials], float)
+
+    def positions_of(self, name: str, trials: Sequence[TrialRecord]) -> list[float]:
+        """Return the position of a parameter's number in each of some trials that have it."""
+        places = self.places(name)
+        return [places[trial.trial_id] for trial in trials]
+
     @cached_property
     def expected(self) -> ExpectedScore | None:
         """The score to expect on the test rows; None if nothing shows how noisy scores are."""
