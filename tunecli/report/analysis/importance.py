@@ -195,9 +195,9 @@ class PedAnova:
         n_times = np.bincount(order, minlength=len(self.losses))
         squared = (int(n_times @ is_top) / len(order)) ** 2
         shares = {name: self._share(name, order, n_times, is_top) * squared for name in names}
-        ordered = dict(reversed(sorted(shares.items(), key=itemgetter(1))))
-        whole = sum(ordered.values())
-        return {name: share / whole if whole else 1 / len(names) for name, share in ordered.items()}
+        largest_first = sorted(shares.items(), key=itemgetter(1))[::-1]  # Optuna's order of equals
+        whole = sum(share for _, share in largest_first)
+        return {n: share / whole if whole else 1 / len(names) for n, share in largest_first}
 
     def _share(
         self, name: str, order: Indices, n_times: Indices, is_top: NDArray[np.bool_]
@@ -217,9 +217,7 @@ class PedAnova:
         return share
 
 
-def _column(
-    trials: Sequence[TrialRecord], name: str
-) -> tuple[Indices, list[_Drawn | None]]:
+def _column(trials: Sequence[TrialRecord], name: str) -> tuple[Indices, list[_Drawn | None]]:
     """Return the index of the range of each trial that has a parameter, and what each range drew.
 
     Ranges that Optuna takes as equal are one.

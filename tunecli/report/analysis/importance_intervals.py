@@ -46,9 +46,7 @@ def importance_intervals(
     }
 
 
-def _importances(
-    evaluator: PedAnova, drawn: Indices, names: Sequence[str]
-) -> Mapping[str, float]:
+def _importances(evaluator: PedAnova, drawn: Indices, names: Sequence[str]) -> Mapping[str, float]:
     if hardly_differ(np.sort(evaluator.losses[drawn]).tolist()):
         return {}
     known = [name for name in names if (evaluator.ranges[name][drawn] >= 0).sum() > 1]

@@ -9,7 +9,7 @@ a sampler that converges in all parameters at once from making one look like ano
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 
@@ -72,10 +72,20 @@ def design_columns(evidence: Evidence, trials: Sequence[TrialRecord], name: str)
 
     They are computed once for the same trials: each parameter needs those of all others.
     """
-    key = name, tuple(map(attrgetter("trial_id"), trials))
-    if key not in evidence.designs:
-        evidence.designs[key] = _design_columns(evidence, trials, name)
-    return evidence.designs[key]
+    return _designs(evidence, trials, [name])[0][0]
+
+
+def _designs(
+    evidence: Evidence, trials: Sequence[TrialRecord], names: Iterable[str]
+) -> list[tuple[Array, Array]]:
+    """Return the columns of each parameter, and an orthonormal basis of their space."""
+    ids, found = tuple(map(attrgetter("trial_id"), trials)), []
+    for name in names:
+        if (name, ids) not in evidence.designs:
+            columns = _design_columns(evidence, trials, name)
+            evidence.designs[name, ids] = columns, _orthonormal(columns)
+        found.append(evidence.designs[name, ids])
+    return found
 
 
 def _design_columns(evidence: Evidence, trials: Sequence[TrialRecord], name: str) -> Array:
@@ -122,13 +132,11 @@ def other_columns(
         trials_per_column: fewest trials for each column of the model.
     """
     room = len(trials) // trials_per_column - n_own - 1
-    candidates = [
-        design_columns(evidence, trials, other) for other in evidence.ranges if other != name
-    ]
-    filled = [columns for columns in candidates if columns.shape[1]]
-    filled.sort(key=lambda columns: -_share(score, _orthonormal(columns)))
+    candidates = _designs(evidence, trials, (one for one in evidence.ranges if one != name))
+    filled = [design for design in candidates if design[0].shape[1]]
+    filled.sort(key=lambda design: -_share(score, design[1]))
     chosen = [np.zeros((len(trials), 0))]
-    for columns in filled:
+    for columns, _ in filled:
         if columns.shape[1] <= room:
             chosen.append(columns)
             room -= columns.shape[1]
