@@ -25,6 +25,7 @@ from sqlalchemy import (
     Row,
     Text,
     TextClause,
+    bindparam,
     create_engine,
     inspect,
     text,
@@ -85,24 +86,35 @@ VALUES = _of_trials(
 
 DETAILS = _of_trials("x.*", "tunecli_trials", "x.trial_id")
 
-MEAN_CURVES = _of_trials(
-    "x.trial_id, x.step, x.intermediate_value, x.intermediate_value_type",
-    "trial_intermediate_values",
-    "x.trial_id, x.step",
-    _BETWEEN,
-)
+_AMONG = "AND x.trial_id IN :trials"
+_TRIALS = bindparam("trials", expanding=True)
+
+
+def _mean_curves(condition: str) -> TextClause:
+    columns = "x.trial_id, x.step, x.intermediate_value, x.intermediate_value_type"
+    return _of_trials(columns, "trial_intermediate_values", "x.trial_id, x.step", condition)
+
+
+MEAN_CURVES = _mean_curves(_BETWEEN)
+MEAN_CURVES_OF = _mean_curves(_AMONG).bindparams(_TRIALS)
 
 FOLD_CURVES = _of_trials("x.*", "tunecli_curves", "x.trial_id, x.fold, x.step", _BETWEEN)
 
 PREDICTIONS = _of_trials("x.npz", "tunecli_predictions", "x.trial_id", _BETWEEN)
 
-MEAN_LOSSES = _of_trials(
-    "x.trial_id, x.step,"
-    " CASE WHEN COUNT(*) = COUNT(x.train_loss) THEN AVG(x.train_loss) END AS train_loss",
-    "tunecli_curves",
-    "x.trial_id, x.step",
-    "GROUP BY x.trial_id, x.step",
-)
+
+def _mean_losses(condition: str) -> TextClause:
+    return _of_trials(
+        "x.trial_id, x.step,"
+        " CASE WHEN COUNT(*) = COUNT(x.train_loss) THEN AVG(x.train_loss) END AS train_loss",
+        "tunecli_curves",
+        "x.trial_id, x.step",
+        f"{condition} GROUP BY x.trial_id, x.step",
+    )
+
+
+MEAN_LOSSES = _mean_losses(_BETWEEN)
+MEAN_LOSSES_OF = _mean_losses(_AMONG).bindparams(_TRIALS)
 """NULL where a fold's loss was not finite."""
 
 
@@ -224,16 +236,45 @@ def all_metric_rows(stored: Sequence[str]) -> tuple[dict[str, float], ...]:
     Raises:
         ValueError, TypeError: one of them is not such an object.
     """
-    try:
-        values = json.loads(f"[{','.join(stored)}]")
-    except ValueError:
-        values = []
-    if len(values) != len(stored) or not all(isinstance(value, dict) for value in values):
+    values = _all_of(dict, stored)
+    if values is None:
         return tuple(map(metric_rows, stored))
     return tuple(
         {key: math.nan if number is None else float(number) for key, number in value.items()}
         for value in values
     )
+
+
+def all_mappings(stored: Sequence[str]) -> Sequence[dict[str, Any]]:
+    """Return many JSON objects, as `mapping` does, in a fraction of its time.
+
+    Raises:
+        ValueError: one of them is not a JSON object.
+    """
+    values = _all_of(dict, stored)
+    return [*map(mapping, stored)] if values is None else values
+
+
+def all_floats(stored: Sequence[str]) -> Sequence[tuple[float, ...]]:
+    """Return many JSON lists of numbers, as `stored_floats` does, in a fraction of its time.
+
+    Raises:
+        ValueError, TypeError: one of them is not such a list.
+    """
+    values = _all_of(list, stored)
+    if values is None:
+        return [*map(stored_floats, stored)]
+    return [tuple(map(finite_or_nan, value)) for value in values]
+
+
+def _all_of(kind: type, stored: Sequence[str]) -> list[Any] | None:
+    """Return many JSON texts of one kind, parsed at once; None if one must be found invalid."""
+    try:
+        values = json.loads(f"[{','.join(stored)}]")
+    except ValueError:
+        return None
+    is_sound = len(values) == len(stored) and all(isinstance(value, kind) for value in values)
+    return values if is_sound else None
 
 
 def metric_rows(stored: str) -> dict[str, float]:

@@ -26,7 +26,7 @@ from tunecli.database.attributes import (
     StudyAttributes,
     validated_attributes,
 )
-from tunecli.database.curves import Curve, read_curves, read_mean_curves
+from tunecli.database.curves import Curve, MeanCurves, read_curves
 from tunecli.database.urls import display_url
 from tunecli.errors import DatabaseError, StudyFileError, StudyNotFoundError
 from tunecli.study_file.settings.metric_names import titles
@@ -91,9 +91,12 @@ class TrialRecord:
     @property
     def spread(self) -> float | None:
         """Standard deviation over folds (divisor n - 1); None if unknown, or with one fold."""
-        if len(self.fold_scores) < 2 or not all(map(math.isfinite, self.fold_scores)):
-            return None
-        return statistics.stdev(self.fold_scores)
+        return statistics.stdev(self.fold_scores) if self.has_spread else None
+
+    @property
+    def has_spread(self) -> bool:
+        """Whether the trial has finite scores on at least two folds."""
+        return len(self.fold_scores) > 1 and all(map(math.isfinite, self.fold_scores))
 
 
 @dataclass(frozen=True)
@@ -193,9 +196,13 @@ class StudyRecord(StudyAttributes):
         ids = None if trials is None else [trial.trial_id for trial in trials]
         return read_curves(self.url, self.study_id, ids)
 
-    def mean_curves(self) -> dict[int, Curve]:
-        """Return the mean curves without folds, in a fraction of the time of `curves`."""
-        return read_mean_curves(self.url, self.study_id)
+    def mean_curves(self, needed: Sequence[TrialRecord]) -> Mapping[int, Curve]:
+        """Return the mean curves without folds, in a fraction of the time of `curves`.
+
+        Args:
+            needed: trials whose curves are read now; the others are read when one is asked for.
+        """
+        return MeanCurves(self.url, self.study_id, [trial.trial_id for trial in needed])
 
 
 def read_study(url: str, name: str | None = None) -> StudyRecord:
@@ -301,10 +308,10 @@ def read_trials(opened: Connection, study_id: int) -> tuple[TrialRecord, ...]:
     """
     params = queries.by_trial(queries.rows(opened, queries.PARAMS, study=study_id))
     values = queries.by_trial(queries.rows(opened, queries.VALUES, study=study_id))
-    details = queries.rows_of_ours(opened, "tunecli_trials", queries.DETAILS, study=study_id)
-    by_id = {row.trial_id: row for row in details}
+    rows = queries.rows_of_ours(opened, "tunecli_trials", queries.DETAILS, study=study_id)
+    details = dict(zip((row.trial_id for row in rows), _details(rows), strict=True))
     return tuple(
-        _record(row, by_id.get(row.trial_id), params[row.trial_id], values[row.trial_id])
+        _record(row, details.get(row.trial_id), params[row.trial_id], values[row.trial_id])
         for row in queries.rows(opened, queries.TRIALS, study=study_id)
     )
 
@@ -313,7 +320,7 @@ _Rows = Sequence[Row[Any]]
 
 
 def _record(
-    trial: Row[Any], details: Row[Any] | None, params: _Rows, values: _Rows
+    trial: Row[Any], details: dict[str, Any] | None, params: _Rows, values: _Rows
 ) -> TrialRecord:
     numbers = tuple(queries.stored_float(row.value, row.value_type) for row in values)
     ranges = {p.param_name: _range(p.distribution_json) for p in params}
@@ -326,7 +333,8 @@ def _record(
         ranges=ranges,
         value=next(iter(numbers), None),
         values=numbers if trial.state == "COMPLETE" else (),
-        **_details(details, trial),
+        state=_state(trial.state),
+        **(_guessed(trial) if details is None else details),
     )
 
 
@@ -345,22 +353,27 @@ def _outcome(stored: str | None) -> Any:
 _NUMBERS = ("best_step", "seconds", "n_weights", "peak_memory", "attempt", "worker")
 
 
-def _details(row: Row[Any] | None, trial: Row[Any]) -> dict[str, Any]:
-    """Return what tunecli's own table adds to a trial, as keyword arguments of TrialRecord."""
-    state = _state(trial.state)
-    if row is None:
-        start, end = trial.datetime_start, trial.datetime_complete
-        seconds = (end - start).total_seconds() if start and end else None
-        return {"state": state, "outcome": _OUTCOMES.get(state), "seconds": seconds}
-    return {name: getattr(row, name) for name in _NUMBERS} | {
-        "state": state,
-        "outcome": _outcome(row.outcome),
-        "reason": row.reason or "",
-        "traceback": row.traceback or "",
-        "fold_scores": queries.stored_floats(row.fold_scores or "[]"),
-        "metrics": queries.metric_rows(row.metrics or "{}"),
-        "config": queries.mapping(row.config),
-    }
+def _details(rows: _Rows) -> list[dict[str, Any]]:
+    """Return what tunecli's own table adds to each trial, as keyword arguments of TrialRecord."""
+    if not rows:
+        return []
+    columns = {
+        "fold_scores": queries.all_floats([row.fold_scores or "[]" for row in rows]),
+        "metrics": queries.all_metric_rows([row.metrics or "{}" for row in rows]),
+        "config": queries.all_mappings([row.config for row in rows]),
+        "outcome": [_outcome(row.outcome) for row in rows],
+        "reason": [row.reason or "" for row in rows],
+        "traceback": [row.traceback or "" for row in rows],
+    } | {name: [getattr(row, name) for row in rows] for name in _NUMBERS}
+    of_trials = zip(*columns.values(), strict=True)
+    return [dict(zip(columns, of_trial, strict=True)) for of_trial in of_trials]
+
+
+def _guessed(trial: Row[Any]) -> dict[str, Any]:
+    """Return what is known of a trial of another program, as keyword arguments of TrialRecord."""
+    start, end = trial.datetime_start, trial.datetime_complete
+    seconds = (end - start).total_seconds() if start and end else None
+    return {"outcome": _OUTCOMES.get(_state(trial.state)), "seconds": seconds}
 
 
 def _decode(stored: float, kind: Range) -> Scalar:

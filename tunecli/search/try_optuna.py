@@ -35,9 +35,10 @@ def _build_sampler(sampler: Component, *, branches: bool) -> None:
         KINDS,
         make_sampler,
     )
+    from tunecli.search.suggest.tpe import TrialRows
 
     if KINDS[sampler.name].continues != "enumerated":
-        make_sampler(sampler, 0, 0, branches=branches)
+        make_sampler(sampler, 0, 0, TrialRows(), branches=branches)
 
 
 def _build_pruner(pruner: Component) -> None:

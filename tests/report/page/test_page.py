@@ -353,7 +353,7 @@ def test_the_steps_are_the_best_score_within_each_cost(
 
 def test_the_progress_has_a_line_per_baseline(tmp_path: Path) -> None:
     study = read_study(made(tmp_path, usual()))
-    scores = ScoreAxis.of(study, study.mean_curves())
+    scores = ScoreAxis.of(study, study.mean_curves([]))
     known = (
         Baseline("mean", (scores.low - 9, scores.low - 9)),
         Baseline("ridge regression", (scores.high + 1, scores.high + 3)),

@@ -215,7 +215,7 @@ def noise_of_leaders(order: list[TrialRecord]) -> FoldNoise | None:
     scores = [
         trial.fold_scores
         for trial in order[:n_leaders]
-        if trial.spread is not None and len(trial.fold_scores) == len(best.fold_scores)
+        if trial.has_spread and len(trial.fold_scores) == len(best.fold_scores)
     ]
     if best.spread is None or n_folds < 2:
         return None

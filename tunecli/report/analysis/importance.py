@@ -1,32 +1,42 @@
-"""How much each parameter matters: Optuna's default evaluator, on a study rebuilt in memory.
+"""How much each parameter matters: Optuna's default evaluator, on counts instead of trials.
 
 That evaluator is PED-ANOVA (https://arxiv.org/abs/2304.10255) in its form for conditional
 parameters (https://arxiv.org/abs/2601.20800): a parameter of a branch is evaluated among the
 trials that have it, and weighted by their share. It measures what the best tenth of the trials
 have in common.
+
+The evaluator needs no more of the trials than how many values of a parameter lie in each of at
+most 50 cells of its range. The cell of each value is computed once; then a resample of the trials
+takes a few counts. The densities are Optuna's own.
 """
 
 from __future__ import annotations
 
 import math
-import warnings
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec, module_from_spec
+from operator import itemgetter
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from tunecli.database.records import StudyRecord, TrialRecord
 from tunecli.report.analysis.ranking import ranked
 from tunecli.study_file.settings.ranges import Categories, FloatRange, IntRange, Range
 
-if TYPE_CHECKING:
-    from optuna import Study
-
-    from tunecli.database.shown_study import ShownStudy
+Indices = NDArray[np.intp]
 
 ENOUGH_TRIALS = 10
 
 _TOP = 0.1  # the evaluator's share of best trials
 _FEWEST = 5  # trials; with fewer, the share of a rare branch's parameter would be chance
+_FEWEST_ALIKE = 2  # trials that drew a parameter from one range, for the evaluator to count them
+_MOST_CELLS = 50  # of the evaluator's grid
 
 
 @dataclass(frozen=True)
@@ -57,21 +67,8 @@ def importance(study: StudyRecord) -> Importance:
     if not names:
         reason = "no parameter varies"
         return Importance(len(trials), left_out=left_out, reason=reason)
-    return Importance(
-        len(trials), importances_of(rebuilt(study, trials, set(names)), names), left_out
-    )
-
-
-def importances_of(study: Study, names: Sequence[str]) -> dict[str, float]:
-    """Return the importances of these parameters, largest first.
-
-    The evaluator's warning on rare branches is suppressed.
-    """
-    from optuna.importance import get_param_importances
-
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Some regimes for parameter", UserWarning)
-        return get_param_importances(study, params=[*names])
+    evaluator = PedAnova.of(study, trials, names)
+    return Importance(len(trials), evaluator.importances(np.arange(len(trials)), names), left_out)
 
 
 def _why_not(trials: Sequence[TrialRecord]) -> str:
@@ -126,20 +123,177 @@ def _shape(kind: Range) -> object:
             return type(kind), kind.log
 
 
-def rebuilt(study: StudyRecord, trials: Sequence[TrialRecord], names: set[str]) -> ShownStudy:
-    """Return these trials as Optuna's study, by number, with only the named parameters."""
-    from tunecli.database.shown_study import ShownStudy, complete_trial, shared
+@dataclass(frozen=True)
+class _Drawn:
+    """The trials that drew a parameter from one range.
+
+    Attributes:
+        trials: (m,) their indices.
+        cells: (m,) the cell of each one's value.
+        density: returns the density of each cell, from the number of values in each.
+    """
+
+    trials: Indices
+    cells: Indices
+    n_cells: int
+    density: Callable[[Indices], NDArray[np.float64]]
+
+    def divergence(self, n_times: Indices, is_top: NDArray[np.bool_]) -> float:
+        """Return how far the density of the top trials is from that of all (Pearson).
+
+        Args:
+            n_times: (n_trials,) how often each trial counts.
+        """
+        everywhere, top = n_times[self.trials], (n_times * is_top)[self.trials]
+        of_all = self.density(self._counts(everywhere)) + 1e-12
+        of_top = self.density(self._counts(top)) + 1e-12
+        return float(of_all @ ((of_top / of_all - 1) ** 2))
+
+    def _counts(self, n_times: Indices) -> Indices:
+        return np.bincount(np.repeat(self.cells, n_times), minlength=self.n_cells)
+
+
+@dataclass(frozen=True)
+class PedAnova:
+    """The evaluator for some trials of a study.
+
+    Attributes:
+        losses: (n_trials,) values, smaller is better; trials are in the order of their numbers.
+        ranges: (n_trials,) the index in `drawn` of the range of each trial, by parameter; that of
+            a trial without the parameter is -1.
+        drawn: the trials of each range with more than one value; None for the others.
+    """
+
+    losses: NDArray[np.float64]
+    ranges: Mapping[str, Indices]
+    drawn: Mapping[str, Sequence[_Drawn | None]]
+
+    @classmethod
+    def of(
+        cls, study: StudyRecord, trials: Sequence[TrialRecord], names: Sequence[str]
+    ) -> PedAnova:
+        """Return the evaluator for complete trials with finite values, in any order."""
+        by_number = sorted(trials, key=lambda trial: trial.number)
+        sign = -1.0 if study.direction == "maximize" else 1.0
+        losses = sign * np.array([trial.value for trial in by_number], float)
+        columns = {name: _column(by_number, name) for name in names}
+        return cls(
+            losses,
+            {name: ranges for name, (ranges, _) in columns.items()},
+            {name: drawn for name, (_, drawn) in columns.items()},
+        )
+
+    def importances(self, order: Indices, names: Sequence[str]) -> dict[str, float]:
+        """Return the importances of these parameters, largest first, with a sum of 1.
+
+        Args:
+            order: indices of the trials that count; one may be among them more than once.
+        """
+        losses = self.losses[order]
+        last = math.ceil(_TOP * len(order)) - 1
+        is_top = self.losses <= np.partition(losses, last)[last]
+        n_times = np.bincount(order, minlength=len(self.losses))
+        squared = (int(n_times @ is_top) / len(order)) ** 2
+        shares = {name: self._share(name, order, n_times, is_top) * squared for name in names}
+        largest_first = sorted(shares.items(), key=itemgetter(1))[::-1]  # Optuna's order of equals
+        whole = sum(share for _, share in largest_first)
+        return {n: share / whole if whole else 1 / len(names) for n, share in largest_first}
+
+    def _share(
+        self, name: str, order: Indices, n_times: Indices, is_top: NDArray[np.bool_]
+    ) -> float:
+        """Return what a parameter explains, over all ranges that it was drawn from."""
+        codes, first = np.unique(self.ranges[name][order], return_index=True)
+        n_top, share = int(n_times @ is_top), 0.0
+        for code in codes[np.argsort(first)]:
+            drawn = self.drawn[name][code] if code >= 0 else None
+            if drawn is None:
+                continue
+            n_here = int(n_times[drawn.trials].sum())
+            n_top_here = int(n_times[drawn.trials] @ is_top[drawn.trials])
+            if n_here >= _FEWEST_ALIKE and n_top_here:
+                weight = (n_top_here / n_top) ** 2 / (n_here / len(order))
+                share += weight * drawn.divergence(n_times, is_top)
+        return share
+
+
+def _column(trials: Sequence[TrialRecord], name: str) -> tuple[Indices, list[_Drawn | None]]:
+    """Return the index of the range of each trial that has a parameter, and what each range drew.
+
+    Ranges that Optuna takes as equal are one.
+    """
     from tunecli.database.trials import to_distribution  # imports Optuna, which is slow
 
-    kinds = dict.fromkeys(kind for trial in trials for kind in trial.ranges.values())
-    distributions = shared({kind: to_distribution(kind) for kind in kinds})
-    shown = [
-        complete_trial(
-            trial.number,
-            trial.value,
-            {name: value for name, value in trial.params.items() if name in names},
-            {name: distributions[kind] for name, kind in trial.ranges.items() if name in names},
-        )
-        for trial in sorted(trials, key=lambda trial: trial.number)
-    ]
-    return ShownStudy(study.direction, shown)
+    codes: dict[object, int] = {}
+    of_range: dict[Range, int] = {}
+    for kind in dict.fromkeys(trial.ranges[name] for trial in trials if name in trial.ranges):
+        of_range[kind] = codes.setdefault(to_distribution(kind), len(codes))
+    ranges = np.array([of_range[t.ranges[name]] if name in t.ranges else -1 for t in trials])
+    kinds = {code: kind for kind, code in reversed(of_range.items())}
+    drawn = [_drawn(trials, name, kinds[code], ranges == code) for code in range(len(codes))]
+    return ranges, drawn
+
+
+def _drawn(
+    trials: Sequence[TrialRecord], name: str, kind: Range, has_it: NDArray[np.bool_]
+) -> _Drawn | None:
+    from tunecli.database.trials import to_distribution
+
+    if _is_single(kind):
+        return None
+    places = np.flatnonzero(has_it)
+    values: Sequence[Any] = [trials[place].params[name] for place in places]
+    density = _parzen_density()
+    if isinstance(kind, Categories):
+        index_of = to_distribution(kind).to_internal_repr
+        cells = np.array([int(index_of(value)) for value in values])
+        return _Drawn(places, cells, len(kind.choices), lambda counts: density(counts, kind))
+    cells, n_cells = _cells(kind, values)
+    return _Drawn(places, cells, n_cells, lambda counts: density(counts, IntRange(0, n_cells - 1)))
+
+
+def _cells(kind: FloatRange | IntRange, values: Sequence[float]) -> tuple[Indices, int]:
+    """Return the cell of each number in the evaluator's grid, and the number of cells."""
+    n_cells = _MOST_CELLS
+    if isinstance(kind, IntRange) and kind.log:
+        size = int(np.ceil(np.log(kind.high - kind.low + 1) / np.log(2))) + 1
+        n_cells = min(size, _MOST_CELLS)
+    elif kind.step is not None:
+        n_cells = min(round((kind.high - kind.low) / kind.step) + 1, _MOST_CELLS)
+    low, high = (math.log(kind.low), math.log(kind.high)) if kind.log else (kind.low, kind.high)
+    scaled = np.log(values) if kind.log else np.asarray(values)
+    cells = np.ceil((scaled - low) / ((high - low) / (n_cells - 1)) - 0.5).astype(int)
+    return np.clip(cells, 0, n_cells - 1), n_cells
+
+
+@cache
+def _parzen_density() -> Callable[[Indices, Range], NDArray[np.float64]]:
+    """Return Optuna's density over the cells of a range, from the number of values in each."""
+    from tunecli.database.trials import to_distribution
+
+    estimator = _without_other_evaluators().ScottParzenEstimator
+
+    def density(counts: Indices, cells: Range) -> NDArray[np.float64]:
+        observed = np.flatnonzero(counts)
+        fitted = estimator(observed, to_distribution(cells), counts[observed], prior_weight=1.0)
+        found: NDArray[np.float64] = fitted.pdf(np.arange(len(counts)))
+        return found
+
+    return density
+
+
+def _without_other_evaluators() -> Any:
+    """Import the densities of Optuna's evaluator without its other evaluators.
+
+    Those import scikit-learn and pandas, which would take more time than a whole report.
+    """
+    package, module = "optuna.importance", "optuna.importance._ped_anova.scott_parzen_estimator"
+    if package in sys.modules:
+        return import_module(module)
+    spec = find_spec(package)
+    assert spec is not None
+    sys.modules[package] = module_from_spec(spec)  # its own code is not run
+    try:
+        return import_module(module)
+    finally:
+        del sys.modules[package]  # so that whoever imports it later gets all of it

@@ -10,13 +10,11 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from optuna.trial import FrozenTrial
+import numpy as np
 
 from tunecli.database.records import StudyRecord
-from tunecli.database.shown_study import ShownStudy
-from tunecli.report.analysis.importance import hardly_differ, importance, importances_of, rebuilt
+from tunecli.report.analysis.importance import Indices, PedAnova, hardly_differ, importance
 from tunecli.report.analysis.ranking import ranked
-from tunecli.study_file.settings.settings import Direction
 
 N_RESAMPLES = 20
 
@@ -35,11 +33,10 @@ def importance_intervals(
     names = [*importance(study).values]
     if not names:
         return {}
-    whole = rebuilt(study, ranked(study), set(names))
-    trials = whole.get_trials(deepcopy=False)
-    draw = random.Random(seed)
+    trials = ranked(study)
+    evaluator, draw = PedAnova.of(study, trials, names), random.Random(seed)
     drawn = [
-        _importances(study.direction, draw.choices(trials, k=len(trials)), names)
+        _importances(evaluator, np.array(draw.choices(range(len(trials)), k=len(trials))), names)
         for _ in range(n_resamples)
     ]
     shares = {name: sorted(values.get(name, 0.0) for values in drawn) for name in names}
@@ -49,14 +46,11 @@ def importance_intervals(
     }
 
 
-def _importances(
-    direction: Direction, drawn: Sequence[FrozenTrial], names: Sequence[str]
-) -> Mapping[str, float]:
-    values = [trial.value for trial in drawn if trial.value is not None]
-    if hardly_differ(sorted(values, reverse=direction == "maximize")):
+def _importances(evaluator: PedAnova, drawn: Indices, names: Sequence[str]) -> Mapping[str, float]:
+    if hardly_differ(np.sort(evaluator.losses[drawn]).tolist()):
         return {}
-    known = [name for name in names if sum(name in trial.params for trial in drawn) > 1]
-    return importances_of(ShownStudy(direction, drawn), known)
+    known = [name for name in names if (evaluator.ranges[name][drawn] >= 0).sum() > 1]
+    return evaluator.importances(drawn, known)
 
 
 def _quantile(values: Sequence[float], share: float) -> float:

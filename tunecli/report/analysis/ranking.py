@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import wraps
+from operator import itemgetter
+from typing import TypeVar
 
 from pydantic import ValidationError
 
@@ -14,15 +17,38 @@ from tunecli.study_file.settings.settings import ValidationSettings
 WORDS = ("complete", "pruned", "diverged", "infeasible", "failed", "running", "waiting")
 
 
+Found = TypeVar("Found")
+
+
+def once_per_study(function: Callable[[StudyRecord], Found]) -> Callable[[StudyRecord], Found]:
+    """Let a function of a study alone keep what it found with the record, which never changes."""
+    key = f"_once:{function.__module__}.{function.__qualname__}"
+
+    @wraps(function)
+    def kept(study: StudyRecord) -> Found:
+        known = vars(study)
+        if key not in known:
+            known[key] = function(study)
+        found: Found = known[key]
+        return found
+
+    return kept
+
+
 def ranked(study: StudyRecord) -> list[TrialRecord]:
     """Return the complete trials with a finite value, best first; of equals the earlier first."""
+    return [*_ranked(study)]
+
+
+@once_per_study
+def _ranked(study: StudyRecord) -> tuple[TrialRecord, ...]:
     sign = -1.0 if study.direction == "maximize" else 1.0
     usable = [
         (sign * trial.value, trial.number, trial)
         for trial in study.trials
         if trial.state == "complete" and trial.value is not None and math.isfinite(trial.value)
     ]
-    return [trial for _, _, trial in sorted(usable, key=lambda entry: entry[:2])]
+    return tuple(trial for _, _, trial in sorted(usable, key=itemgetter(0, 1)))
 
 
 def best_trial(study: StudyRecord) -> TrialRecord | None:

@@ -88,7 +88,7 @@ def fold_noise(scores: Values) -> FoldNoise:
     Args:
         scores: of the leading trials, (n_trials, n_repeats, n_folds); at least two folds.
     """
-    from scipy.stats import chi2
+    from scipy.special import gammaincinv
 
     n_trials, n_repeats, n_folds = scores.shape
     centred = scores - scores.mean(axis=(1, 2), keepdims=True)
@@ -96,7 +96,7 @@ def fold_noise(scores: Values) -> FoldNoise:
     unbiased = n_trials / max(n_trials - 1, 1)
     df = n_repeats * n_folds - 1
     variances = rest.reshape(n_trials, -1).var(axis=1, ddof=1) * unbiased
-    own = float(np.median(variances) / (chi2.median(df) / df))
+    own = float(np.median(variances) / (2 * gammaincinv(df / 2, 0.5) / df))
     trained_anew = float(np.mean(rest.mean(axis=2).var(axis=1))) * unbiased
     trained_anew *= n_repeats / max(n_repeats - 1, 1)
     return FoldNoise(

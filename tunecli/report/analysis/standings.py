@@ -9,7 +9,7 @@ from typing import Any
 from tunecli.database.records import StudyRecord, TrialRecord
 from tunecli.errors import StudyFileError
 from tunecli.report.analysis.guessing import guess_of
-from tunecli.report.analysis.ranking import n_valid_per_train, ranked
+from tunecli.report.analysis.ranking import n_valid_per_train, once_per_study, ranked
 from tunecli.report.analysis.standing import (
     UNKNOWN,
     WORSE,
@@ -55,6 +55,7 @@ class Standings:
         return self.of.get(trial.number, UNKNOWN).verdict
 
 
+@once_per_study
 def standings_of(study: StudyRecord) -> Standings:
     """Return how the complete trials of a study compare with its best one."""
     trials = ranked(study)

@@ -153,10 +153,12 @@ def _scaled(n_evaluations: int, factor: float) -> int:
 
 def _early_stopping(evidence: Evidence) -> Iterator[Finding]:
     patience = evidence.setting(_PATIENCE)
+    if not isinstance(patience, int):
+        return
     having = [trial for trial in evidence.ranked if trial.trial_id in evidence.curves]
     lengths_ = [(len(evidence.curves[t.trial_id].step), _n_planned(t), t) for t in having]
     known = [(done, planned, trial) for done, planned, trial in lengths_ if planned and done]
-    if not isinstance(patience, int) or len(known) < _FEWEST_TRIALS:
+    if len(known) < _FEWEST_TRIALS:
         return
     stopped = [trial for done, planned, trial in known if done < planned]
     changes: tuple[NewSetting, ...] = ()

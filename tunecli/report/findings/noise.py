@@ -20,12 +20,12 @@ _REPEATS = 3
 @finding("noise", plot="leaders", compares=True)
 def noise(evidence: Evidence) -> Iterator[Finding]:
     """Return a finding if most of the top trials are not told apart from the best."""
-    top = [t for t in evidence.ranked[:_TOP] if t.spread is not None]
+    top = [t for t in evidence.ranked[:_TOP] if t.has_spread]
     n_splits = len(top[0].fold_scores) if top else 0
     top = [trial for trial in top if len(trial.fold_scores) == n_splits]
     standings = evidence.standings
     alike = standings.having("practically equal", "not distinguished")
-    n_alike = sum(trial in alike for trial in top[1:])
+    n_alike = len({trial.number for trial in top[1:]} & {trial.number for trial in alike})
     if len(top) < _TOP or n_alike < max(_FEWEST_ALIKE, len(top) // 2):
         return
     best, ratio = top[0], evidence.n_valid_per_train

@@ -17,6 +17,7 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.search_space import IntersectionSearchSpace
 
 from tunecli.database.trials import to_distribution
+from tunecli.search.suggest.tpe import KeepingTPE, TrialRows, keep_more_integrals
 from tunecli.study_file.settings.ranges import Categories, Parameter
 from tunecli.study_file.settings.settings import Component
 
@@ -63,12 +64,13 @@ def trial_seed(seed: int, number: int) -> int:
 
 
 def make_sampler(
-    component: Component, seed: int, number: int, *, branches: bool
+    component: Component, seed: int, number: int, rows: TrialRows, *, branches: bool
 ) -> samplers.BaseSampler:
     """Return the sampler that suggests trial `number`.
 
     Args:
         component: its name in optuna.samplers, and its arguments.
+        rows: what the samplers of a search share.
         branches: whether the space has conditional parameters; TPE then models each group of
             parameters that occur together.
     """
@@ -77,6 +79,9 @@ def make_sampler(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)  # `group` and some arguments
         warnings.simplefilter("ignore", FutureWarning)  # a newer Optuna's, at every trial
+        if component.name == "TPESampler":
+            keep_more_integrals()
+            return KeepingTPE(rows, **arguments)
         sampler: samplers.BaseSampler = getattr(samplers, component.name)(**arguments)
         return sampler
 

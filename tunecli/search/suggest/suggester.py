@@ -30,6 +30,7 @@ from tunecli.search.suggest.samplers import (
     make_sampler,
     share_space,
 )
+from tunecli.search.suggest.tpe import TrialRows
 from tunecli.search.suggest.visible_trials import VisibleTrials
 from tunecli.study_file.settings.ranges import Categories, FloatRange, IntRange, Range
 from tunecli.study_file.settings.settings import TrialConfig
@@ -85,6 +86,7 @@ class Suggester:
         self._kind = KINDS[study.search.sampler.name]
         self._ranges = {parameter.name: parameter.range for parameter in study.parameters}
         self._space = common_space(study.search.sampler, study.parameters)
+        self._rows = TrialRows()
         self._branches = any(parameter.conditions for parameter in study.parameters)
         self._directions = [objective.direction for objective in study.objectives]
         self._storage = InMemoryStorage()
@@ -126,7 +128,9 @@ class Suggester:
 
     def _ask_sampler(self, number: int, fixed: Point) -> Suggestion:
         study = self._study_file
-        sampler = make_sampler(study.search.sampler, study.seed, number, branches=self._branches)
+        sampler = make_sampler(
+            study.search.sampler, study.seed, number, self._rows, branches=self._branches
+        )
         if self._worst is not None:  # a trial is complete
             share_space(self._space, sampler)
         self._study.sampler = sampler

@@ -9,8 +9,9 @@ a sampler that converges in all parameters at once from making one look like ano
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,7 +57,7 @@ def effect_of(evidence: Evidence, trials: Sequence[TrialRecord], name: str) -> E
     own = design_columns(evidence, trials, name)
     if not own.shape[1]:
         return None
-    score = _normal_scores([evidence.goodness(trial) for trial in trials])
+    score = _normal_scores(evidence.all_goodness(trials))
     nuisance = _orthonormal(other_columns(evidence, trials, name, score, own.shape[1]))
     left = score - nuisance @ (nuisance.T @ score)
     own = own - nuisance @ (nuisance.T @ own)
@@ -71,10 +72,20 @@ def design_columns(evidence: Evidence, trials: Sequence[TrialRecord], name: str)
 
     They are computed once for the same trials: each parameter needs those of all others.
     """
-    key = name, tuple(trial.trial_id for trial in trials)
-    if key not in evidence.designs:
-        evidence.designs[key] = _design_columns(evidence, trials, name)
-    return evidence.designs[key]
+    return _designs(evidence, trials, [name])[0][0]
+
+
+def _designs(
+    evidence: Evidence, trials: Sequence[TrialRecord], names: Iterable[str]
+) -> list[tuple[Array, Array]]:
+    """Return the columns of each parameter, and an orthonormal basis of their space."""
+    ids, found = tuple(map(attrgetter("trial_id"), trials)), []
+    for name in names:
+        if (name, ids) not in evidence.designs:
+            columns = _design_columns(evidence, trials, name)
+            evidence.designs[name, ids] = columns, _orthonormal(columns)
+        found.append(evidence.designs[name, ids])
+    return found
 
 
 def _design_columns(evidence: Evidence, trials: Sequence[TrialRecord], name: str) -> Array:
@@ -97,8 +108,9 @@ def permutation_p(effect: Effect, rng: np.random.Generator) -> float:
     """Return how often the parameter's values in random order explain as much."""
     own = _orthonormal(effect.columns)
     observed = _share(effect.score, own)
-    orders = np.array([rng.permutation(len(own)) for _ in range(_N_PERMUTATIONS)])
-    projected = np.einsum("pnk,n->pk", own[orders], effect.score)
+    columns = np.ascontiguousarray(own.T)
+    orders = (rng.permutation(len(own)) for _ in range(_N_PERMUTATIONS))
+    projected = np.array([columns[:, order] @ effect.score for order in orders])
     shares = (projected**2).sum(axis=1) / max(float(effect.score @ effect.score), 1e-12)
     return float((1 + (shares >= observed - 1e-12).sum()) / (1 + _N_PERMUTATIONS))
 
@@ -120,13 +132,11 @@ def other_columns(
         trials_per_column: fewest trials for each column of the model.
     """
     room = len(trials) // trials_per_column - n_own - 1
-    candidates = [
-        design_columns(evidence, trials, other) for other in evidence.ranges if other != name
-    ]
-    filled = [columns for columns in candidates if columns.shape[1]]
-    filled.sort(key=lambda columns: -_share(score, _orthonormal(columns)))
+    candidates = _designs(evidence, trials, (one for one in evidence.ranges if one != name))
+    filled = [design for design in candidates if design[0].shape[1]]
+    filled.sort(key=lambda design: -_share(score, design[1]))
     chosen = [np.zeros((len(trials), 0))]
-    for columns in filled:
+    for columns, _ in filled:
         if columns.shape[1] <= room:
             chosen.append(columns)
             room -= columns.shape[1]

@@ -37,6 +37,9 @@ from tunecli.training.outcome.evaluation import Baseline
 FEWEST_GOOD = 5
 _QUANTILE = NormalDist().inv_cdf((1 + LEVEL) / 2)
 _GOOD_SHARE = 0.1
+_FEWEST_CURVES = 10
+
+Columns = NDArray[np.float64]
 
 INDEPENDENT_SAMPLERS = frozenset({"RandomSampler", "QMCSampler"})
 """Their trials do not depend on each other's results."""
@@ -98,13 +101,13 @@ class Evidence:
         """Read what belongs to a study.
 
         Args:
-            curves: curves that were read already; by default the mean curves are read.
+            curves: curves that were read already; by default mean curves are read as needed.
 
         Raises:
             DatabaseError: the database is damaged or locked.
         """
         scored = tuple(baseline for baseline in study.baselines if baseline.fold_scores)
-        means = study.mean_curves() if curves is None else curves
+        means = study.mean_curves(_leaders(study)) if curves is None else curves
         return cls(study, means, scored, test_score(study), fold_metrics(study))
 
     @cached_property
@@ -165,8 +168,11 @@ class Evidence:
         return self._places[name]
 
     @cached_property
-    def designs(self) -> dict[tuple[str, tuple[int, ...]], NDArray[np.float64]]:
-        """Columns that `effects.py` has computed, by parameter and `trial_id` of the trials."""
+    def designs(self) -> dict[tuple[str, tuple[int, ...]], tuple[Columns, Columns]]:
+        """Columns that `effects.py` has computed, and an orthonormal basis of their space.
+
+        By parameter and `trial_id` of the trials.
+        """
         return {}
 
     @cached_property
@@ -177,6 +183,15 @@ class Evidence:
         """Return the value of a ranked trial, with its sign changed so that larger is better."""
         assert trial.value is not None
         return self.sign * trial.value
+
+    def all_goodness(self, trials: Sequence[TrialRecord]) -> NDArray[np.float64]:
+        """Return (n,) the `goodness` of ranked trials."""
+        return self.sign * np.array([trial.value for trial in trials], float)
+
+    def positions_of(self, name: str, trials: Sequence[TrialRecord]) -> list[float]:
+        """Return the position of a parameter's number in each of some trials that have it."""
+        places = self.places(name)
+        return [places[trial.trial_id] for trial in trials]
 
     @cached_property
     def expected(self) -> ExpectedScore | None:
@@ -228,10 +243,15 @@ class Evidence:
 
     def in_branch(self, name: str) -> list[TrialRecord]:
         """Return the trials of `having` that are in the parameter's branch; best first."""
-        trials = self.having(name)
-        return [
-            t for t, is_in in zip(trials, self.is_in_branch(name, trials), strict=True) if is_in
-        ]
+        if name not in self._in_branch:
+            trials = self.having(name)
+            is_in = self.is_in_branch(name, trials)
+            self._in_branch[name] = [t for t, one in zip(trials, is_in, strict=True) if one]
+        return [*self._in_branch[name]]
+
+    @cached_property
+    def _in_branch(self) -> dict[str, list[TrialRecord]]:
+        return {}
 
     def is_parent(self, name: str) -> bool:
         """Return whether other parameters exist only for some values of this one."""
@@ -317,6 +337,12 @@ def takes(trial: TrialRecord, name: str, choice: Scalar) -> bool:
     """Return whether a trial has this option of a choice, of the same type."""
     value = trial.params.get(name)
     return name in trial.params and type(value) is type(choice) and value == choice
+
+
+def _leaders(study: StudyRecord) -> list[TrialRecord]:
+    """Return the trials whose curves every report needs: the best tenth, at least ten."""
+    trials = ranked(study)
+    return trials[: max(_FEWEST_CURVES, len(best_tenth(trials)))]
 
 
 def best_tenth(trials: Sequence[TrialRecord]) -> list[TrialRecord]:

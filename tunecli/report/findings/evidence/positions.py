@@ -35,15 +35,6 @@ def has_position(kind: Numeric, value: Scalar) -> bool:
     return isinstance(value, int | float) and (is_on_scale or value > 0)
 
 
-def number_position(kind: Numeric, trial: TrialRecord, name: str) -> float:
-    """Return the position of a trial's number.
-
-    Raises:
-        KeyError, TypeError: the trial has no such number.
-    """
-    return position(kind, number(trial, name))
-
-
 def number(trial: TrialRecord, name: str) -> float:
     """Return a trial's number.
 

@@ -23,7 +23,6 @@ from scipy.special import stdtr
 from tunecli.database.records import TrialRecord
 from tunecli.report.findings.evidence.effects import other_columns
 from tunecli.report.findings.evidence.evidence import Evidence
-from tunecli.report.findings.evidence.positions import number_position
 
 Array = NDArray[np.float64]
 
@@ -64,8 +63,7 @@ def trend_at(evidence: Evidence, name: str, end: float) -> Trend | None:
         end: 0 for the low end, 1 for the high end.
     """
     trials = _better(evidence, name)
-    kind = evidence.numeric[name]
-    away = np.array([abs(number_position(kind, trial, name) - end) for trial in trials])
+    away = abs(np.array(evidence.positions_of(name, trials)) - end)
     is_inside = evidence.is_in_branch(name, trials)
     weights = _weights(away, away[is_inside])
     near = weights > 0
@@ -112,7 +110,7 @@ def _slope(
     weights: Array,
 ) -> Trend:
     """Return the coefficient of the first column by weighted least squares."""
-    score = np.array([evidence.goodness(trial) for trial in trials])
+    score = evidence.all_goodness(trials)
     score = score - score.mean()
     others = other_columns(
         evidence, trials, name, score, own.shape[1], trials_per_column=_TRIALS_PER_COLUMN

@@ -26,7 +26,7 @@ from tunecli.report.findings.evidence.finding import (
     finding,
     parameters_in,
 )
-from tunecli.report.findings.evidence.positions import number_position, rounded
+from tunecli.report.findings.evidence.positions import rounded
 from tunecli.report.findings.space.good_values import are_all_parts_good, chance_of_parts
 from tunecli.report.phrases.foreign_text import plain
 from tunecli.report.phrases.wording import joined
@@ -134,7 +134,7 @@ def _spread_out(evidence: Evidence, trials: Sequence[TrialRecord], name: str) ->
     kind = evidence.ranges[name]
     if isinstance(kind, Categories):
         return 1.0
-    variance = statistics.pvariance(number_position(kind, trial, name) for trial in trials)
+    variance = statistics.pvariance(evidence.positions_of(name, trials))
     return max(1.0, _UNIFORM / variance) if variance > 0 else math.inf
 
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from tunecli.database.records import TrialRecord
 from tunecli.report.findings.evidence.evidence import Evidence, best_tenth
 from tunecli.report.findings.evidence.finding import Finding, NewRange, finding
-from tunecli.report.findings.evidence.positions import Numeric, number_position, position
+from tunecli.report.findings.evidence.positions import Numeric, position
 from tunecli.report.findings.evidence.separation import Rule
 from tunecli.report.findings.evidence.trend import Trend, trend_at
 from tunecli.report.findings.space.edge_gain import EdgeGain, edge_gain
@@ -101,7 +101,8 @@ def _good_at(evidence: Evidence, name: str, kind: Numeric, end: float) -> list[T
     """Return the good trials at an end of a range, if most of the good trials lie there."""
     trials = evidence.in_branch(name)
     good = best_tenth(trials)
-    at_bound = [t for t in good if abs(number_position(kind, t, name) - end) <= _outer(kind)]
+    places = zip(good, evidence.positions_of(name, good), strict=True)
+    at_bound = [trial for trial, place in places if abs(place - end) <= _outer(kind)]
     is_crowd = len(trials) >= _FEWEST and len(at_bound) >= _CROWD * len(good)
     return at_bound if is_crowd else []
 

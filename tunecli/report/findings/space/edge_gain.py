@@ -11,7 +11,6 @@ from operator import sub
 from tunecli.database.records import TrialRecord
 from tunecli.report.analysis.fold_test import variance_factor
 from tunecli.report.findings.evidence.evidence import Evidence, best_tenth
-from tunecli.report.findings.evidence.positions import number_position
 
 _QUANTILE = 1.96  # 97.5 % quantile of the normal distribution
 
@@ -41,8 +40,8 @@ def edge_gain(evidence: Evidence, name: str, end: float, share: float) -> EdgeGa
         end: 0 for the low end, 1 for the high end.
         share: of the range that counts as its end.
     """
-    kind, trials = evidence.numeric[name], evidence.in_branch(name)
-    at_end = [abs(number_position(kind, trial, name) - end) <= share for trial in trials]
+    trials = evidence.in_branch(name)
+    at_end = [abs(place - end) <= share for place in evidence.positions_of(name, trials)]
     if all(at_end) or not any(at_end):
         return EdgeGain(0.0, None)
     best, other = trials[at_end.index(True)], trials[at_end.index(False)]

@@ -39,7 +39,7 @@ def are_all_parts_good(evidence: Evidence, trials: Sequence[TrialRecord], name: 
     """
     kind = evidence.ranges[name]
     good = trials[: max(_FEWEST_GOOD, math.ceil(_GOOD_SHARE * len(trials)))]
-    return {part_of(kind, trial.params[name]) for trial in good} >= parts(kind)
+    return {*_parts_of(evidence, good, name)} >= parts(kind)
 
 
 def chance_of_parts(evidence: Evidence, trials: Sequence[TrialRecord], name: str) -> float:
@@ -52,8 +52,8 @@ def chance_of_parts(evidence: Evidence, trials: Sequence[TrialRecord], name: str
         trials: ranked, best first; all have the parameter.
     """
     better = trials[: math.ceil(_BETTER_SHARE * len(trials))]
-    own = _indicators([part_of(evidence.ranges[name], trial.params[name]) for trial in better])
-    score = np.array([evidence.goodness(trial) for trial in better])
+    own = _indicators(_parts_of(evidence, better, name))
+    score = evidence.all_goodness(better)
     score = score - score.mean()
     others = other_columns(
         evidence, better, name, score, own.shape[1] - 1, trials_per_column=_TRIALS_PER_COLUMN
@@ -81,12 +81,23 @@ def part_of(kind: Range, value: Scalar) -> str:
     if isinstance(kind, Categories):
         return repr(value)
     assert isinstance(value, int | float)
-    return str(min(int(_N_PARTS * position(kind, value)), _N_PARTS - 1))
+    return _third(position(kind, value))
+
+
+def _third(place: float) -> str:
+    return str(min(int(_N_PARTS * place), _N_PARTS - 1))
+
+
+def _parts_of(evidence: Evidence, trials: Sequence[TrialRecord], name: str) -> list[str]:
+    """Return the part of a parameter in which each trial is, as `part_of` names it."""
+    if isinstance(evidence.ranges[name], Categories):
+        return [repr(trial.params[name]) for trial in trials]
+    return [*map(_third, evidence.positions_of(name, trials))]
 
 
 def _indicators(names: Sequence[str]) -> Array:
     """Return (n, n_parts) with a 1 where a trial is in a part."""
-    return np.array([[name == part for part in sorted(set(names))] for name in names], float)
+    return (np.array(names)[:, None] == np.unique(names)).astype(float)
 
 
 def _residual(design: Array, score: Array) -> tuple[float, int]:
