@@ -35,8 +35,9 @@ def most_tokens(model: Component, config_of: Callable[[str], Mapping[str, object
     """
     if model.name not in AUTO_MODELS or not transformers_is_installed():
         return None
-    pretrained, given = model.arguments.get("pretrained"), model.arguments
-    content = config_of(pretrained) if isinstance(pretrained, str) else {"pad_token_id": 0, **given}
+    pretrained = model.arguments.get("pretrained")
+    is_pretrained = isinstance(pretrained, str)
+    content = config_of(pretrained) if is_pretrained else {"pad_token_id": 0, **model.arguments}
     model_type = content.get("model_type", content.get("config"))
     if model_type not in model_types(model.name):
         return None
