@@ -7,17 +7,17 @@ from pathlib import Path
 import pytest
 from commands import call_in
 
-HEAD = "study: t\ndata: iris\noptimizer: AdamW\n"
+HEAD = "study: t\ndata: digits\noptimizer: AdamW\n"
 
 
 @pytest.mark.parametrize(
     ("rest", "words", "told"),
     [
-        ("model: CNN\n", (), "t.yaml:4:8: model.CNN: CNN takes pictures"),
+        ("model: vit_b_16\n", (), "t.yaml:4:8: model.vit_b_16: vit_b_16 takes square pictures"),
         (
-            "model:\n  choice:\n    MLP: {}\n    CNN: {}\n",
+            "model:\n  choice:\n    MLP: {}\n    vit_b_16: {}\n",
             (),
-            "t.yaml:7:5: model.CNN: CNN takes pictures",
+            "t.yaml:7:5: model.vit_b_16: vit_b_16 takes square pictures",
         ),
         ("model: MLP\ntraining:\n  device: mps\n", (), "t.yaml:6:11: training.device: mps"),
         (
@@ -37,16 +37,16 @@ def test_what_cannot_be_trained_has_its_line(
     assert told in shown
     if command == "check":
         following = shown.partition(told)[2]
-        assert ("    with model=CNN" in following) == ("choice" in rest)
+        assert ("    with model=vit_b_16" in following) == ("choice" in rest)
         assert "    with \n" not in shown
 
 
 @pytest.mark.parametrize(
     ("model", "told"),
     [
-        ("CNN", "The only configuration would fail:"),
-        ("{choice: [CNN, resnet18]}", "All 2 configurations would fail:"),
-        ("{choice: [MLP, Linear, CNN]}", "1 of 3 configurations would fail:"),
+        ("vit_b_16", "The only configuration would fail:"),
+        ("{choice: [vit_b_16, maxvit_t]}", "All 2 configurations would fail:"),
+        ("{choice: [MLP, Linear, vit_b_16]}", "1 of 3 configurations would fail:"),
     ],
 )
 def test_how_many_configurations_would_fail(tmp_path: Path, model: str, told: str) -> None:

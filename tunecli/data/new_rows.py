@@ -16,7 +16,7 @@ from torch import Tensor
 
 from tunecli.data.arrays.arrays import features_in
 from tunecli.data.columns.column_cells import Reading
-from tunecli.data.pictures.class_folders import SUFFIXES, TEXT_FILES, as_text, walked
+from tunecli.data.pictures.class_folders import PICTURES, TEXT_FILES, as_text, walked
 from tunecli.data.pictures.text_folders import texts_to_predict
 from tunecli.data.rows.array_forms import feature_array, tensor_array
 from tunecli.data.rows.dataset import Column
@@ -169,7 +169,7 @@ def blocks_of(
             f"--keep copies columns of a table file, but {source} is not a table file. Leave out "
             "--keep."
         )
-    if path.is_dir() or (path.is_file() and path.name.lower().endswith(SUFFIXES)):
+    if path.is_dir() or (path.is_file() and PICTURES.has(path.name)):
         return _pictures(path, kind, kind.block_rows(batch))
     if source_kind in ("table", "arrays") and not path.is_file():
         raise DataError(f"file {source!r} does not exist (looked for at {path.absolute()}).")
@@ -305,9 +305,7 @@ def _texts(
 
 def _picture_files(folder: Path) -> dict[Path, str]:
     """Return all pictures below a folder by path, sorted, with their names relative to it."""
-    return {
-        path: as_text(name) for path, name in walked(folder) if name.lower().endswith(SUFFIXES)
-    }
+    return {path: as_text(name) for path, name in walked(folder) if PICTURES.has(name)}
 
 
 def _pixels(file: Path, name: str, kind: RowKind) -> NDArray[np.uint8]:

@@ -20,6 +20,7 @@ from tunecli.study_file.read.pydantic_messages import validated
 from tunecli.study_file.read.read_components import Grammar
 from tunecli.study_file.read.read_fixed import report_arguments
 from tunecli.study_file.read.read_sections import Sections
+from tunecli.study_file.read.row_rules import folder_rows, row_conflicts
 from tunecli.study_file.read.rules import conflicts, loss_conflicts
 from tunecli.study_file.read.sampler_rules import sampler_conflicts
 from tunecli.study_file.read.text_rules import length_conflicts
@@ -137,6 +138,7 @@ class _Checks:
         self._problems: Problems = grammar.problems
         self._seen: set[str] = set()
         self._config_of = cache(partial(pretrained_config, study_folder=grammar.folder))
+        self._in_folder = cache(partial(folder_rows, study_folder=grammar.folder))
 
     def run(self, searched: Sequence[Parameter]) -> None:
         every = distinct(searched, chain(singles(searched), pairs(searched)))
@@ -192,7 +194,11 @@ class _Checks:
 
     def _check_rules(self, resolved: Resolved, known_wrong: frozenset[Path]) -> None:
         config = trial_config(_filled(resolved, trains_itself(self._tree)), self._sections)
-        all_conflicts = [*conflicts(config), *length_conflicts(config, self._config_of)]
+        all_conflicts = [
+            *conflicts(config),
+            *row_conflicts(config, self._in_folder),
+            *length_conflicts(config, self._config_of),
+        ]
         if self._sections.task is not None:
             all_conflicts += loss_conflicts(config.loss, self._sections.task)
         for conflict in all_conflicts:

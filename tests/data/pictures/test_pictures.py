@@ -14,13 +14,13 @@ from picture_files import make_folders, save, smooth
 from PIL import Image
 
 from tunecli.data.cache.entries import FACTS
-from tunecli.data.pictures.class_folders import SUFFIXES
 from tunecli.data.pictures.pictures import load_pictures
 from tunecli.data.rows.dataset import Dataset
 from tunecli.data.rows.decoding import OF_16_BITS, UnreadableError, decode_picture
 from tunecli.data.rows.workspace import Workspace
 from tunecli.errors import DataError
 from tunecli.study_file.settings.settings import DataSettings, ValidationSettings
+from tunecli.study_file.settings.source_kinds import PICTURE_FILES
 
 
 def load(
@@ -273,7 +273,7 @@ def test_the_cache_survives_a_kill_at_any_moment(tmp_path: Path) -> None:
 
 
 def test_every_suffix_is_in_small_letters() -> None:
-    assert all(suffix == suffix.lower() and suffix.startswith(".") for suffix in SUFFIXES)
+    assert all(suffix == suffix.lower() and suffix.startswith(".") for suffix in PICTURE_FILES)
 
 
 def test_an_unreadable_file_says_why(tmp_path: Path) -> None:

@@ -76,6 +76,13 @@ VIRTUAL = "adapter: {PromptTuningConfig: {num_virtual_tokens: 8}}"
         (ROWS, "", "config: bert, max_position_embeddings: 64", "at most 64, .* but got 256"),
         (
             ROWS,
+            ", max_length: 512",
+            "config: roberta",
+            "s.yaml:1:.*data.max_length: max_length must be at most 511, since this model has 511 "
+            "positions, but got 512",
+        ),
+        (
+            ROWS,
             "",
             "pretrained: MINI, max_length: {choice: [128, 1024]}",
             "s.yaml:2:.*max_length must be at most 512, .* but got 1024",
@@ -114,6 +121,7 @@ def test_channels_that_must_stay_are_refused_at_their_line(tmp_path: Path, model
         (CAUSAL, ", block_size: 64", "config: gpt2, n_positions: 64"),
         (CAUSAL, ", block_size: 5000", "config: bloom"),
         (ROWS, ", max_length: 64", "config: bert, max_position_embeddings: 64"),
+        (ROWS, ", max_length: 512", "config: roberta, max_position_embeddings: 514"),
         (ROWS, "", "pretrained: MINI, max_length: 512"),
         (ROWS, "", "pretrained: MINI"),
     ],

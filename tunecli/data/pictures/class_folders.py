@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tunecli.errors import DataError
+from tunecli.study_file.settings.source_kinds import PICTURE_FILES
 from tunecli.study_file.settings.torchvision_splits import Part
 from tunecli.study_file.text.counts import count
 from tunecli.study_file.text.suggestions import listed
@@ -25,11 +26,6 @@ PARTS: dict[str, Part] = {
     "test": "test",
 }
 """Subfolders that are parts, not classes, if one of them is called train."""
-SUFFIXES = (
-    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".avif", ".heic"),
-    *(".bmp", ".dib", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm"),
-)
-"""Suffixes of picture files; other files are left out."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +45,7 @@ class FileKind:
         return name.lower().endswith(self.suffixes)
 
 
-PICTURES = FileKind("picture", SUFFIXES)
+PICTURES = FileKind("picture", PICTURE_FILES)
 TEXT_FILES = FileKind("text", (".txt",))
 
 

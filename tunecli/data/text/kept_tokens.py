@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from tunecli.data.text.tokenizers import trained
 from tunecli.data.text.tokens import FittedTokenizer, Tokens, TokenSetting
 
 _VERSIONS = [__version__, tokenizers.__version__]
+_TRAINED_BY = {"Unigram": ("sentencepiece",)}
+"""Other libraries that a tokenizer depends on."""
 
 
 def fitted_tokenizer(
@@ -42,7 +45,9 @@ def fitted_tokenizer(
         new("tokenizer", (len(text),), np.uint8)[...] = np.frombuffer(text, np.uint8)
         return {}
 
-    key = key_of("tokenizer", fingerprint, _hash(rows), setting.tokenizer.model_dump(), _VERSIONS)
+    component = setting.tokenizer
+    versions = [*_VERSIONS, *map(version, _TRAINED_BY.get(component.name, ()))]
+    key = key_of("tokenizer", fingerprint, _hash(rows), component.model_dump(), versions)
     text = kept(cache, key, make).arrays["tokenizer"].tobytes().decode()
     return FittedTokenizer(text, setting.max_length)
 

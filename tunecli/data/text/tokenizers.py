@@ -1,9 +1,6 @@
-"""Train the tokenizers of a study file by the library `tokenizers`, always with the same result.
+"""Train the tokenizers of a study file, always with the same result.
 
-There is one exception: Unigram chooses between pieces of exactly equal worth by rounding errors,
-since the library adds probabilities in the order of a hash table. Only texts that are symmetric in
-their characters have such pieces. `kept_tokens.py` trains each tokenizer once and keeps it for all
-processes.
+The library `tokenizers` trains them, except Unigram, whose pieces `sentencepiece` chooses.
 
 Token 0 is padding and token 1 what the vocabulary lacks. Neither is a special token of the
 library: a text that contains the characters `[PAD]` is a text like any other.
@@ -22,6 +19,7 @@ from typing import Any
 
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
+from tunecli.data.text.unigram_pieces import unigram_pieces
 from tunecli.errors import DataError
 from tunecli.study_file.catalogue.names import TOKENIZERS
 from tunecli.study_file.settings.settings import Component
@@ -30,9 +28,6 @@ PAD, UNKNOWN = "[PAD]", "[UNK]"
 _FIRST = [PAD, UNKNOWN]
 _CONTINUES = "##"
 """What WordPiece writes before a piece that does not begin a word."""
-_SMALL_STEP = 1e-4
-"""Unigram's scores are equal in all processes up to 1e-12, and are rounded to this."""
-
 _NEVER = -1e9
 """The score of a piece that is not looked for in texts."""
 
@@ -124,23 +119,21 @@ def unigram(texts: Corpus, vocab_size: int = 8_000, lowercase: bool = False) -> 
     Raises:
         DataError: the texts have more characters than `vocab_size`.
     """
-    made = Tokenizer(models.Unigram())
-    made.normalizer = _lower_case(lowercase)
-    made.pre_tokenizer = pre_tokenizers.Metaspace()
-    made.decoder = decoders.Metaspace()
-    trainer = trainers.UnigramTrainer(
-        vocab_size=vocab_size, special_tokens=_FIRST, unk_token=UNKNOWN, show_progress=False
-    )
+    splitting = Tokenizer(models.Unigram())
+    splitting.normalizer = _lower_case(lowercase)
+    splitting.pre_tokenizer = pre_tokenizers.Metaspace()
+    splitting.decoder = decoders.Metaspace()
+    counts = _counted_words(splitting, texts)
+    _refuse_few("Unigram", len(set(chain.from_iterable(counts))), vocab_size)
     try:
-        made.train_from_iterator(texts, trainer)
-    except Exception as error:
-        _refuse_few("Unigram", len(set(chain.from_iterable(texts))), vocab_size)
+        pieces = unigram_pieces(counts, vocab_size - len(_FIRST)) if counts else []
+    except RuntimeError as error:
         reason = " ".join(str(error).split())[:200]
         message = f"Unigram found no pieces in the texts ({reason}). Write tokenizer: words."
         raise DataError(message, "data.tokenizer") from None
-    content = json.loads(made.to_str())
-    content["model"]["vocab"] = _same_in_all_processes(content["model"]["vocab"])
-    return _without_special(Tokenizer.from_str(json.dumps(content)))
+    vocabulary = [*((name, _NEVER) for name in _FIRST), *pieces]
+    splitting.model = models.Unigram(vocabulary, unk_id=_FIRST.index(UNKNOWN))
+    return splitting
 
 
 def word_pieces(
@@ -213,24 +206,6 @@ def _without_special(made: Tokenizer) -> Tokenizer:
     """Return the tokenizer without special tokens, which it would find in texts."""
     content = json.loads(made.to_str())
     return Tokenizer.from_str(json.dumps({**content, "added_tokens": []}))
-
-
-def _same_in_all_processes(pieces: list[list[Any]]) -> list[list[Any]]:
-    """Return Unigram's pieces with scores and in an order that are the same in all processes.
-
-    The trainer adds numbers in a random order, and gives the characters that no piece has scores
-    in steps from the smallest one, in a random order.
-    """
-    first, others = [[piece, _NEVER] for piece in _FIRST], pieces[len(_FIRST) :]
-    smallest = min((score for _, score in others), default=0.0)
-    steps = 2 * _SMALL_STEP * sum(len(piece) == 1 for piece, _ in others)
-
-    def score_of(piece: str, score: float) -> float:
-        is_given = len(piece) == 1 and score <= smallest + steps
-        return round(smallest if is_given else score, 4)
-
-    scored = [[piece, score_of(piece, score)] for piece, score in others]
-    return [*first, *sorted(scored, key=lambda one: (-one[1], one[0]))]
 
 
 def _refuse_few(name: str, n_pieces: int, vocab_size: int) -> None:

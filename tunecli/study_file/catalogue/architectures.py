@@ -91,12 +91,28 @@ def architecture(model_type: str) -> Signature:
     These are the fields of its configuration class, without those that follow from the tokenizer
     and those that a classifier or a language model cannot change.
     """
+    every, left_out = config_fields(model_type), _OF_TOKENIZER | _OF_OTHER_TASKS
+    kept = tuple(one for one in every.arguments if one.name not in left_out)
+    return Signature(every.name, kept)
+
+
+@cache
+def config_fields(model_type: str) -> Signature:
+    """Return all fields of the configuration class of an architecture."""
+    files = tuple(sorted(_folder(model_type).glob("configuration_*.py")))
+    return signatures.dataclass_signature(files, _config_classes()[model_type])
+
+
+@cache
+def network_source(model_type: str) -> str:
+    """Return the source text of the networks of an architecture."""
+    files = sorted(_folder(model_type).glob("modeling_*.py"))
+    return "\n".join(file.read_text(encoding="utf-8") for file in files)
+
+
+def _folder(model_type: str) -> Path:
     modules = _table(_file("auto", "auto_mappings.py"), "SPECIAL_MODEL_TYPE_TO_MODULE_NAME")
-    folder = _file(modules.get(model_type, model_type).replace("-", "_"))
-    files, name = tuple(sorted(folder.glob("configuration_*.py"))), _config_classes()[model_type]
-    every = signatures.dataclass_signature(files, name).arguments
-    left_out = _OF_TOKENIZER | _OF_OTHER_TASKS
-    return Signature(name, tuple(one for one in every if one.name not in left_out))
+    return _file(modules.get(model_type, model_type).replace("-", "_"))
 
 
 def refused_arguments(model: str) -> Mapping[str, str]:

@@ -15,9 +15,9 @@ from tunecli.study_file.catalogue.architectures import (
     transformers_is_installed,
 )
 from tunecli.study_file.catalogue.pretrained_folders import pretrained_folder, read_model_config
+from tunecli.study_file.catalogue.token_positions import positions
 
 CLASSIFIER = "AutoModelForSequenceClassification"
-_POSITIONS = ("max_position_embeddings", "n_positions")
 _PREFIX = "models--"
 """How the hub's cache begins the name of a model's folder: `models--owner--name`."""
 
@@ -59,8 +59,7 @@ def pretrained_model(name: str, study_folder: Path) -> PretrainedModel:
             "encoder such as BERT, or a decoder such as GPT-2."
         )
     sizes = [path.stat().st_size for path in folder.glob("*.safetensors")]
-    places = [config[key] for key in _POSITIONS if isinstance(config.get(key), int)]
-    return PretrainedModel(name, folder, sum(sizes), min(places, default=None))
+    return PretrainedModel(name, folder, sum(sizes), positions(kind, config))
 
 
 def cached_models(study_folder: Path) -> list[PretrainedModel]:

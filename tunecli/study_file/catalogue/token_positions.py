@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 
 from tunecli.study_file.catalogue.architectures import (
     AUTO_MODELS,
-    architecture,
+    config_fields,
     model_types,
+    network_source,
     transformers_is_installed,
 )
 from tunecli.study_file.settings.settings import Component
 
 _NAMES = ("max_position_embeddings", "n_positions")
 """What configurations call the number of positions."""
+_NUMBERED_FROM_PADDING = re.compile(
+    r"self\.position_embeddings = nn\.Embedding\([^)]*padding_idx=self\.padding_idx"
+)
+"""How RoBERTa and its like number positions: from the one behind the padding token's."""
+_PADDING = re.compile(r"self\.padding_idx = (\d+|config\.pad_token_id)")
 
 
 def most_tokens(model: Component, config_of: Callable[[str], Mapping[str, object]]) -> int | None:
@@ -28,14 +35,36 @@ def most_tokens(model: Component, config_of: Callable[[str], Mapping[str, object
     """
     if model.name not in AUTO_MODELS or not transformers_is_installed():
         return None
-    pretrained, given = model.arguments.get("pretrained"), model.arguments
-    content = config_of(pretrained) if isinstance(pretrained, str) else given
+    pretrained = model.arguments.get("pretrained")
+    is_pretrained = isinstance(pretrained, str)
+    content = config_of(pretrained) if is_pretrained else {"pad_token_id": 0, **model.arguments}
     model_type = content.get("model_type", content.get("config"))
     if model_type not in model_types(model.name):
         return None
-    defaults = {one.name: one.default for one in architecture(str(model_type)).arguments}
-    found = [content.get(name, defaults.get(name)) for name in _NAMES]
-    return next((n for n in found if isinstance(n, int) and n > 0), None)
+    return positions(str(model_type), content)
+
+
+def positions(model_type: str, content: Mapping[str, object]) -> int | None:
+    """Return the number of tokens that an architecture has positions for; None for any number.
+
+    Args:
+        content: of its configuration; what it lacks has the default of the configuration class.
+    """
+    defaults = {one.name: one.default for one in config_fields(model_type).arguments}
+    config = {**defaults, **content}
+    found = [config.get(name) for name in _NAMES]
+    most = next((n for n in found if isinstance(n, int) and n > 0), None)
+    return None if most is None else most - _n_reserved(network_source(model_type), config)
+
+
+def _n_reserved(source: str, config: Mapping[str, object]) -> int:
+    """Return the number of positions that no token of a row has: up to the padding's own."""
+    is_learned = config.get("position_embedding_type", "absolute") == "absolute"
+    if not is_learned or not _NUMBERED_FROM_PADDING.search(source):
+        return 0
+    given = next(iter(_PADDING.findall(source)), "")
+    padding = int(given) if given.isdecimal() else config.get("pad_token_id")
+    return padding + 1 if isinstance(padding, int) else 0
 
 
 def n_virtual_tokens(adapter: object) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from tunecli.study_file.catalogue.architectures import AUTO_MODELS
 from tunecli.study_file.catalogue.component_arguments import signature
-from tunecli.study_file.catalogue.names import KEPT_CHANNELS, LANGUAGE_MODELS, TEXT_MODELS, Kind
+from tunecli.study_file.catalogue.names import KEPT_CHANNELS, LANGUAGE_MODELS, Kind
 from tunecli.study_file.catalogue.token_positions import most_tokens, n_virtual_tokens, too_long
 from tunecli.study_file.settings.code_names import is_code
 from tunecli.study_file.settings.setting_types import BLOCK_SIZE, MAX_LENGTH
@@ -18,10 +18,6 @@ from tunecli.study_file.text.suggestions import listed
 
 Rule = Callable[[TrialConfig], Iterator[Conflict]]
 
-_ONLY_TEXT = (*TEXT_MODELS, "AutoModelForSequenceClassification")
-_MAY_HAVE_TEXT = ("pictures", "corpus", "code")
-"""Sources of which only reading shows whether they have text: a class folder may contain texts."""
-_NO_TEXT = ("Linear", "MLP", "ResNet", "CNN")
 _MIXING = ("mixup", "cutmix", "input_noise")
 
 
@@ -36,31 +32,6 @@ def _text_only(config: TrialConfig) -> Iterator[Conflict]:
     for name in ("tokenizer", "max_length"):
         if getattr(data, name) is not None:
             yield Conflict(("data", name), f"applies only to text, but the data has none. {way}")
-
-
-def _text_models(config: TrialConfig) -> Iterator[Conflict]:
-    """Refuse a model of text for data without text, and any other model for a table with text."""
-    name, path, kind = config.model.name, ("model",), kind_of(config.data.source)
-    texts = (("data", "text" if kind == "table" else "source"),)
-    if kind in _MAY_HAVE_TEXT or is_code(name) or config.train is not None:
-        return
-    if config.data.task == "language_modeling":
-        return
-    if name in _ONLY_TEXT and not config.data.text:
-        without = f"{config.data.source} has none. Use"
-        if kind == "table":
-            without = "data.text names no column. Write data: {text: COLUMN}, or use"
-        message = f"{name} takes text, but {without} {_alternatives(config)}."
-        yield Conflict(path, message, texts)
-    if name in _NO_TEXT and config.data.text:
-        models = listed(TEXT_MODELS, last="or")
-        message = f"{name} takes no text, but data.text names columns. Use {models}."
-        yield Conflict(path, message, texts)
-
-
-def _alternatives(config: TrialConfig) -> str:
-    has_pictures = kind_of(config.data.source) == "torchvision" or config.data.source == "digits"
-    return "CNN or MLP" if has_pictures else "MLP or Linear"
 
 
 def _language_only(config: TrialConfig) -> Iterator[Conflict]:
@@ -184,7 +155,6 @@ def given_or_default(kind: Kind, component: Component, name: str) -> object:
 TEXT_RULES: tuple[Rule, ...] = (
     _transformers,
     _text_only,
-    _text_models,
     _language_only,
     _whole_tokens,
     _heads,
