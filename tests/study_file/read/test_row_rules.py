@@ -107,7 +107,7 @@ def test_the_models_that_a_refusal_names_can_take_the_rows(folder: Path, kind: s
         ("table", "CNN", "s.yaml:2:8: model: CNN takes pictures, but t.csv has none. Use MLP or"),
         ("iris", "CNN", "CNN takes pictures, but iris has none. Use MLP or Linear."),
         ("numbers", "GRU", "GRU takes text, but numbers.npz has none. Use MLP or Linear."),
-        ("table of texts", "vit_b_16", "vit_b_16 takes no text, but data.text names some. Use"),
+        ("table of texts", "vit_b_16", "vit_b_16 takes no text, but data.text names columns. Use"),
     ],
 )
 def test_a_refusal_names_the_model_the_source_and_the_way_out(
