@@ -101,9 +101,7 @@ def show(found: Sequence[Found]) -> None:
     n_tasks = len(tasks())
     ways = [way.name for way in WAYS]
     whole = [way for way in ways if sum(one.way == way for one in found) >= n_tasks]
-    shown = sorted(
-        (one for one in found if one.way in whole), key=lambda one: ways.index(one.way)
-    )
+    shown = sorted((one for one in found if one.way in whole), key=lambda one: ways.index(one.way))
     heads = [f"{what} {n}" for what in ("regret", "unseen", "rank", "wins") for n in BUDGETS]
     print(f"| {' | '.join(['way', 'searches', *heads])} |")
     print("| --- " * (len(heads) + 2) + "|")

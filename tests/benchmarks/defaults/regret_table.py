@@ -47,9 +47,7 @@ class Scale:
     median: float
 
     @classmethod
-    def of(
-        cls, drawn: Sequence[float], found: Iterable[Mapping[int, float | None]]
-    ) -> Scale:
+    def of(cls, drawn: Sequence[float], found: Iterable[Mapping[int, float | None]]) -> Scale:
         """Return the scale of a task.
 
         Args:

@@ -133,9 +133,7 @@ class NoDatabase:
         return lambda *_, **__: None
 
 
-def simulate(
-    study: Study, curve: Callable[[TrialConfig], Scores], budget: int
-) -> list[Ended]:
+def simulate(study: Study, curve: Callable[[TrialConfig], Scores], budget: int) -> list[Ended]:
     """Search until `budget` epochs are trained, and return the trials that ended by then."""
     edits = Edits.none(study)
     lag = VisibleTrials(edits.parallel)

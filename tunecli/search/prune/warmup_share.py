@@ -19,7 +19,9 @@ def at_length(pruner: Component, n_evaluations: int) -> Component:
         n_evaluations: of the whole trial; 0 if it is not known, and then there is no warm-up.
     """
     return pruner.model_copy(
-        update={"arguments": dict(_counted(*one, n_evaluations) for one in pruner.arguments.items())}
+        update={
+            "arguments": dict(_counted(*one, n_evaluations) for one in pruner.arguments.items())
+        }
     )
 
 

@@ -5,7 +5,8 @@ They may change between versions of tunecli. A study goes on with its own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import operator
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from tunecli.errors import StudyFileError
@@ -32,18 +33,26 @@ def defaults_begun_with(resolved: str) -> dict[str, Any]:
     except StudyFileError as error:
         raise ValueError(f"its resolved study file is invalid: {error}") from error
     search = (stored or {}).get("search", {})
-    return {**FIRST, **{name: _read(search[name]) for name in FOLLOWS_EVIDENCE if name in search}}
+    return {
+        **FIRST,
+        **{name: _READ[name](search[name]) for name in FOLLOWS_EVIDENCE if name in search},
+    }
 
 
-def _read(written: Any) -> Any:
-    """Return a setting: `none`, a name, or a name with arguments; none are nested in a default."""
+def _component(written: Any) -> Component | None:
+    """Return a component as it is stored; no default has another one inside."""
     match written:
         case "none" | None:
             return None
         case str():
             return Component(name=written)
-        case dict() if len(written) == 1:
+        case _:
             [(name, arguments)] = written.items()
             return Component(name=name, arguments=arguments)
-        case _:
-            return int(written)
+
+
+_READ: Mapping[str, Callable[[Any], Any]] = {
+    "sampler": _component,
+    "pruner": _component,
+    "parallel": operator.index,
+}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 from tunecli.study_file.catalogue.component_arguments import signature
 from tunecli.study_file.settings.search_settings import SearchSettings
@@ -15,7 +16,7 @@ _START_UP = {
     "NSGAIISampler": "population_size",
     "NSGAIIISampler": "population_size",
 }
-"""The argument that says how many results a sampler needs before it learns."""
+"""The argument that says how many results a sampler waits for before it learns."""
 
 
 @dataclass(frozen=True)
@@ -27,8 +28,9 @@ class BlindTrials:
 
     Attributes:
         n: number of the study's first trials.
-        n_results: number of results that the sampler needs before it learns.
-        delay: number of trials until a result counts.
+        n_results: number of results that the sampler waits for.
+        delay: number of trials until a result counts; CMA-ES waits for its first trial, then for
+            its first generation, so each delay counts.
     """
 
     n: int
@@ -42,19 +44,27 @@ def blind_trials(search: SearchSettings, n_searched: int) -> BlindTrials | None:
     Args:
         n_searched: number of searched parameters.
     """
-    needed = _results_needed(search.sampler, n_searched)
-    if needed is None:
+    waits = _waits(search.sampler, n_searched)
+    if not waits:
         return None
     delay = search.parallel - 1 if search.order == "exact" else 0
-    return BlindTrials(min(needed + delay, search.trials), needed, delay)
+    n = sum(waits) + delay * len(waits)
+    return BlindTrials(min(n, search.trials), sum(waits), delay)
 
 
-def _results_needed(sampler: Component, n_searched: int) -> int | None:
-    if sampler.name == "CmaEsSampler":  # its first generation is drawn, cmaes' default in size
+def _waits(sampler: Component, n_searched: int) -> list[int]:
+    """Return the numbers of results that a sampler waits for, one after the other."""
+    if sampler.name == "CmaEsSampler":  # then for its first generation, of cmaes' default size
         drawn = 4 + math.floor(3 * math.log(max(n_searched, 1)))
-        return int(sampler.arguments.get("popsize") or drawn)
-    if sampler.name not in _START_UP:
-        return None
-    known = signature("sampler", sampler.name).argument(_START_UP[sampler.name])
+        waits = [_argument(sampler, "n_startup_trials"), _argument(sampler, "popsize") or drawn]
+        return [wait for wait in waits if wait]
+    name = _START_UP.get(sampler.name)
+    return [_argument(sampler, name)] if name else []
+
+
+def _argument(sampler: Component, name: str) -> int:
+    """Return a number that the study file gives, or else Optuna's default."""
+    known = signature("sampler", sampler.name).argument(name)
     assert known is not None
-    return int(sampler.arguments.get(known.name, known.default))  # type: ignore[call-overload,no-any-return]
+    value: Any = sampler.arguments.get(name, known.default)
+    return int(value or 0)

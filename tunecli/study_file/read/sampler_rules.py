@@ -12,7 +12,7 @@ from tunecli.study_file.catalogue.component_arguments import ArgumentProblem
 from tunecli.study_file.catalogue.value_types import Interval, is_number
 from tunecli.study_file.read.study_name import STUDY_NAME
 from tunecli.study_file.settings.ranges import FloatRange, Parameter
-from tunecli.study_file.settings.search_settings import SearchSettings
+from tunecli.study_file.settings.search_settings import AUTO, SearchSettings
 from tunecli.study_file.settings.settings import (
     Component,
 )
@@ -54,8 +54,8 @@ _EXCLUSIVE = (
 """Arguments of CmaEsSampler of which only one may be true."""
 
 
-LEARNERS = ("TPESampler", "GPSampler")
-"""Samplers that can learn from trials that they did not suggest."""
+LEARNERS = ("TPESampler", "GPSampler", AUTO.name)
+"""Samplers that can learn from trials that they did not suggest; `auto` takes one of them."""
 
 
 def lesson_mistakes(search: SearchSettings) -> Iterator[str]:
