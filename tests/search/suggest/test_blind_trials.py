@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tunecli.database.trials import Trial
@@ -58,6 +58,7 @@ def test_no_score_changes_a_blind_trial_and_scores_change_the_next(
     assert rising[blind.n :] != falling[blind.n :]
 
 
+@example(n_startup=0, parallel=8, n_trials=30, free=False)
 @given(st.integers(0, 60), st.integers(1, 40), st.integers(1, 60), st.booleans())
 def test_blind_trials_are_those_before_enough_results_are_visible(
     n_startup: int, parallel: int, n_trials: int, free: bool
@@ -69,7 +70,7 @@ def test_blind_trials_are_those_before_enough_results_are_visible(
     blind = blind_trials(search, 3)
     assert blind is not None
     lag = VisibleTrials([(0, 1 if free else parallel)])
-    assert blind.n == sum(lag.n_shown(number) < n_startup for number in range(n_trials))
+    assert blind.n == sum(lag.n_shown(number) < max(n_startup, 1) for number in range(n_trials))
 
 
 def test_random_never_learns() -> None:

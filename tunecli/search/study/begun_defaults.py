@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tunecli.errors import StudyFileError
-from tunecli.study_file.settings.search_settings import FOLLOWS_EVIDENCE
 from tunecli.study_file.settings.settings import Component
 from tunecli.study_file.text.document import Document
 
@@ -33,10 +32,8 @@ def defaults_begun_with(resolved: str) -> dict[str, Any]:
     except StudyFileError as error:
         raise ValueError(f"its resolved study file is invalid: {error}") from error
     search = (stored or {}).get("search", {})
-    return {
-        **FIRST,
-        **{name: _READ[name](search[name]) for name in FOLLOWS_EVIDENCE if name in search},
-    }
+    kept = {name: read(search[name]) for name, read in _READ.items() if name in search}
+    return {**FIRST, **kept}
 
 
 def _component(written: Any) -> Component | None:

@@ -59,7 +59,7 @@ def _waits(sampler: Component, n_searched: int) -> list[int]:
         waits = [_argument(sampler, "n_startup_trials"), _argument(sampler, "popsize") or drawn]
         return [wait for wait in waits if wait]
     name = _START_UP.get(sampler.name)
-    return [_argument(sampler, name)] if name else []
+    return [max(_argument(sampler, name), 1)] if name else []
 
 
 def _argument(sampler: Component, name: str) -> int:
