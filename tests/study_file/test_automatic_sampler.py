@@ -16,9 +16,9 @@ def read(text: str) -> StudyFile:
 @pytest.mark.parametrize(
     ("text", "arguments", "why"),
     [
-        (FLAT, {"multivariate": False}, "without branches"),
-        (BRANCHES, {}, "each branch"),
-        (FLAT + SEVERAL, {}, "several objectives"),
+        (FLAT, {"multivariate": False, "n_startup_trials": 5}, "found the best trials"),
+        (BRANCHES, {"multivariate": False, "n_startup_trials": 5}, "found the best trials"),
+        (FLAT + SEVERAL, {}, "all objectives"),
     ],
 )
 def test_auto_takes_a_sampler_and_says_why(
@@ -39,5 +39,7 @@ def test_a_named_sampler_is_taken_as_it_is() -> None:
 
 def test_the_completed_file_names_the_sampler_that_was_taken() -> None:
     completed = read(FLAT).completed("classification", 100)
-    assert "sampler: {TPESampler: {multivariate: false}}" in completed.to_yaml()
+    assert (
+        "sampler: {TPESampler: {multivariate: false, n_startup_trials: 5}}" in completed.to_yaml()
+    )
     assert read(completed.to_yaml()).search == completed.search

@@ -62,7 +62,8 @@ def check(
         verdict = first_verdict(pruner, conclusion.n_evaluations)
         if "pruner" not in study.left_open:
             idle = check_lines.idle_pruner(pruner, verdict, conclusion.n_evaluations)
-    out.print(check_lines.remarks(study.search, independent, conclusion.n_jobs, max_time, idle))
+    n_jobs, n_offered = conclusion.n_jobs, conclusion.n_offered
+    out.print(check_lines.remarks(study.search, independent, n_jobs, max_time, idle, n_offered))
     if conclusion.mistakes:
         raise Exit(2)
     if conclusion.keeps_none:

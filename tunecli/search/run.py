@@ -329,6 +329,7 @@ class Search:
             gates=study.gates,
             titles=titles(study.first_config),
             timeout=self._timeout,
+            n_offered=self._n_jobs,
             further_objectives=tuple(
                 (label(objective.metric), objective.direction)
                 for objective in study.objectives[1:]

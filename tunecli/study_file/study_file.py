@@ -100,7 +100,7 @@ class StudyFile(Sections):
         sections = SectionReader(data, file, grammar, folder).read()
         tree = read_tree(data, grammar)
         left_open = frozenset(FOLLOWS_EVIDENCE) - sections.search.model_fields_set
-        sections, why_sampler = with_sampler(sections, walk.parameters_of(tree))
+        sections, why_sampler = with_sampler(sections)
         check_space(tree, sections, grammar)
         start_with, start_from = read_start_with(sections.written_start, tree, problems)
         problems.raise_any()

@@ -74,13 +74,12 @@ def test_what_is_no_longer_written_takes_the_default_of_today(tmp_path: Path) ->
     database.close()
 
 
-def test_auto_stays_what_it_was_when_the_space_gets_branches(tmp_path: Path) -> None:
-    database, _ = begun(tmp_path, TEXT)
-    stored = StoredStudy.read(database)
-    branches = TEXT.replace("MLP", "{choice: {MLP: {dropout: {float: [0, 0.5]}}, Linear: {}}}")
-    assert read(branches).search.sampler != stored.study.search.sampler
-    assert stored.resumed(read(branches)).search.sampler == stored.study.search.sampler
-    database.close()
+def test_auto_stays_what_it_was(old: StudyDatabase) -> None:
+    stored = StoredStudy.read(old)
+    assert read(TEXT).search.sampler != stored.study.search.sampler
+    written = f"{TEXT}search: {{sampler: auto, trials: 99}}"
+    [change] = stored.changes_to(stored.resumed(read(written)))
+    assert str(change) == "search.trials: 50 → 99"
 
 
 @pytest.mark.parametrize("search", ["[", "{parallel: many}", "{sampler: [1]}"])

@@ -122,6 +122,7 @@ def remarks(
     n_jobs: int,
     max_time: float | None = None,
     idle_pruner: str = "",
+    n_offered: int = 0,
 ) -> RenderableType:
     """Return warnings about the search before it runs, one sentence per line.
 
@@ -130,6 +131,7 @@ def remarks(
         n_jobs: workers that a search would use.
         max_time: seconds after which a trial is stopped.
         idle_pruner: why the pruner has no effect; empty if it may have one.
+        n_offered: workers that this machine offers; 0 if unknown.
     """
     sentences = [idle_pruner] if idle_pruner else []
     if independent:
@@ -138,7 +140,7 @@ def remarks(
             f"{search.sampler.name} samples these parameters at random, independently of the "
             f"others: {listed}. TPE models all parameters together."
         )
-    if remark := wording.on_parallel(search.parallel, n_jobs, search.trials):
+    if remark := wording.on_parallel(search.parallel, n_jobs, search.trials, n_offered):
         sentences.append(remark)
     if search.timeout is not None:
         sentences.append("search.timeout uses the clock, so the number of trials may vary.")

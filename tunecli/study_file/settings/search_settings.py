@@ -33,8 +33,10 @@ class SearchSettings(Settings):
         name="MedianPruner", arguments={"warmup": 0.33}
     )
     """a class of optuna.pruners."""
-    parallel: Annotated[Positive, _SEARCH] = 8
-    """largest number of trials at once; trial n is suggested from trials 0 … n - parallel."""
+    parallel: Annotated[Positive, _SEARCH] = 4
+    """largest number of trials at once; trial n is suggested from trials 0 … n - parallel. Two per
+    worker keep all workers busy.
+    """
     order: Annotated[Literal["exact", "free"], _SEARCH] = "exact"
     """exact (equal results for any number of jobs) or free (uses every result so far)."""
     attempts: Annotated[Positive, _BUDGET] = 3
