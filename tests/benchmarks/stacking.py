@@ -3,8 +3,9 @@
     OMP_NUM_THREADS=1 python tests/benchmarks/stacking.py [--rounds 5] [--only digits]
 
 One trial of five folds each: digits (MLP 64-128-10, batches of 32), a table like adult (MLP, 100
-features, batches of 256), a table with eight embedded categories (batches of 32), and digits as
-pictures of 8 × 8 (CNN, batches of 32). The three ways take turns in one process and train the same
+features, batches of 256), a table with eight embedded categories (batches of 32), digits as
+pictures of 8 × 8 (CNN, batches of 32), and pictures of 28 × 28 (CNN, batches of 64), which do not
+train as a stack. The three ways take turns in one process and train the same
 number of steps. Prints medians of CPU seconds; the goals are shares of the bare loop.
 """
 
@@ -98,6 +99,7 @@ def cases() -> list[Case]:
     two = (wide[:, :5].sum(1) > 0).long()
     codes = torch.randint(0, 20, (4_000, 8), generator=generator)
     table = torch.cat([torch.randn(4_000, 6, generator=generator), codes.float()], dim=1)
+    one_of_ten = torch.randint(0, 10, (1_500,), generator=generator)
     even = (codes.sum(1) % 2).long()
 
     def of(name: str, **arguments: object) -> Component:
@@ -120,6 +122,12 @@ def cases() -> list[Case]:
             trial(cnn, 32, 2),
             folded(pixels.view(-1, 1, 8, 8), classes),
             0.45,
+        ),
+        Case(
+            "28 × 28 pictures, CNN 16-16-16, 64",
+            trial(of("CNN", channels=16, depth=3), 64, 1),
+            folded(torch.randn(1_500, 1, 28, 28, generator=generator), one_of_ten),
+            1.05,
         ),
     ]
 

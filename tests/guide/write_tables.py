@@ -114,7 +114,8 @@ def default_of(section: str, name: str) -> str:
     if default is None or default in ([], {}, ()):
         return "none"
     if isinstance(default, settings.Component):
-        return f"`{short(default.name)}`"
+        name, arguments = short(default.name), default.arguments
+        return f"`{flow({name: arguments} if arguments else name)}`"
     if isinstance(default, bool):
         return str(default).lower()
     return f"`{default}`" if isinstance(default, str) else f"{default:g}"

@@ -58,7 +58,18 @@ def edited(old: str, new: str) -> list[tuple[str, str]]:
             "search.sampler: TPESampler → {TPESampler: {n_startup_trials: 3}}",
             "search",
         ),
-        ("TPE", "TPE, pruner: none", "search.pruner: MedianPruner → none", "search"),
+        (
+            "TPE",
+            "TPE, pruner: none",
+            "search.pruner: {MedianPruner: {warmup: 0.33}} → none",
+            "search",
+        ),
+        (
+            "TPE",
+            "TPE, pruner: Median",
+            "search.pruner: {MedianPruner: {warmup: 0.33}} → MedianPruner",
+            "search",
+        ),
         ("TPE", "TPE, parallel: 4", "search.parallel: 8 → 4", "search"),
         ("TPE", "TPE, order: free", "search.order: exact → free", "search"),
         (

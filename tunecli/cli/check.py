@@ -35,6 +35,7 @@ def check(
 
     from tunecli.data.rows.workspace import Workspace
     from tunecli.search.prune.judge import first_verdict
+    from tunecli.search.suggest.blind_trials import blind_trials
     from tunecli.search.suggest.samplers import drawn_independently
     from tunecli.search.workers.check_study import StudyCheck
 
@@ -50,14 +51,19 @@ def check(
     if checking.columns:
         out.print(column_lines.column_table(checking.columns))
         out.print(column_lines.warnings(checking.columns, study.data))
+    if study.parameters:
+        blind = blind_trials(study.search, len(study.parameters))
+        out.print(check_lines.sampler_lines(study, blind))
     out.print(check_lines.rehearsal_lines(conclusion, study.gates))
     independent = drawn_independently(study.search.sampler.name, study.parameters)
     max_time = study.training.max_time
     idle = ""
     if (pruner := study.search.pruner) is not None:
         verdict = first_verdict(pruner, conclusion.n_evaluations)
-        idle = check_lines.idle_pruner(pruner, verdict, conclusion.n_evaluations)
-    out.print(check_lines.remarks(study.search, independent, conclusion.n_jobs, max_time, idle))
+        if "pruner" not in study.left_open:
+            idle = check_lines.idle_pruner(pruner, verdict, conclusion.n_evaluations)
+    n_jobs, n_offered = conclusion.n_jobs, conclusion.n_offered
+    out.print(check_lines.remarks(study.search, independent, n_jobs, max_time, idle, n_offered))
     if conclusion.mistakes:
         raise Exit(2)
     if conclusion.keeps_none:

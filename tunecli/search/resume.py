@@ -18,6 +18,7 @@ from tunecli.database.write import StudyDatabase
 from tunecli.errors import DatabaseError, StudyChangedError, StudyFileError
 from tunecli.numerics import NUMERICS, version_of
 from tunecli.search.baseline_jobs import lacking
+from tunecli.search.study.begun_defaults import defaults_begun_with
 from tunecli.search.study.study_folder import StudyFolder
 from tunecli.search.suggest.enumeration import Point
 from tunecli.search.trial_budget import TrialBudget
@@ -126,6 +127,11 @@ class StoredStudy:
         """Return a study file completed from the data of this study."""
         known = self.summary
         return study.completed(known.task, known.n_rows, known.given, known.positive)
+
+    def resumed(self, study: StudyFile) -> StudyFile:
+        """Return a study file with this study's own defaults where both files have none."""
+        begun = self.study
+        return study.as_begun({name: getattr(begun.search, name) for name in begun.left_open})
 
     def changes_to(self, study: StudyFile) -> tuple[Change, ...]:
         """Return how `study` differs from the stored study."""
@@ -336,9 +342,10 @@ def _study_file(stored: StoredAttributes) -> StudyFile:
     """
     text, overrides = stored.newest
     try:
-        return StudyFile.from_text(text, stored.file, overrides)
+        study = StudyFile.from_text(text, stored.file, overrides)
     except StudyFileError as error:
         raise ValueError(f"its study file is invalid: {error.problems[0].message}") from error
+    return study.as_begun(defaults_begun_with(stored.resolved))
 
 
 def _refuse_default_test(study: StudyFile, summary: DataSummary) -> None:

@@ -125,6 +125,7 @@ class Search:
         with ExitStack() as opened:
             database, stored = self._before(opened)
             if stored is not None:
+                self._study = stored.resumed(self._study)
                 stored.refuse_unless_same(self._study)
                 stored.refuse_other_code(self._study)
                 stored.refuse_other_models(self._study)
@@ -328,6 +329,7 @@ class Search:
             gates=study.gates,
             titles=titles(study.first_config),
             timeout=self._timeout,
+            n_offered=self._n_jobs,
             further_objectives=tuple(
                 (label(objective.metric), objective.direction)
                 for objective in study.objectives[1:]

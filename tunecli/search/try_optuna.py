@@ -44,11 +44,12 @@ def _build_sampler(sampler: Component, *, branches: bool) -> None:
 def _build_pruner(pruner: Component) -> None:
     from tunecli.search.prune.halving import HALVING, Halving
     from tunecli.search.prune.judge import make_pruner
+    from tunecli.search.prune.warmup_share import at_length
 
     if pruner.name in HALVING:
         Halving.of(pruner, n_evaluations=10, bracket=0)
     else:
-        make_pruner(pruner)
+        make_pruner(at_length(pruner, n_evaluations=10))
 
 
 def _attempt(setting: str, build: Callable[[], object]) -> Iterator[tuple[Path, str]]:

@@ -17,7 +17,7 @@ from tunecli.study_file.catalogue.names import ALIASES, CODE_KINDS, Kind
 from tunecli.study_file.catalogue.signatures import Argument
 from tunecli.study_file.settings.metric_names import METRICS
 from tunecli.study_file.settings.objective_settings import ObjectiveSettings
-from tunecli.study_file.settings.search_settings import SearchSettings
+from tunecli.study_file.settings.search_settings import AUTO, SearchSettings
 from tunecli.study_file.settings.setting_types import NoRange, mark
 from tunecli.study_file.settings.settings import (
     CompressionSettings,
@@ -184,7 +184,10 @@ def _search() -> Schema:
     another_study = _closed(keys, required=["study"])
     section = _section(
         SearchSettings,
-        replaced={"sampler": _ref("sampler"), "pruner": _any_of(_ref("pruner"), _NONE)},
+        replaced={
+            "sampler": _any_of(_ref("sampler"), {"const": AUTO.name}),
+            "pruner": _any_of(_ref("pruner"), _NONE),
+        },
     )
     section["properties"]["start_with"] = {
         "description": "Configurations to try first; the sampler suggests the rest.",

@@ -6,10 +6,11 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path as FilePath
-from typing import Any
+from typing import Any, Self
 
 from tunecli.errors import DataError, Problem, StudyFileError, TunecliError
 from tunecli.files.small import read_small
+from tunecli.study_file.automatic_sampler import with_sampler
 from tunecli.study_file.catalogue.allowed_code import NO_CODE, AllowedCode
 from tunecli.study_file.catalogue.model_files import NAMES_FILES
 from tunecli.study_file.check_space import check_space, of_data, trial_config, with_loss
@@ -23,7 +24,7 @@ from tunecli.study_file.read.read_tree import read_tree
 from tunecli.study_file.read_start_with import Assignment, StartFrom, read_start_with
 from tunecli.study_file.settings.code_names import CodeName, is_code
 from tunecli.study_file.settings.ranges import Parameter
-from tunecli.study_file.settings.search_settings import SearchSettings
+from tunecli.study_file.settings.search_settings import FOLLOWS_EVIDENCE, SearchSettings
 from tunecli.study_file.settings.settings import (
     CompressionSettings,
     DataSettings,
@@ -55,6 +56,9 @@ class StudyFile(Sections):
         tree: the settings that can be searched.
         start_with: partial assignments to try first, by parameter name.
         start_from: another study whose best trials are tried first.
+        left_open: settings of the search that the file does not write, of those whose defaults may
+            change between versions.
+        why_sampler: why `sampler: auto` took this sampler; empty if the file names one.
         code: the user's code that may be named and run; None if code was not checked.
     """
 
@@ -64,6 +68,8 @@ class StudyFile(Sections):
     tree: Tree = field(repr=False)
     start_with: tuple[Assignment, ...] = ()
     start_from: StartFrom | None = None
+    left_open: frozenset[str] = field(default=frozenset(), compare=False)
+    why_sampler: str = field(default="", compare=False)
     code: AllowedCode | None = field(default=None, compare=False, repr=False)
 
     @classmethod
@@ -93,6 +99,8 @@ class StudyFile(Sections):
         data: dict[str, Any] = document.data
         sections = SectionReader(data, file, grammar, folder).read()
         tree = read_tree(data, grammar)
+        left_open = frozenset(FOLLOWS_EVIDENCE) - sections.search.model_fields_set
+        sections, why_sampler = with_sampler(sections)
         check_space(tree, sections, grammar)
         start_with, start_from = read_start_with(sections.written_start, tree, problems)
         problems.raise_any()
@@ -104,8 +112,19 @@ class StudyFile(Sections):
             tree=tree,
             start_with=start_with,
             start_from=start_from,
+            left_open=left_open,
+            why_sampler=why_sampler,
             code=code,
         )
+
+    def as_begun(self, begun: Mapping[str, Any]) -> Self:
+        """Return the study with the defaults of an earlier call for settings left open.
+
+        Args:
+            begun: settings of `search`.
+        """
+        kept = {name: value for name, value in begun.items() if name in self.left_open}
+        return replace(self, search=self.search.model_copy(update=kept), why_sampler="")
 
     @cached_property
     def _first(self) -> walk.Resolved:

@@ -210,6 +210,23 @@ def test_what_to_say_of_parallel(parallel: int, n_jobs: int, n_trials: int, told
     assert bool(said) == bool(told)
 
 
+@pytest.mark.parametrize(
+    ("n_jobs", "n_trials", "n_offered", "told"),
+    [
+        (4, 50, 8, "only 4 of 8 workers can train at once. Set it to 16"),
+        (2, 50, 2, ""),
+        (3, 3, 8, ""),
+        (4, 50, 4, "Set it to 8"),
+    ],
+)
+def test_workers_that_parallel_leaves_idle_are_counted(
+    n_jobs: int, n_trials: int, n_offered: int, told: str
+) -> None:
+    said = wording.on_parallel(4, n_jobs, n_trials, n_offered)
+    assert told in said
+    assert bool(said) == bool(told)
+
+
 def test_options_are_called_by_what_they_mean() -> None:
     assert wording.option("optimizer", "SGD", {}) == "SGD"
     assert wording.option("optimizer", None, {}) == "none"

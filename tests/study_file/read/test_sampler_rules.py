@@ -13,6 +13,7 @@ from optuna.exceptions import ExperimentalWarning
 
 from tunecli.errors import StudyFileError
 from tunecli.search.prune.judge import make_pruner
+from tunecli.search.prune.warmup_share import WARMUP, at_length
 from tunecli.search.try_optuna import refuse_what_optuna_refuses
 from tunecli.study_file.catalogue.component_arguments import WITHDRAWN, signature
 from tunecli.study_file.catalogue.names import names
@@ -51,7 +52,7 @@ def test_bounds_hold_in_the_file_and_at_them_all_is_well(
     right = Component(name=name, arguments={**NEEDED.get(name, {}), argument: low})
     assert list(search_mistakes(right)) == []
     if kind == "pruner" and name not in HALVING:
-        assert make_pruner(right)
+        assert make_pruner(at_length(right, 20))
 
 
 @pytest.mark.parametrize(
@@ -70,6 +71,19 @@ def test_bounds_hold_in_the_file_and_at_them_all_is_well(
             46,
             "pruner.Hyperband.min_resource",
             "min_resource must not be above max_resource, but got 9 and 3.",
+        ),
+        (
+            "pruner: {Median: {warmup: 1}}",
+            29,
+            "pruner.Median.warmup",
+            "warmup must be at least 0 and below 1, but got 1.",
+        ),
+        (
+            "pruner: {Median: {n_warmup_steps: 2, warmup: 0.2}}",
+            46,
+            "pruner.Median.warmup",
+            "warmup is a share of a trial's evaluations and n_warmup_steps a number of them. "
+            "Remove one of them.",
         ),
         ("pruner: Threshold", 10, "pruner", "Threshold requires lower or upper"),
         (
@@ -141,6 +155,7 @@ def build(kind: str, name: str, argument: str, default: object) -> None:
         for kind in ("sampler", "pruner")
         for name in names(kind)
         for argument in signature(kind, name).arguments
+        if argument.name != WARMUP  # is tunecli's own
     ],
 )
 def test_no_argument_offered_is_one_that_optuna_means_to_remove(

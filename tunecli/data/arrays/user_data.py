@@ -38,7 +38,7 @@ _NAMES = ("x", "y", "x_test", "y_test")
 
 SHARE = 8
 """A data set is read whole if it needs at most 1 / SHARE of the memory: each worker reads its own
-copy, and `search.parallel` is 8 by default.
+copy.
 """
 
 

@@ -59,7 +59,9 @@ def beginning(started: SearchStarted) -> Iterator[Line]:
         numbers = ", ".join(map(str, started.adopted))
         noun, were = ("trial", "was") if len(started.adopted) == 1 else ("trials", "were")
         yield notice(f"Resuming {noun} {numbers}, which {were} interrupted.")
-    remark = wording.on_parallel(started.parallel, started.n_jobs, started.n_total)
+    remark = wording.on_parallel(
+        started.parallel, started.n_jobs, started.n_total, started.n_offered
+    )
     if started.n_jobs and remark:
         yield notice(remark)
     yield from (labelled("learns", foreign_text.plain(text)) for text in started.learned)

@@ -31,11 +31,13 @@ from tunecli.study_file.settings.settings import (
 )
 from tunecli.study_file.settings.units import with_unit
 from tunecli.study_file.space.corner_cases import MOST_POINTS
-from tunecli.study_file.space.tree import trains_itself
+from tunecli.study_file.space.tree import component_data, trains_itself
 from tunecli.study_file.text.counts import count
+from tunecli.study_file.text.dump import flow
 from tunecli.study_file.text.scalars import Scalar
 
 if TYPE_CHECKING:
+    from tunecli.search.suggest.blind_trials import BlindTrials
     from tunecli.search.workers.check_study import StudyRehearsal
     from tunecli.study_file.study_file import StudyFile
 
@@ -120,6 +122,7 @@ def remarks(
     n_jobs: int,
     max_time: float | None = None,
     idle_pruner: str = "",
+    n_offered: int = 0,
 ) -> RenderableType:
     """Return warnings about the search before it runs, one sentence per line.
 
@@ -128,6 +131,7 @@ def remarks(
         n_jobs: workers that a search would use.
         max_time: seconds after which a trial is stopped.
         idle_pruner: why the pruner has no effect; empty if it may have one.
+        n_offered: workers that this machine offers; 0 if unknown.
     """
     sentences = [idle_pruner] if idle_pruner else []
     if independent:
@@ -136,7 +140,7 @@ def remarks(
             f"{search.sampler.name} samples these parameters at random, independently of the "
             f"others: {listed}. TPE models all parameters together."
         )
-    if remark := wording.on_parallel(search.parallel, n_jobs, search.trials):
+    if remark := wording.on_parallel(search.parallel, n_jobs, search.trials, n_offered):
         sentences.append(remark)
     if search.timeout is not None:
         sentences.append("search.timeout uses the clock, so the number of trials may vary.")
@@ -146,6 +150,27 @@ def remarks(
             "run and not in another. The study is exactly reproducible only without such trials."
         )
     return Group(*(Text(sentence, style="yellow") for sentence in sentences))
+
+
+def sampler_lines(study: StudyFile, blind: BlindTrials | None) -> RenderableType:
+    """Return which sampler `auto` took and why, and how many trials are suggested blind.
+
+    Args:
+        blind: the first trials, which the sampler suggests before it learns.
+    """
+    search, lines = study.search, []
+    sampler = search.sampler.model_copy(
+        update={"name": search.sampler.name.removesuffix("Sampler")}
+    )
+    if study.why_sampler:
+        lines.append(("sampler", f"{flow(component_data(sampler))} (auto): {study.why_sampler}"))
+    if blind is not None:
+        why = f"{sampler.name} learns from {count(blind.n_results, 'result')} on"
+        if blind.delay:
+            delay = count(blind.delay, "trial")
+            why += f", and search.parallel: {search.parallel} delays each by {delay}"
+        lines.append(("blind", f"the first {blind.n} of {count(search.trials, 'trial')}; {why}"))
+    return Group(*starmap(beside, lines))
 
 
 def idle_pruner(pruner: Component, first_verdict: int, n_evaluations: int) -> str:

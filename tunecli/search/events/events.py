@@ -61,6 +61,7 @@ class SearchStarted:
         gates: the value that each parameter with an `or:` takes while it is off, by name.
         tolerance: difference in score that does not matter; None for the default.
         guess: the objective's score of guessing; None if the data was not described before.
+        n_offered: workers that the machine or the command line offers; `parallel` may allow fewer.
     """
 
     study: str
@@ -82,6 +83,7 @@ class SearchStarted:
     tolerance: float | None = None
     guess: float | None = None
     timeout: float | None = None
+    n_offered: int = 0
 
     def titled(self, metric: str) -> str:
         """Return what people read instead of a metric's name."""

@@ -24,6 +24,7 @@ from optuna.trial import FrozenTrial, TrialState
 from tunecli.database.trials import Trial
 from tunecli.search.prune.halving import HALVING, Brackets, Halving
 from tunecli.search.prune.percentile import PERCENTILES, JudgedStudy, Percentile, SortedCurves
+from tunecli.search.prune.warmup_share import at_length
 from tunecli.study_file.settings.settings import Component, Direction, TrialConfig
 from tunecli.training.outcome.evaluation_choice import choice_for
 from tunecli.training.step.timetable import n_evaluations
@@ -39,9 +40,9 @@ def first_verdict(pruner: Component, length: int) -> int:
     Args:
         length: number of evaluations of the trial.
     """
-    arguments = pruner.arguments
     if pruner.name in HALVING:
         return Halving.of(pruner, length, bracket=0).first
+    arguments = at_length(pruner, length).arguments
     wrapped = arguments.get("wrapped_pruner")
     if isinstance(wrapped, Component):
         return max(int(arguments["patience"]), first_verdict(wrapped, length))
@@ -86,6 +87,7 @@ class Judge:
         self._pruner = pruner
         self._direction = direction
         self._study = study
+        self._by_length: dict[int, pruners.BasePruner] = {}
         self._trials: dict[int, _Judged] = {}
         self._complete: defaultdict[tuple[bool, int], SortedCurves] = defaultdict(SortedCurves)
 
@@ -121,7 +123,8 @@ class Judge:
             curves = [other.curve for other in self._comparable(judged)]
             return rule.stops(judged.curve, curves, self._direction)
         self._view.complete = self._complete[judged.kind].seen_by(judged.visible)
-        return self._optunas.prune(self._view, _running(number, judged.curve))
+        optunas = self._optunas(judged.n_evaluations)
+        return optunas.prune(self._view, _running(number, judged.curve))
 
     def finish(self, trial: Trial) -> None:
         """End a trial: from now on others may be compared with it."""
@@ -151,10 +154,12 @@ class Judge:
             judged.others = others
         return others
 
-    @cached_property
-    def _optunas(self) -> pruners.BasePruner:
-        assert self._pruner is not None
-        return make_pruner(self._pruner)
+    def _optunas(self, length: int) -> pruners.BasePruner:
+        """Return the pruner of trials with `length` evaluations."""
+        if length not in self._by_length:
+            assert self._pruner is not None
+            self._by_length[length] = make_pruner(at_length(self._pruner, length))
+        return self._by_length[length]
 
     @cached_property
     def _view(self) -> JudgedStudy:

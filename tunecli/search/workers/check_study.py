@@ -105,6 +105,7 @@ class StudyRehearsal:
         baseline_seconds: estimated time of the untuned baselines.
         timeout: seconds after which the search starts no trial; infinite for no limit.
         models: the models of all configurations.
+        n_offered: workers that this machine offers.
     """
 
     summary: DataSummary
@@ -126,6 +127,7 @@ class StudyRehearsal:
     baseline_seconds: float = 0.0
     timeout: float = math.inf
     models: tuple[Component, ...] = ()
+    n_offered: int = 1
 
     @property
     def seconds(self) -> float:
@@ -215,6 +217,7 @@ class StudyCheck:
             baseline_seconds=self._baseline_seconds(),
             timeout=self._study.search.timeout or math.inf,
             models=tuple(config.model for config in configs),
+            n_offered=self._n_offered(),
         )
 
     def _shortest(self, config: TrialConfig) -> float:
@@ -243,10 +246,12 @@ class StudyCheck:
         return str(StudyFileError(self._study.file, [problem]))
 
     def _n_jobs(self) -> int:
-        training = self._study.training
         search = self._study.search
-        offered = default_jobs(training.threads, training.device)
-        return min(offered, search.parallel, search.trials)
+        return min(self._n_offered(), search.parallel, search.trials)
+
+    def _n_offered(self) -> int:
+        training = self._study.training
+        return default_jobs(training.threads, training.device)
 
 
 def _too_large(trial: Rehearsal, n_jobs: int) -> str:

@@ -95,11 +95,15 @@ _INIT_LORA = Argument(
 _OUTPUT_DISTRIBUTION = Argument(
     "output_distribution", "Literal['normal', 'uniform']", required=False, default="normal"
 )
+_WARMUP = Argument("warmup", "float", required=False, default=0.0)
+"""The share of a trial before which a pruner stops none: `search/prune/warmup_share.py`."""
 _REPLACED: dict[tuple[Kind, str], tuple[Argument, ...]] = {
     ("loss", "CrossEntropyLoss"): (_WEIGHT,),
     ("loss", "NLLLoss"): (_WEIGHT,),
     ("loss", "BCEWithLogitsLoss"): (_WEIGHT,),
     ("optimizer", "Muon"): (Argument("rest", "Component", required=False, default="AdamW"),),
+    ("pruner", "MedianPruner"): (_WARMUP,),
+    ("pruner", "PercentilePruner"): (_WARMUP,),
     ("scale", "quantile"): (_OUTPUT_DISTRIBUTION,),
     ("adapter", "LoraConfig"): (_INIT_LORA,),
     ("adapter", "PromptTuningConfig"): (_VIRTUAL_TOKENS,),

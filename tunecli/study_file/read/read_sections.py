@@ -17,7 +17,7 @@ from tunecli.study_file.read.read_objectives import ObjectiveReader
 from tunecli.study_file.read.sampler_rules import lesson_mistakes, multi_objective_mistakes
 from tunecli.study_file.read.study_name import STUDY_NAME
 from tunecli.study_file.settings import source_kinds
-from tunecli.study_file.settings.search_settings import SearchSettings
+from tunecli.study_file.settings.search_settings import AUTO, SearchSettings
 from tunecli.study_file.settings.setting_types import LARGEST_SEED, MOST_FOLDS
 from tunecli.study_file.settings.settings import (
     Component,
@@ -234,6 +234,8 @@ class SectionReader:
         self, section: dict[str, Any], objectives: Sequence[Objective]
     ) -> SearchSettings | None:
         given = dict(section)
+        if given.get("sampler") == AUTO.name:
+            del given["sampler"]
         if len(objectives) > 1:  # a trial that is behind in one may lead in another
             given.setdefault("pruner", "none")
         components: dict[str, Component | None] = {}

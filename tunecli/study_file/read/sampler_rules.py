@@ -12,7 +12,7 @@ from tunecli.study_file.catalogue.component_arguments import ArgumentProblem
 from tunecli.study_file.catalogue.value_types import Interval, is_number
 from tunecli.study_file.read.study_name import STUDY_NAME
 from tunecli.study_file.settings.ranges import FloatRange, Parameter
-from tunecli.study_file.settings.search_settings import SearchSettings
+from tunecli.study_file.settings.search_settings import AUTO, SearchSettings
 from tunecli.study_file.settings.settings import (
     Component,
 )
@@ -29,6 +29,7 @@ BOUNDS: dict[str, Interval] = {
         "crossover_prob": "[0, 1]",
         "swapping_prob": "[0, 1]",
         "n_warmup_steps": "[0, inf)",
+        "warmup": "[0, 1)",
         "interval_steps": "[1, inf)",
         "n_min_trials": "[1, inf)",
         "percentile": "[0, 100]",
@@ -53,8 +54,8 @@ _EXCLUSIVE = (
 """Arguments of CmaEsSampler of which only one may be true."""
 
 
-LEARNERS = ("TPESampler", "GPSampler")
-"""Samplers that can learn from trials that they did not suggest."""
+LEARNERS = ("TPESampler", "GPSampler", AUTO.name)
+"""Samplers that can learn from trials that they did not suggest; `auto` takes one of them."""
 
 
 def lesson_mistakes(search: SearchSettings) -> Iterator[str]:
@@ -118,6 +119,12 @@ def _contradictions(component: Component) -> Iterator[ArgumentProblem]:
             yield (other,), f"{one} and {other} cannot be combined. Remove one of them."
     if given.get("group") is True and given.get("multivariate") is False:
         yield ("group",), "group requires multivariate: true. Leave out multivariate or group."
+    if "warmup" in given and "n_warmup_steps" in given:
+        yield (
+            ("warmup",),
+            "warmup is a share of a trial's evaluations and n_warmup_steps a number of them. "
+            "Remove one of them.",
+        )
     if component.name == "HyperbandPruner":
         low, high = given.get("min_resource"), given.get("max_resource")
         if is_number(low) and is_number(high) and low > high:

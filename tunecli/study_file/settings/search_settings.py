@@ -11,6 +11,12 @@ from tunecli.study_file.settings.settings import Component, Settings
 
 _BUDGET, _SEARCH = OnEdit("budget"), OnEdit("search")
 
+AUTO = Component(name="auto")
+"""Stands for a sampler only until a whole study file is read: `automatic_sampler.py`."""
+
+FOLLOWS_EVIDENCE = ("sampler", "pruner", "parallel")
+"""Settings whose defaults may change between versions; a study keeps those that it began with."""
+
 
 class SearchSettings(Settings):
     """Search of the space. Budgets can be changed between calls."""
@@ -21,12 +27,16 @@ class SearchSettings(Settings):
     """time limit per call of `search`, such as 90m or 2h; no trial is started after it; at most
     ten years.
     """
-    sampler: Annotated[Component, _SEARCH] = Component(name="TPESampler")
-    """a class of optuna.samplers."""
-    pruner: Annotated[Component | None, _SEARCH] = Component(name="MedianPruner")
+    sampler: Annotated[Component, _SEARCH] = AUTO
+    """a class of optuna.samplers, or auto: tunecli chooses, and `check` says what and why."""
+    pruner: Annotated[Component | None, _SEARCH] = Component(
+        name="MedianPruner", arguments={"warmup": 0.33}
+    )
     """a class of optuna.pruners."""
-    parallel: Annotated[Positive, _SEARCH] = 8
-    """largest number of trials at once; trial n is suggested from trials 0 … n - parallel."""
+    parallel: Annotated[Positive, _SEARCH] = 4
+    """largest number of trials at once; trial n is suggested from trials 0 … n - parallel. Two per
+    worker keep all workers busy.
+    """
     order: Annotated[Literal["exact", "free"], _SEARCH] = "exact"
     """exact (equal results for any number of jobs) or free (uses every result so far)."""
     attempts: Annotated[Positive, _BUDGET] = 3

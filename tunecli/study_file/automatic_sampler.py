@@ -1,0 +1,52 @@
+"""Choose the sampler of `sampler: auto`, the default, by rules that were measured.
+
+`python -m tests.benchmarks.defaults` compares samplers; `tunecli guide study-file` has its table.
+The choice depends on the study file alone, and is stored with the study: a later edit of the space
+does not change it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from tunecli.study_file.read.read_sections import Sections
+from tunecli.study_file.settings.search_settings import AUTO
+from tunecli.study_file.settings.settings import Component
+
+_MEASURED = {"multivariate": False, "n_startup_trials": 5}
+"""TPE learns early, and each parameter by itself; Optuna's defaults are true and 10."""
+
+
+@dataclass(frozen=True)
+class SamplerChoice:
+    """The sampler that `auto` takes.
+
+    Attributes:
+        reason: why, as the end of a sentence.
+    """
+
+    sampler: Component
+    reason: str
+
+
+def with_sampler(sections: Sections) -> tuple[Sections, str]:
+    """Return the sections with a sampler in place of `auto`, and why this one."""
+    if sections.search.sampler != AUTO:
+        return sections, ""
+    choice = choose_sampler(len(sections.objectives))
+    search = sections.search.model_copy(update={"sampler": choice.sampler})
+    return replace(sections, search=search), choice.reason
+
+
+def choose_sampler(n_objectives: int) -> SamplerChoice:
+    """Return the sampler for a study.
+
+    Args:
+        n_objectives: 0 if the file names none, which means one.
+    """
+    if n_objectives > 1:
+        return SamplerChoice(Component(name="TPESampler"), "it learns from all objectives")
+    return SamplerChoice(
+        Component(name="TPESampler", arguments=dict(_MEASURED)),
+        "so it found the best trials in the comparison of `tunecli guide study-file`",
+    )
