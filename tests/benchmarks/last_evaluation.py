@@ -5,9 +5,10 @@
 A cosine schedule falls to zero at the last evaluation. For each data set and split seed, three
 trials with different learning rates are searched on three folds. Each is then trained on all rows
 of the search with four seeds, and scored on the test rows at the best evaluation of the search and
-at the last one. Only trials count whose best evaluation comes before the last one and beats it by
-no more than the noise of the folds. Printed is how much better the last one is on the test rows,
-in the objective and, for classes, in the log loss: means over trials with their standard errors.
+at the last one. Only trials count that `refit` trains to the end: the best evaluation comes before
+the last one, both are practically equal in the search, and with classes, the log loss is not worse
+there. Printed is how much better the last one is on the test rows, in the objective and, for
+classes, in the log loss: means over trials with their standard errors.
 """
 
 from __future__ import annotations
@@ -15,12 +16,11 @@ from __future__ import annotations
 import argparse
 import math
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import numpy as np
 import torch
 from delivered_model import TABLES, write_sample
 
@@ -28,7 +28,7 @@ from tunecli.data.fold_store import FoldStore
 from tunecli.data.preprocessing.preparation import fit_preprocessing, prepared_by
 from tunecli.data.rows.dataset import FoldData
 from tunecli.data.rows.workspace import Workspace
-from tunecli.report.analysis.fold_test import variance_factor
+from tunecli.report.analysis.standing import REGION
 from tunecli.study_file.settings.settings import TrialConfig
 from tunecli.study_file.study_file import StudyFile
 from tunecli.training.cross_validation import CrossValidation
@@ -53,32 +53,58 @@ objective: {{{objective}}}
 metrics: {metrics}
 """
 
+Pair = tuple[Evaluation, Evaluation]
+Measure = Callable[[Evaluation], float]
+
 RATES = (0.001, 0.004, 0.016)
 N_SEEDS = 4
 
 
 @dataclass(frozen=True)
-class Gain:
-    """How much better the last evaluation of a trial is than the best one of its search.
+class Trial:
+    """The best and the last evaluation of a trial in its search, and on the test rows.
 
     Attributes:
-        in_search: mean over the folds, at most 0.
-        noise: its standard error over the folds.
-        on_test: in the objective on the test rows, mean over seeds.
-        in_log_loss: how much smaller the log loss on the test rows is; NaN without classes.
+        in_folds: the two evaluations of each fold.
+        on_test: the two evaluations of each seed.
         is_last: whether the best evaluation is the last one.
     """
 
-    in_search: float
-    noise: float
-    on_test: float
-    in_log_loss: float
+    in_folds: Sequence[Pair]
+    on_test: Sequence[Pair]
     is_last: bool
 
-    @property
-    def counts(self) -> bool:
-        """Whether the folds leave open which of the two evaluations is better."""
-        return not self.is_last and -self.in_search <= self.noise
+
+def score(evaluation: Evaluation) -> float:
+    """The objective."""
+    return evaluation.score
+
+
+def log_loss(evaluation: Evaluation) -> float:
+    """The log loss with the sign of a score; 0 without classes."""
+    return -evaluation.metrics.get("log_loss", 0.0)
+
+
+def gains(pairs: Sequence[Pair], measure: Measure, sign: int = 1) -> list[float]:
+    """How much better each last evaluation is than the best one."""
+    return [sign * (measure(last) - measure(best)) for best, last in pairs]
+
+
+def spread(trial: Trial, measure: Measure) -> float:
+    """The standard deviation between folds at the best evaluation."""
+    return statistics.stdev(measure(best) for best, _ in trial.in_folds)
+
+
+def trained_to_the_end(trials: Sequence[Trial], sign: int) -> list[Trial]:
+    """The trials of one search that `refit` trains to the end."""
+    region = REGION * statistics.median(spread(trial, score) for trial in trials)
+    return [
+        trial
+        for trial in trials
+        if not trial.is_last
+        and -statistics.fmean(gains(trial.in_folds, score, sign)) <= region
+        and -statistics.fmean(gains(trial.in_folds, log_loss)) <= REGION * spread(trial, log_loss)
+    ]
 
 
 def stores(folder: Path, name: str, split_seed: int) -> Iterator[tuple[TrialConfig, FoldStore]]:
@@ -100,30 +126,20 @@ def stores(folder: Path, name: str, split_seed: int) -> Iterator[tuple[TrialConf
         yield config, FoldStore(config.data, config.validation, workspace, dataset=dataset)
 
 
-def gain(config: TrialConfig, store: FoldStore) -> Gain:
-    """Search a trial, train it on all rows, and compare its two evaluations."""
+def trained(config: TrialConfig, store: FoldStore) -> Trial:
+    """Search a trial, and train it on all rows."""
     search = CrossValidation(config, folds_of(store, config), torch.device("cpu"))
     for _ in search:
         pass
     best = search.best_step
     assert best is not None
-    sign = 1 if config.objective.direction == "maximize" else -1
-    pairs = zip(search.curve[best], search.curve[-1], strict=True)
-    in_folds = [sign * (last.score - first.score) for first, last in pairs]
     rows = outer_fold(config, store)
     curves = [curve(config, store, rows, seed) for seed in range(N_SEEDS)]
-    return Gain(
-        statistics.fmean(in_folds),
-        math.sqrt(variance_factor(len(in_folds))) * statistics.stdev(in_folds),
-        statistics.fmean(sign * (one[-1].score - one[best].score) for one in curves),
-        statistics.fmean(log_loss(one[best]) - log_loss(one[-1]) for one in curves),
+    return Trial(
+        [*zip(search.curve[best], search.curve[-1], strict=True)],
+        [(one[best], one[-1]) for one in curves],
         best == len(search.curve) - 1,
     )
-
-
-def log_loss(evaluation: Evaluation) -> float:
-    """The log loss of an evaluation; NaN without classes."""
-    return evaluation.metrics.get("log_loss", math.nan)
 
 
 def outer_fold(config: TrialConfig, store: FoldStore) -> FoldData:
@@ -146,18 +162,16 @@ def curve(
     return [*FoldTraining(seeded, rows, torch.device("cpu"), fewest)]
 
 
-def lines(name: str, gains: Sequence[Gain]) -> Iterator[str]:
-    """Yield the line of a data set."""
-    counted = [one for one in gains if one.counts]
-    yield f"{name}: the best evaluation is open for {len(counted)} of {len(gains)} trials"
-    for what, values in (
-        (SOURCES[name][2], [one.on_test for one in counted]),
-        ("log_loss", [one.in_log_loss for one in counted]),
-    ):
-        if len(values) > 1 and np.isfinite(values).all():
+def lines(name: str, counted: Sequence[Trial], n_all: int, sign: int) -> Iterator[str]:
+    """Yield the lines of a data set."""
+    yield f"{name}: {len(counted)} of {n_all} trials are trained past their best evaluation"
+    of_score = [statistics.fmean(gains(one.on_test, score, sign)) for one in counted]
+    of_loss = [statistics.fmean(gains(one.on_test, log_loss)) for one in counted]
+    for what, values in ((SOURCES[name][2], of_score), ("minimize: log_loss", of_loss)):
+        if len(values) > 1 and any(values):
             error = statistics.stdev(values) / math.sqrt(len(values))
-            mean = statistics.fmean(values)
-            yield f"  {what}: the last one is better by {mean:+.4f}, standard error {error:.4f}"
+            mean, n_worse = statistics.fmean(values), sum(value < 0 for value in values)
+            yield f"  {what}: better by {mean:+.4f} ± {error:.4f}, worse in {n_worse} trials"
 
 
 def main() -> None:
@@ -170,14 +184,16 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     for name in options.datasets:
-        gains = []
+        counted, n_all = [], 0
+        sign = 1 if SOURCES[name][2].startswith("maximize") else -1
         with TemporaryDirectory() as folder:
             if SOURCES[name][0]:
                 write_sample(options.data / SOURCES[name][0], Path(folder), options.rows)
             for split_seed in range(options.splits):
-                trials = stores(Path(folder), name, split_seed)
-                gains += [gain(config, store) for config, store in trials]
-        print(*lines(name, gains), sep="\n", flush=True)
+                trials = [trained(*trial) for trial in stores(Path(folder), name, split_seed)]
+                counted += trained_to_the_end(trials, sign)
+                n_all += len(trials)
+        print(*lines(name, counted, n_all, sign), sep="\n", flush=True)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from study_makers import complete, made, mlp
 import tunecli
 from tunecli.data.rows.workspace import Workspace
 from tunecli.database.records import StudyRecord, read_study
+from tunecli.database.urls import sqlite_url
 from tunecli.errors import RefitError
 from tunecli.model_folder.find import origin
 from tunecli.model_folder.refit_study import _refuse_other_code, _refuse_other_models
@@ -54,6 +55,42 @@ def searched(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "small.yaml").write_text(STUDY)
     call_in(folder, "search", "small.yaml", "--jobs", "1", "--quiet")
     return folder
+
+
+FLAT = """
+data: {source: digits, scale: standard, test: 0.3}
+validation: {folds: 3}
+model: {MLP: {width: 64, depth: 1}}
+optimizer: {AdamW: {lr: 0.02}}
+schedule: SCHEDULE
+training: {epochs: 12, batch_size: 32}
+objective: {maximize: accuracy, tolerance: 0.5}
+search: {trials: 1, baselines: false}
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("schedule", "end"),
+    [
+        (
+            "CosineAnnealingLR",
+            "evaluation 12, the last one, where the learning rate is lowest; in the search it was "
+            "practically equal to the best one, evaluation {best}",
+        ),
+        ("none", "evaluation {best}, the best one of the search"),
+    ],
+)
+def test_a_refit_trains_to_an_equal_end_of_a_schedule(
+    schedule: str, end: str, tmp_path: Path
+) -> None:
+    (tmp_path / "flat.yaml").write_text(FLAT.replace("SCHEDULE", schedule))
+    call_in(tmp_path, "search", "flat.yaml", "--jobs", "1", "--quiet")
+    best = read_study(sqlite_url(tmp_path / "runs/flat/study.db"), "flat").trial(0).best_step
+    assert best is not None
+    assert best < 11
+    shown = call_in(tmp_path, "refit", "flat").stdout
+    assert f"weights     of {end.format(best=best + 1)}\n" in shown
 
 
 @pytest.mark.slow
