@@ -31,9 +31,10 @@ class Curve:
     """The curves of one trial.
 
     Attributes:
-        step, score: the mean score over folds at each evaluation.
-        train_loss: the mean over folds; empty in a study of another program.
-        folds: empty in a study of another program, and if only means were read.
+        step, score: the mean score at each evaluation, over the folds that took part.
+        train_loss: the mean over these folds; empty in a study of another program.
+        folds: those that took part; empty in a study of another program, and if only means were
+            read. Folds that began before the others may have more evaluations than the mean.
     """
 
     step: tuple[int, ...] = ()
@@ -72,7 +73,7 @@ def read_mean_curves(url: str, study_id: int) -> dict[int, Curve]:
         rows = queries.rows_of_ours(opened, "tunecli_curves", query, study=study_id)
     losses = queries.by_trial(rows)
     return {
-        trial_id: replace(curve, train_loss=_losses(losses[trial_id]))
+        trial_id: replace(curve, train_loss=_losses(losses[trial_id])[: len(curve.step)])
         for trial_id, curve in curves.items()
     }
 
@@ -81,6 +82,18 @@ def mean_scores(opened: Connection, study_id: int) -> dict[int, Curve]:
     """Return the mean scores of all trials that have some, by `trial_id`."""
     keys = {"study": study_id, **queries.between(None)}
     return _assemble(queries.rows(opened, queries.MEAN_CURVES, **keys), [])
+
+
+def fold_scores(opened: Connection, study_id: int) -> dict[int, list[list[float]]]:
+    """Return the scores of each fold of all trials that have some, by `trial_id`."""
+    rows = queries.rows_of_ours(opened, "tunecli_curves", queries.FOLD_SCORES, study=study_id)
+    return {
+        trial_id: [
+            [queries.finite_or_nan(row.score) for row in fold]
+            for _, fold in groupby(of_trial, attrgetter("fold"))
+        ]
+        for trial_id, of_trial in queries.by_trial(rows).items()
+    }
 
 
 def _assemble(means: Iterable[Row[Any]], folds: Iterable[Row[Any]]) -> dict[int, Curve]:

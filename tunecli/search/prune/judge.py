@@ -2,8 +2,10 @@
 
 A trial is compared with the finished trials that it was suggested from, and only with those of the
 same kind of curve: schedules that start low and end high (warm-up, OneCycleLR, CyclicLR) are one
-kind, all others another. A verdict depends on the trial's curve and on theirs alone, not on
-anything that a pruner stored before. So a resumed search judges like an uninterrupted one.
+kind, all others another. While only some folds of a trial train, its mean over these is compared
+with the means of the others over the same folds. A verdict depends on the trial's curve and on
+theirs alone, not on anything that a pruner stored before. So a resumed search judges like an
+uninterrupted one.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from __future__ import annotations
 import warnings
 from collections import defaultdict
 from collections.abc import Container, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 
@@ -24,11 +26,17 @@ from optuna.trial import FrozenTrial, TrialState
 from tunecli.database.trials import Trial
 from tunecli.search.prune.halving import HALVING, Brackets, Halving
 from tunecli.search.prune.percentile import PERCENTILES, JudgedStudy, Percentile, SortedCurves
+from tunecli.search.prune.stage_curves import stored_curves
+from tunecli.study_file.settings.fold_stages import may_race
 from tunecli.study_file.settings.settings import Component, Direction, TrialConfig
-from tunecli.training.outcome.evaluation_choice import choice_for
 from tunecli.training.step.timetable import n_evaluations
 
 RISING = frozenset({"OneCycleLR", "CyclicLR"})
+
+COMPARING = PERCENTILES | HALVING
+"""Pruners that compare a trial with others, so that they also decide whether more folds join."""
+
+_MEDIAN = Component(name="MedianPruner")
 
 _EPOCH = datetime(1970, 1, 1)  # pruners ignore times, but Optuna requires them
 
@@ -56,6 +64,8 @@ class _Judged:
         rising: whether its schedule starts low and ends high.
         bracket: its bracket of Hyperband; 0 for all other pruners.
         visible: the trials that it may be compared with, once they have ended.
+        races: whether some of its folds may join later than others.
+        curves: its curve in each stage, by the number of folds that have not joined yet.
         has_ended: whether others may be compared with it.
         others: the trials that it is compared with by halving; None while they may change.
     """
@@ -64,7 +74,8 @@ class _Judged:
     bracket: int
     n_evaluations: int
     visible: Container[int]
-    curve: list[float]
+    races: bool
+    curves: defaultdict[int, list[float]] = field(default_factory=lambda: defaultdict(list))
     has_ended: bool = False
     others: list[_Judged] | None = None
 
@@ -87,12 +98,13 @@ class Judge:
         self._direction = direction
         self._study = study
         self._trials: dict[int, _Judged] = {}
-        self._complete: defaultdict[tuple[bool, int], SortedCurves] = defaultdict(SortedCurves)
+        self._made: dict[str, pruners.BasePruner] = {}
+        self._complete: defaultdict[tuple[bool, int, int], SortedCurves]
+        self._complete = defaultdict(SortedCurves)  # by kind, and folds that have not joined yet
 
-    @property
-    def judges(self) -> bool:
-        """Whether there is a pruner."""
-        return self._pruner is not None
+    def judges(self, number: int) -> bool:
+        """Return whether the trial may be stopped after an evaluation."""
+        return self._pruner is not None or self._trials[number].races
 
     def start(self, number: int, config: TrialConfig, visible: Container[int]) -> None:
         """Begin a trial, or another attempt at it: its curve begins again.
@@ -104,24 +116,42 @@ class Judge:
         schedule = config.schedule.name if config.schedule else ""
         rising = config.training.warmup > 0 or schedule in RISING
         self._trials[number] = _Judged(
-            rising, self._bracket(number, length), length, visible, curve=[]
+            rising, self._bracket(number, length), length, visible, may_race(config)
         )
 
-    def add(self, number: int, mean: float) -> None:
-        """Add the mean score of the trial's next evaluation, smoothed over those before it."""
-        self._trials[number].curve.append(mean)
+    def add(self, number: int, mean: float, n_waiting: int = 0) -> None:
+        """Add the mean score of the trial's next evaluation, smoothed over those before it.
 
-    def stops(self, number: int) -> bool:
-        """Return whether the trial should end after its newest evaluation."""
-        if self._pruner is None:
+        Args:
+            n_waiting: number of folds that have not joined yet where the mean is taken.
+        """
+        self._trials[number].curves[n_waiting].append(mean)
+
+    def stops(self, number: int, n_waiting: int = 0, *, ends_stage: bool = False) -> bool:
+        """Return whether the trial should end after its newest evaluation.
+
+        Args:
+            n_waiting: number of its folds that have not joined yet.
+            ends_stage: whether more folds join next. If the pruner does not compare trials, the
+                rule of the median then decides whether they do.
+        """
+        pruner = self._pruner
+        if pruner is not None and self._verdict(pruner, number, n_waiting):
+            return True
+        if not ends_stage or (pruner is not None and pruner.name in COMPARING):
             return False
+        return self._verdict(_MEDIAN, number, n_waiting)
+
+    def _verdict(self, pruner: Component, number: int, n_waiting: int) -> bool:
         judged = self._trials[number]
-        if self._pruner.name in HALVING:
-            rule = Halving.of(self._pruner, judged.n_evaluations, judged.bracket)
-            curves = [other.curve for other in self._comparable(judged)]
-            return rule.stops(judged.curve, curves, self._direction)
-        self._view.complete = self._complete[judged.kind].seen_by(judged.visible)
-        return self._optunas.prune(self._view, _running(number, judged.curve))
+        curve = judged.curves[n_waiting]
+        if pruner.name in HALVING:
+            rule = Halving.of(pruner, judged.n_evaluations, judged.bracket)
+            curves = [other.curves.get(n_waiting, []) for other in self._comparable(judged)]
+            return rule.stops(curve, curves, self._direction)
+        complete = self._complete[(*judged.kind, n_waiting)]
+        self._view.complete = complete.seen_by(judged.visible)
+        return self._optunas(pruner).prune(self._view, _running(number, curve))
 
     def finish(self, trial: Trial) -> None:
         """End a trial: from now on others may be compared with it."""
@@ -129,14 +159,21 @@ class Judge:
         judged.has_ended = True
         judged.others = None  # they would take memory for every trial
         if trial.outcome == "complete":
-            self._complete[judged.kind].add(trial.number, judged.curve)
+            for n_waiting, curve in judged.curves.items():
+                self._complete[(*judged.kind, n_waiting)].add(trial.number, curve)
 
-    def restore(self, trial: Trial, visible: Container[int]) -> None:
-        """Add a trial of an earlier call, with its curve if it has ended."""
+    def restore(
+        self, trial: Trial, visible: Container[int], others: TrialConfig | None = None
+    ) -> None:
+        """Add a trial of an earlier call, with its curves if it has ended.
+
+        Args:
+            others: the configuration of trials that begin now; None if it is the trial's own.
+        """
         self.start(trial.number, trial.config, visible)
         if trial.outcome is not None:
-            smoothed = choice_for(trial.config, trial.curve).smoothed
-            self._trials[trial.number].curve.extend(smoothed)
+            for n_waiting, curve in stored_curves(trial, others or trial.config).items():
+                self._trials[trial.number].curves[n_waiting].extend(curve)
             self.finish(trial)
 
     def _comparable(self, judged: _Judged) -> list[_Judged]:
@@ -151,10 +188,10 @@ class Judge:
             judged.others = others
         return others
 
-    @cached_property
-    def _optunas(self) -> pruners.BasePruner:
-        assert self._pruner is not None
-        return make_pruner(self._pruner)
+    def _optunas(self, pruner: Component) -> pruners.BasePruner:
+        if pruner.name not in self._made:
+            self._made[pruner.name] = make_pruner(pruner)
+        return self._made[pruner.name]
 
     @cached_property
     def _view(self) -> JudgedStudy:

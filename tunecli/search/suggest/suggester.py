@@ -24,6 +24,7 @@ from tunecli.database.attributes import Lesson
 from tunecli.database.trials import Trial, to_distribution
 from tunecli.errors import TunecliError
 from tunecli.search.suggest.enumeration import Point, shuffled_points
+from tunecli.search.suggest.fold_gains import FoldGains
 from tunecli.search.suggest.samplers import (
     KINDS,
     common_space,
@@ -95,6 +96,7 @@ class Suggester:
         self._n_shown = 0
         self._shown: set[int] = set()  # in `show_finished`
         self._worst: tuple[float, ...] | None = None
+        self._gains = FoldGains()
         self._points = shuffled_points(study) if self._kind.continues == "enumerated" else []
         for lesson in lessons:
             self._learn(lesson)
@@ -159,6 +161,8 @@ class Suggester:
     # --- showing
 
     def _show(self, trial: Trial) -> None:
+        if trial.outcome == "complete":
+            self._gains.add(trial.fold_scores)
         trial_id = self._ids.get(trial.number)  # None: values outside the current ranges
         state, values, curve = self._seen(trial)
         if trial_id is None or self._storage.get_trial(trial_id).state.is_finished():
@@ -212,6 +216,8 @@ class Suggester:
         mean = _last_mean(trial)
         if mean is None:
             return self._worst
+        if isinstance(trial, Trial) and trial.n_waiting:
+            mean += self._gains.mean(len(trial.fold_scores))
         if len(self._directions) == 1:
             return (mean,)
         return (mean, *self._worst[1:]) if self._worst is not None else None

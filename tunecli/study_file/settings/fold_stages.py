@@ -25,7 +25,7 @@ def stages_of(config: TrialConfig, n_folds: int) -> tuple[int, ...]:
     """
     if not (may_race(config) and n_folds >= FEWEST):
         return (n_folds,)
-    return (*_before_the_last(n_folds), n_folds)
+    return (*earlier_stages(n_folds), n_folds)
 
 
 def may_race(config: TrialConfig) -> bool:
@@ -48,7 +48,8 @@ def why_not(config: TrialConfig) -> str:
     return ""
 
 
-def _before_the_last(n_folds: int) -> Iterator[int]:
+def earlier_stages(n_folds: int) -> Iterator[int]:
+    """Yield how many of `n_folds` folds train in each stage before the last one."""
     n_joined = FIRST
     yield n_joined
     while 2 * (n_joined := 2 * n_joined) <= n_folds:
