@@ -40,6 +40,7 @@ from tunecli.training.step.losses import Predictions
 from tunecli.training.user_loop.user_training import UserFoldTraining
 from tunecli.training.user_loop.user_trial import REHEARSED, UserTrial
 
+
 class CrossValidation:
     """Trains a trial; each item is one evaluation of every fold that takes part in the stage.
 
@@ -164,7 +165,10 @@ class CrossValidation:
     def rounds(self) -> list[tuple[Round, bool]]:
         """All evaluations so far, each with whether a stage ended with it."""
         stages = [*self._earlier, self.curve]
-        ends = [*(len(stage) for stage in self._earlier), len(self.curve) if self.ends_stage else 0]
+        ends = [
+            *(len(stage) for stage in self._earlier),
+            len(self.curve) if self.ends_stage else 0,
+        ]
         return [
             (evaluations, number == end)
             for stage, end in zip(stages, ends, strict=True)

@@ -169,9 +169,13 @@ class FoldTraining:
 
         Frozen weights that all folds share are not counted; see `shared_bytes`.
         """
-        weights = own_state(self._evaluated_model).values()
         n_copies = max(self._settings.smooth_score, self._kept.n_copies)
-        return self._movable.n_bytes + n_copies * sum(int(weight.nbytes) for weight in weights)
+        return self._movable.n_bytes + n_copies * self.copy_bytes
+
+    @property
+    def copy_bytes(self) -> int:
+        """Bytes of the weights of one evaluation that may be the best."""
+        return sum(int(weight.nbytes) for weight in own_state(self._evaluated_model).values())
 
     @property
     def shared_bytes(self) -> int:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import warnings
 from collections import defaultdict
 from collections.abc import Container, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 
@@ -33,10 +33,8 @@ from tunecli.training.step.timetable import n_evaluations
 
 RISING = frozenset({"OneCycleLR", "CyclicLR"})
 
-COMPARING = PERCENTILES | HALVING
-"""Pruners that compare a trial with others, so that they also decide whether more folds join."""
-
 _MEDIAN = Component(name="MedianPruner")
+_NOT_AT_ENDS = ("n_warmup_steps", "interval_steps")  # arguments about evaluations within a stage
 
 _EPOCH = datetime(1970, 1, 1)  # pruners ignore times, but Optuna requires them
 
@@ -85,6 +83,27 @@ class _Judged:
         return self.rising, self.bracket
 
 
+_Kind = tuple[bool, int, int, bool]
+
+
+@dataclass(frozen=True)
+class _Stage:
+    """What of a trial is compared.
+
+    Attributes:
+        n_waiting: number of its folds that have not joined yet.
+        is_over: whether the best scores of whole stages are compared, instead of single scores.
+    """
+
+    number: int
+    n_waiting: int
+    is_over: bool = False
+
+    def of(self, kind: tuple[bool, int]) -> _Kind:
+        """Return what the trials have in common that may be compared in this."""
+        return (*kind, self.n_waiting, self.is_over)
+
+
 class Judge:
     """The pruner: decides whether a running trial stops, from the mean curves of all trials.
 
@@ -99,8 +118,7 @@ class Judge:
         self._study = study
         self._trials: dict[int, _Judged] = {}
         self._made: dict[str, pruners.BasePruner] = {}
-        self._complete: defaultdict[tuple[bool, int, int], SortedCurves]
-        self._complete = defaultdict(SortedCurves)  # by kind, and folds that have not joined yet
+        self._complete: defaultdict[_Kind, SortedCurves] = defaultdict(SortedCurves)
 
     def judges(self, number: int) -> bool:
         """Return whether the trial may be stopped after an evaluation."""
@@ -132,35 +150,44 @@ class Judge:
 
         Args:
             n_waiting: number of its folds that have not joined yet.
-            ends_stage: whether more folds join next. If the pruner does not compare trials, the
-                rule of the median then decides whether they do.
+            ends_stage: whether more folds join next. They do if the best score of the stage is no
+                worse than the pruner's percentile of those of the complete trials: the median,
+                unless the pruner has another one. Successive halving decides at its rungs alone.
         """
-        pruner = self._pruner
-        if pruner is not None and self._verdict(pruner, number, n_waiting):
+        stage = _Stage(number, n_waiting)
+        if self._pruner is not None and self._verdict(self._pruner, stage):
             return True
-        if not ends_stage or (pruner is not None and pruner.name in COMPARING):
-            return False
-        return self._verdict(_MEDIAN, number, n_waiting)
+        rule = _rule_of_ends(self._pruner) if ends_stage else None
+        return rule is not None and self._verdict(rule, replace(stage, is_over=True))
 
-    def _verdict(self, pruner: Component, number: int, n_waiting: int) -> bool:
-        judged = self._trials[number]
-        curve = judged.curves[n_waiting]
+    def _verdict(self, pruner: Component, stage: _Stage) -> bool:
+        judged = self._trials[stage.number]
+        curve = judged.curves[stage.n_waiting]
         if pruner.name in HALVING:
             rule = Halving.of(pruner, judged.n_evaluations, judged.bracket)
-            curves = [other.curves.get(n_waiting, []) for other in self._comparable(judged)]
+            curves = [other.curves.get(stage.n_waiting, []) for other in self._comparable(judged)]
             return rule.stops(curve, curves, self._direction)
-        complete = self._complete[(*judged.kind, n_waiting)]
+        complete = self._complete[stage.of(judged.kind)]
         self._view.complete = complete.seen_by(judged.visible)
-        return self._optunas(pruner).prune(self._view, _running(number, curve))
+        values = [self._best(curve)] if stage.is_over else curve
+        return self._optunas(pruner).prune(self._view, _running(stage.number, values))
+
+    def _best(self, curve: Sequence[float]) -> float:
+        return max(curve) if self._direction == "maximize" else min(curve)
 
     def finish(self, trial: Trial) -> None:
         """End a trial: from now on others may be compared with it."""
         judged = self._trials[trial.number]
         judged.has_ended = True
         judged.others = None  # they would take memory for every trial
-        if trial.outcome == "complete":
-            for n_waiting, curve in judged.curves.items():
-                self._complete[(*judged.kind, n_waiting)].add(trial.number, curve)
+        if trial.outcome != "complete":
+            return
+        for n_waiting, curve in judged.curves.items():
+            stage = _Stage(trial.number, n_waiting)
+            self._complete[stage.of(judged.kind)].add(trial.number, curve)
+            if n_waiting:
+                over = replace(stage, is_over=True)
+                self._complete[over.of(judged.kind)].add(trial.number, [self._best(curve)])
 
     def restore(
         self, trial: Trial, visible: Container[int], others: TrialConfig | None = None
@@ -189,9 +216,10 @@ class Judge:
         return others
 
     def _optunas(self, pruner: Component) -> pruners.BasePruner:
-        if pruner.name not in self._made:
-            self._made[pruner.name] = make_pruner(pruner)
-        return self._made[pruner.name]
+        key = pruner.model_dump_json()
+        if key not in self._made:
+            self._made[key] = make_pruner(pruner)
+        return self._made[key]
 
     @cached_property
     def _view(self) -> JudgedStudy:
@@ -204,6 +232,16 @@ class Judge:
             return 0
         brackets = Brackets.of(self._pruner.arguments, length)
         return brackets.choose(f"{self._study}_{number}")
+
+
+def _rule_of_ends(pruner: Component | None) -> Component | None:
+    """Return the rule by which more folds join at the end of a stage; None if they always do."""
+    if pruner is None or pruner.name not in PERCENTILES | HALVING:
+        return _MEDIAN
+    if pruner.name in HALVING:
+        return None
+    kept = {k: value for k, value in pruner.arguments.items() if k not in _NOT_AT_ENDS}
+    return Component(name=pruner.name, arguments=kept)
 
 
 def make_pruner(component: Component) -> pruners.BasePruner:

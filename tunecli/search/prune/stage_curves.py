@@ -32,7 +32,9 @@ class StageCurves:
         self.choices: dict[int, EvaluationChoice] = {}
         self._configs = (config, others)
 
-    def add(self, step: int, scores: Sequence[float], n_waiting: int) -> Iterator[tuple[int, float]]:
+    def add(
+        self, step: int, scores: Sequence[float], n_waiting: int
+    ) -> Iterator[tuple[int, float]]:
         """Add an evaluation of the folds that take part, and yield each new score of a curve.
 
         Args:

@@ -24,7 +24,7 @@ from tunecli.database.attributes import Lesson
 from tunecli.database.trials import Trial, to_distribution
 from tunecli.errors import TunecliError
 from tunecli.search.suggest.enumeration import Point, shuffled_points
-from tunecli.search.suggest.fold_gains import FoldGains
+from tunecli.training.outcome.fold_gains import FoldGains
 from tunecli.search.suggest.samplers import (
     KINDS,
     common_space,

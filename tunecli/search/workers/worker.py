@@ -182,9 +182,7 @@ class Trainer:
             for note in training.take_notes():
                 self._warn(job, note)
             n_waiting = training.n_folds - len(evaluations)
-            self._say(
-                messages.Evaluated(job.number, evaluations, is_last, n_waiting, ends_stage)
-            )
+            self._say(messages.Evaluated(job.number, evaluations, is_last, n_waiting, ends_stage))
             if is_last:
                 break
             answer = self._hear(job.asks)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tunecli.study_file.settings.settings import TrialConfig
+from tunecli.study_file.text.counts import count
 
 FIRST = 2
 """Folds of the first stage: the mean of two is much less noisy than a single score."""
@@ -46,6 +47,14 @@ def why_not(config: TrialConfig) -> str:
             "once whether a step is the best over all folds"
         )
     return ""
+
+
+def too_few_folds(n_folds: int) -> str:
+    """Return the mistake of racing with so few folds."""
+    return (
+        f"racing needs at least {FEWEST} folds, but got {count(n_folds, 'fold')}. Write folds: 5, "
+        "or remove racing."
+    )
 
 
 def earlier_stages(n_folds: int) -> Iterator[int]:

@@ -28,5 +28,8 @@ class FoldGains:
                 self._sums[n_joined] += fmean(fold_scores) - fmean(fold_scores[:n_joined])
 
     def mean(self, n_joined: int) -> float:
-        """Return the mean difference for the first `n_joined` folds; 0 without complete trials."""
-        return self._sums[n_joined] / self._n_trials if self._n_trials else 0.0
+        """Return the mean difference for the first `n_joined` folds; 0 for all folds, or if unknown.
+
+        It is the mean over the complete trials.
+        """
+        return self._sums[n_joined] / self._n_trials if n_joined in self._sums else 0.0
