@@ -4,12 +4,15 @@
 
 On each of four tables, random configurations are trained on five folds, whole, once. Since a trial
 has the same bits in stages, everything that a search with a random sampler would do follows from
-their curves: the pruner's verdicts come from tunecli's own judge, and the cost is counted in epochs
-of single folds. Each seed draws 40 of the configurations, without and with racing in the same order,
-four at a time. Printed are, over seeds: the epochs of all 40 trials with racing, as a share of those
-without (median); the epochs until a search has the best score that both find, alike (median); in how
-many seeds racing loses the best trial; and by how much the best score is then worse, in standard
-deviations of the scores of the better half of the configurations (mean over all seeds).
+their curves: the pruner's verdicts come from tunecli's own judge, and the cost is counted in
+epochs of single folds. Each seed draws 40 of the configurations, which are searched without and
+with racing in the same order, four at a time. Printed are, over seeds:
+
+- the epochs of all 40 trials with racing, as a share of those without (median);
+- the epochs until a search has the best score that both find, alike (median);
+- the share of the seeds in which racing loses the best trial;
+- how much worse the best score then is, in standard deviations of the scores of the better half of
+  the configurations (mean over all seeds).
 """
 
 from __future__ import annotations
@@ -43,7 +46,8 @@ STUDY = """
 data: {{source: table.csv, target: target}}
 validation: {{folds: 5}}
 model: {{MLP: {{width: {{int: [8, 128], log: true}}, dropout: {{float: [0, 0.5]}}}}}}
-optimizer: {{AdamW: {{lr: {{float: [1e-4, 1e-1], log: true}}, weight_decay: {{float: [1e-4, 1], log: true}}}}}}
+optimizer:
+  AdamW: {{lr: {{float: [1e-4, 1e-1], log: true}}, weight_decay: {{float: [1e-4, 1], log: true}}}}
 training: {{epochs: 12}}
 objective: {{{objective}}}
 """

@@ -8,10 +8,12 @@ from statistics import fmean, median
 
 import optuna
 import pytest
+from commands import run_in
 from driver_studies import BRANCHES, study, table
 from in_process import drive, score
 from test_driver import FLAT
 
+from tunecli.database.records import read_study
 from tunecli.database.trials import Trial
 from tunecli.search.events.events import SearchEvent, TrialEvaluated
 from tunecli.search.workers.messages import TrialJob
@@ -137,3 +139,28 @@ def test_samplers_see_what_a_stopped_trial_would_have_had_on_all_folds(new_url: 
     trials = drive(study(FLAT + ON, "CmaEs", "Median"), new_url(), 40)
     assert any(trial.n_waiting for trial in trials if trial.outcome == "pruned")
     assert all(trial.n_evaluations >= len(trial.curve) for trial in trials)
+
+
+@pytest.mark.slow
+def test_a_real_search_has_the_same_values_without_racing(tmp_path: Path) -> None:
+    text = """
+data: iris
+validation: {{folds: 5, racing: {racing}}}
+model: {{MLP: {{width: {{int: [4, 16]}}, dropout: 0.1}}}}
+optimizer: {{AdamW: {{lr: {{float: [1e-3, 1e-1], log: true}}}}}}
+training: {{epochs: 8, early_stopping: {{patience: 2}}}}
+objective: {{minimize: log_loss}}
+search: {{trials: 20, sampler: Random, pruner: {pruner}, baselines: false}}
+"""
+    curves = {}
+    for name, racing, pruner in (("on", "on", "Median"), ("off", "off", "none")):
+        (tmp_path / f"{name}.yaml").write_text(text.format(racing=racing, pruner=pruner))
+        run_in(tmp_path, "search", f"{name}.yaml", "--jobs", "1")
+        study = read_study(f"sqlite:///{tmp_path}/runs/{name}/study.db")
+        ended = {trial.number: trial for trial in study.trials if trial.outcome == "complete"}
+        curves[name] = {
+            number: (trial.value, trial.fold_scores, trial.metrics, study.curve(trial).score)
+            for number, trial in ended.items()
+        }
+    assert 5 < len(curves["on"]) < len(curves["off"]) == 20
+    assert curves["on"].items() <= curves["off"].items()

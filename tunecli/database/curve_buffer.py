@@ -32,7 +32,7 @@ class CurveBuffer:
     def add(self, number: int, step: int, folds: Sequence[Evaluation]) -> None:
         """Add an evaluation of the first folds of trial `number`, or of all.
 
-        With more folds, steps begin at 0 again, with known evaluations of those that joined before.
+        With more folds, steps begin at 0 again, and evaluations of earlier folds are known.
         """
         if step == 0 and self._n_known[number, 0]:
             self._forget_means(number)

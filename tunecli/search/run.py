@@ -58,7 +58,6 @@ from tunecli.study_file.settings.fold_stages import may_race
 from tunecli.study_file.settings.metric_names import label, titles
 from tunecli.study_file.settings.search_settings import SearchSettings
 from tunecli.study_file.study_file import Study, StudyFile
-from tunecli.training.outcome.evaluation import BaselinePlan
 
 
 class Search:

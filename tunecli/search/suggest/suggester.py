@@ -24,7 +24,6 @@ from tunecli.database.attributes import Lesson
 from tunecli.database.trials import Trial, to_distribution
 from tunecli.errors import TunecliError
 from tunecli.search.suggest.enumeration import Point, shuffled_points
-from tunecli.training.outcome.fold_gains import FoldGains
 from tunecli.search.suggest.samplers import (
     KINDS,
     common_space,
@@ -38,6 +37,7 @@ from tunecli.study_file.space.walk import contains
 from tunecli.study_file.study_file import Study
 from tunecli.study_file.text.scalars import Scalar
 from tunecli.training.outcome.failure_reasons import says_out_of_memory
+from tunecli.training.outcome.fold_gains import FoldGains
 
 _CONSTRAINT = "constraints:"  # Optuna's prefix of constraint names; above 0 is violated
 _OF_MEMORY = {"memory": 1.0}  # the violation of a trial that ran out of memory
