@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from training_cases import CPU, classification, component, trial
 
+from tunecli.data.rows.dataset import FoldData
 from tunecli.study_file.settings.fold_stages import stages_of
 from tunecli.study_file.settings.settings import EarlyStopping, TrialConfig, ValidationSettings
 from tunecli.training.cross_validation import CrossValidation
@@ -47,7 +49,7 @@ def training_of(name: str, stages: tuple[int, ...] = STAGES) -> CrossValidation:
 
 def comparable(result: TrialResult) -> Any:
     """Return all of a result but the time and memory that it took."""
-    archive = np.load(__import__("io").BytesIO(result.predictions or b""))
+    archive = np.load(BytesIO(result.predictions or b""))
     rows = {name: archive[name].tobytes() for name in archive.files}
     return (*result.fold_scores, result.value, result.best_step, result.metrics, rows)
 
@@ -94,13 +96,16 @@ def test_the_first_stage_is_a_trial_of_its_folds_alone() -> None:
 
 def test_folds_that_joined_first_train_on_if_all_folds_stop_later() -> None:
     """So early stopping of the first stage decides nothing about a complete trial."""
-    n_first = [len(CrossValidation(config("early stopping"), FOLDS[:k], CPU).curve) for k in (2,)]
-    staged = training_of("early stopping", (1, 5))
-    rounds = list(staged)
-    assert n_first == [0]
-    assert_equal(staged, finished(training_of("early stopping", ())))
-    first = sum(len(evaluations) == 1 for evaluations in rounds)
-    assert len(staged.groups[0].curve) == max(first, len(staged.curve))
+    by_length = sorted(FOLDS, key=lambda fold: len(on([fold]).curve))
+    staged, whole = on(by_length, (1, 5)), on(by_length)
+    n_first = sum(len(evaluations) == 1 for evaluations, _ in staged.rounds)
+    assert n_first < len(staged.curve) == len(staged.groups[0].curve)
+    assert_equal(staged, whole)
+
+
+def on(folds: list[FoldData], stages: tuple[int, ...] = ()) -> CrossValidation:
+    """Return a training that early stopping has ended."""
+    return finished(CrossValidation(config("early stopping"), folds, CPU, stages=stages))
 
 
 def finished(training: CrossValidation) -> CrossValidation:

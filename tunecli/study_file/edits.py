@@ -71,8 +71,8 @@ def _shared(old: Sections, new: Sections) -> Iterator[Change]:
     in_tree = {*DATA_SLOTS}
     yield from _settings("data.", *(s.shared_data.model_dump(exclude=in_tree) for s in (old, new)))
     for key, field in ValidationSettings.model_fields.items():
-        ways = (getattr(sections.validation, key) for sections in (old, new))
-        yield from _differing(f"validation.{key}", *ways, _effect(field))
+        before, after = (getattr(sections.validation, key) for sections in (old, new))
+        yield from _differing(f"validation.{key}", before, after, _effect(field))
     before, after = goal_sections(old), goal_sections(new)
     for section in ("objective", "constraints", "metrics"):
         yield from _differing(section, before.get(section), after.get(section))

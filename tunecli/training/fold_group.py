@@ -51,7 +51,7 @@ class FoldGroup:
 
         Args:
             trial: what the user's own training learns of its trial.
-            fewest_batches: smallest number of batches of any fold of the trial; see `Timetable.of`.
+            fewest_batches: smallest number of batches of any fold of the trial.
             models: models to train further, in place, one per fold; None for new ones.
             n_folds: number of folds of the trial.
         """

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import warnings
 from collections import defaultdict
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
@@ -64,6 +64,7 @@ class _Judged:
         visible: the trials that it may be compared with, once they have ended.
         races: whether some of its folds may join later than others.
         curves: its curve in each stage, by the number of folds that have not joined yet.
+        most_waiting: that number in its first stage.
         has_ended: whether others may be compared with it.
         others: the trials that it is compared with by halving; None while they may change.
     """
@@ -74,6 +75,7 @@ class _Judged:
     visible: Container[int]
     races: bool
     curves: defaultdict[int, list[float]] = field(default_factory=lambda: defaultdict(list))
+    most_waiting: int = 0
     has_ended: bool = False
     others: list[_Judged] | None = None
 
@@ -150,15 +152,29 @@ class Judge:
 
         Args:
             n_waiting: number of its folds that have not joined yet.
-            ends_stage: whether more folds join next. They do if the best score of the stage is no
-                worse than the pruner's percentile of those of the complete trials: the median,
-                unless the pruner has another one. Successive halving decides at its rungs alone.
+            ends_stage: whether more folds join next, unless the trial ends.
         """
-        stage = _Stage(number, n_waiting)
-        if self._pruner is not None and self._verdict(self._pruner, stage):
-            return True
-        rule = _rule_of_ends(self._pruner) if ends_stage else None
-        return rule is not None and self._verdict(rule, replace(stage, is_over=True))
+        judged = self._trials[number]
+        judged.most_waiting = max(judged.most_waiting, n_waiting)
+        is_first = n_waiting == judged.most_waiting
+        rules = self._rules(_Stage(number, n_waiting), is_first=is_first, ends_stage=ends_stage)
+        return any(self._verdict(rule, stage) for rule, stage in rules)
+
+    def _rules(
+        self, stage: _Stage, *, is_first: bool, ends_stage: bool
+    ) -> Iterator[tuple[Component, _Stage]]:
+        """Yield the rules by which a trial may end, and what they compare.
+
+        At the end of a stage, its best score must not be worse than the pruner's percentile of
+        those of the complete trials: the median, unless the pruner has another one. Successive
+        halving decides at the rungs of the first stage alone: a quarter of a quarter would be few.
+        """
+        pruner = self._pruner
+        halves = pruner is not None and pruner.name in HALVING
+        if pruner is not None and (is_first or not halves):
+            yield pruner, stage
+        if ends_stage and not halves:
+            yield _rule_of_ends(pruner), replace(stage, is_over=True)
 
     def _verdict(self, pruner: Component, stage: _Stage) -> bool:
         judged = self._trials[stage.number]
@@ -234,13 +250,11 @@ class Judge:
         return brackets.choose(f"{self._study}_{number}")
 
 
-def _rule_of_ends(pruner: Component | None) -> Component | None:
-    """Return the rule by which more folds join at the end of a stage; None if they always do."""
-    if pruner is None or pruner.name not in PERCENTILES | HALVING:
+def _rule_of_ends(pruner: Component | None) -> Component:
+    """Return the rule for the ends of stages, without arguments about single evaluations."""
+    if pruner is None or pruner.name not in PERCENTILES:
         return _MEDIAN
-    if pruner.name in HALVING:
-        return None
-    kept = {k: value for k, value in pruner.arguments.items() if k not in _NOT_AT_ENDS}
+    kept = {name: value for name, value in pruner.arguments.items() if name not in _NOT_AT_ENDS}
     return Component(name=pruner.name, arguments=kept)
 
 

@@ -28,8 +28,8 @@ class FoldGains:
                 self._sums[n_joined] += fmean(fold_scores) - fmean(fold_scores[:n_joined])
 
     def mean(self, n_joined: int) -> float:
-        """Return the mean difference for the first `n_joined` folds; 0 for all folds, or if unknown.
+        """Return the mean difference for the first folds over the complete trials.
 
-        It is the mean over the complete trials.
+        It is 0 for all folds, and while no trial is complete.
         """
         return self._sums[n_joined] / self._n_trials if n_joined in self._sums else 0.0
