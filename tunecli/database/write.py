@@ -23,8 +23,7 @@ from sqlalchemy.sql import ColumnElement
 from tunecli.database import creation, schema
 from tunecli.database.attributes import StoredAttributes, validated_attributes
 from tunecli.database.clock import utc_now
-from tunecli.database.curve_buffer import CurveBuffer
-from tunecli.database.curves import Curve, fold_scores, mean_scores
+from tunecli.database.curves import Curve, CurveBuffer, fold_scores, mean_scores
 from tunecli.database.engines import clear_errors, exists, models, open_engine
 from tunecli.database.records import attribute_texts, read_trials
 from tunecli.database.trials import STATES, Trial, refuse_others

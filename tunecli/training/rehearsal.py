@@ -24,7 +24,7 @@ from tunecli.data.rows.features import as_features
 from tunecli.data.user_code.import_user_code import load_object, place_in_code
 from tunecli.errors import ArgumentError, TunecliError, UserCodeError
 from tunecli.study_file.settings.code_names import is_code
-from tunecli.study_file.settings.fold_stages import stages_of
+from tunecli.study_file.settings.fold_stages import n_copies
 from tunecli.study_file.settings.metric_names import cost_metrics, label, prediction_metrics
 from tunecli.study_file.settings.settings import Component, Task, TrialConfig
 from tunecli.training.compression.costs import costs_of
@@ -66,8 +66,7 @@ class Rehearsal:
             frozen weights that all folds share; and, for the one fold that computes, gradients and
             what a batch saves for its backward pass (for recomputed blocks, their inputs). In a
             stack all folds compute, with copies of their weights. Data is not counted.
-        waiting_bytes: the part of `n_bytes` that the first folds hold until all have joined (see
-            `fold_stages.py`): weights of every evaluation, since any of them may be the best.
+        waiting_bytes: the part of `n_bytes` that folds hold until all have joined, see `n_copies`.
         fold_bytes: the part of `n_bytes` that each fold holds while it waits for its turn; a
             checkpoint holds as much per fold.
         shared_bytes: the part of `n_bytes` that all folds share: frozen pretrained weights.
@@ -269,9 +268,7 @@ def _measured(
     of_folds = training.n_bytes * len(folds) + training.shared_bytes
     computing = sum(gradients) + sum(saved.values())
     joined = 0 if stack is None else 4 * training.n_weights * len(folds)
-    *_, n_first, _ = (0, *stages_of(config, len(folds)))
-    n_copies = max(len(timetable.evaluations) - config.training.smooth_score, 0)
-    waiting = n_first * n_copies * training.copy_bytes
+    waiting = n_copies(config, len(folds), len(timetable.evaluations)) * training.copy_bytes
     return Rehearsal(
         n_weights=training.n_weights,
         n_bytes=of_folds + computing * n_at_once + joined + waiting,

@@ -29,6 +29,15 @@ def stages_of(config: TrialConfig, n_folds: int) -> tuple[int, ...]:
     return (*earlier_stages(n_folds), n_folds)
 
 
+def n_copies(config: TrialConfig, n_folds: int, n_evaluations: int) -> int:
+    """Return how many more copies of its weights a trial keeps than with one stage.
+
+    Until all folds have joined, the others keep those of every evaluation: any may be the best.
+    """
+    *_, n_first, _ = (0, *stages_of(config, n_folds))
+    return n_first * max(n_evaluations - config.training.smooth_score, 0)
+
+
 def may_race(config: TrialConfig) -> bool:
     """Return whether folds join in one after another if the trial has enough of them."""
     return config.validation.racing != "off" and not why_not(config)
