@@ -29,6 +29,7 @@ from tunecli.search.workers.messages import (
     TrialJob,
     WorkerDied,
 )
+from tunecli.study_file.settings.fold_stages import may_race, stages_of
 from tunecli.study_file.study_file import StudyFile
 from tunecli.study_file.text.scalars import Scalar
 from tunecli.training.outcome.evaluation import Baseline, Evaluation, TrialResult
@@ -52,6 +53,23 @@ def size(job: TrialJob) -> float:
     """Bytes, a formula of the width."""
     width = job.config.model.arguments.get("width", 32)
     return 4.0 * (64 * width + 10 * width)
+
+
+def planned(job: TrialJob) -> list[tuple[int, int, bool]]:
+    """The evaluations of a trial: step, folds that take part, and whether more join next.
+
+    Stages before the last one are shorter by a number that the configuration gives, as if early
+    stopping had ended them.
+    """
+    n_folds = job.config.validation.folds if may_race(job.config) else None
+    stages = stages_of(job.config, n_folds or N_FOLDS)
+    n_left_out = hashlib.sha256(str(job.config.optimizer).encode()).digest()[1] % 5
+    lengths = [N_EVALUATIONS - n_left_out] * (len(stages) - 1) + [N_EVALUATIONS]
+    return [
+        (step, n_joined, step + 1 == length and n_joined < stages[-1])
+        for n_joined, length in zip(stages, lengths, strict=True)
+        for step in range(length)
+    ]
 
 
 def baseline(name: str) -> Baseline:
@@ -109,15 +127,18 @@ class InProcessExecutor:
             del self._at_work[job.number]
             result = TrialResult("infeasible", "size is beyond its limit", metrics=costs)
             return Finished(job.number, 0, result)
-        stopped = job.asks and 0 < len(means) < N_EVALUATIONS and not self._replies[job.number]
-        if stopped or len(means) == N_EVALUATIONS:
+        plan = planned(job)
+        stopped = job.asks and 0 < len(means) < len(plan) and not self._replies[job.number]
+        if stopped or len(means) == len(plan):
             del self._at_work[job.number]
             return Finished(job.number, 0, self._result(job, means, bool(stopped)))
-        step = len(means)
-        scores = [score(job, fold, step) for fold in range(N_FOLDS)]
-        means.append(sum(scores) / N_FOLDS)
+        step, n_joined, ends_stage = plan[len(means)]
+        scores = [score(job, fold, step) for fold in range(n_joined)]
+        means.append(sum(scores) / n_joined)
         told = tuple(Evaluation(step, step + 1.0, 0.1, value, {}, 0.1) for value in scores)
-        return Evaluated(job.number, told, is_last=len(means) == N_EVALUATIONS)
+        n_waiting = plan[-1][1] - n_joined
+        is_last = len(means) == len(plan)
+        return Evaluated(job.number, told, is_last, n_waiting, ends_stage)
 
     def _result(self, job: TrialJob, means: list[float], stopped: bool) -> TrialResult:
         if job.config.optimizer.arguments.get("lr", 0.0) > 30:
@@ -126,12 +147,16 @@ class InProcessExecutor:
             return TrialResult("failed", reason="error: too fast")
         if job.config.optimizer.arguments.get("lr", 0.0) > 0.5:
             return TrialResult("diverged", reason="training loss of fold 0 is nan")
-        step = len(means) - 1 if stopped else means.index(max(means))
-        fold_scores = tuple(score(job, fold, step) for fold in range(N_FOLDS))
+        last = means[-N_EVALUATIONS:]
+        step = last.index(max(last))
+        n_joined = planned(job)[-1][1]
         if stopped:
-            return TrialResult("pruned", "", means[step], step, fold_scores)
+            step, n_joined, _ = planned(job)[len(means) - 1]
+        fold_scores = tuple(score(job, fold, step) for fold in range(n_joined))
+        if stopped:
+            return TrialResult("pruned", "", means[-1], step, fold_scores)
         metrics = {"size": size(job), "n_weights": size(job) / 4}
-        result = TrialResult("complete", "", means[step], step, fold_scores, metrics)
+        result = TrialResult("complete", "", last[step], step, fold_scores, metrics)
         beyond = violations(job.config, result.value, metrics)
         if any(distance > 0 for distance in beyond.values()):
             return replace(result, outcome="infeasible", reason="beyond a limit", value=None)
@@ -182,8 +207,11 @@ def drive(
     edits = edits or Edits.none(study)
     lag = VisibleTrials(edits.parallel)
     judge = Judge(study.search.pruner, study.objective.direction, study.name)
+    others = study.first_config
+    if may_race(others):
+        database.read_fold_curves(history, others.validation.folds or 0)
     for trial in history:
-        judge.restore(trial, range(lag.n_shown(trial.number)))
+        judge.restore(trial, range(lag.n_shown(trial.number)), others)
     points = study.start_with if points is None else points
     suggester = Suggester(study, points, history, lag, edits.segment, lessons)
     executor = InProcessExecutor(n_workers, seed, deaths, checks_first=spares_untrained)
@@ -200,5 +228,7 @@ def drive(
     again = StudyDatabase.open(url, study.name)
     assert again is not None
     trials = again.trials()
+    if may_race(others):
+        again.read_fold_curves(trials, others.validation.folds or 0)
     again.close()
     return trials

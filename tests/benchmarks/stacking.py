@@ -160,7 +160,7 @@ def searched(case: Case, *, stacked: bool) -> None:
     """The trial as a worker trains it."""
     training = CrossValidation(case.config, case.folds, CPU)
     if not stacked:
-        training._stack = None
+        training.groups[0].stack = None
     for _ in training:
         pass
     training.result()

@@ -116,7 +116,7 @@ class Searches:
         found = everything(self.database)
         different = [n for n in self.table if found.get(n) != self.table[n]]
         assert not different, (different, found.get(different[0]), self.table[different[0]])
-        assert states(self.database) <= {"COMPLETE"}
+        assert states(self.database) <= {"COMPLETE", "PRUNED"}
         assert not list(self.folder.glob("runs/study/checkpoints/*"))
         ends = [told["number"] for told in self.events() if told["event"] == "TrialFinished"]
         assert len(ends) == len(set(ends)), "a trial finished twice"

@@ -1,8 +1,9 @@
-"""Curves of trials, evaluation by evaluation; they are read only where they are shown."""
+"""Curves of trials, evaluation by evaluation: read only where they are shown, written in parts."""
 
 from __future__ import annotations
 
 import statistics
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, TextClause
 
 from tunecli.database import queries
+from tunecli.training.outcome.evaluation import Evaluation
 
 _MOST_NAMED = 500  # trials in one query; older versions of SQLite take 999 values
 
@@ -34,9 +36,10 @@ class Curve:
     """The curves of one trial.
 
     Attributes:
-        step, score: the mean score over folds at each evaluation.
-        train_loss: the mean over folds; empty in a study of another program.
-        folds: empty in a study of another program, and if only means were read.
+        step, score: the mean score at each evaluation, over the folds that took part.
+        train_loss: the mean over these folds; empty in a study of another program.
+        folds: those that took part; empty in a study of another program, and if only means were
+            read. Folds that began before the others may have more evaluations than the mean.
     """
 
     step: tuple[int, ...] = ()
@@ -93,7 +96,7 @@ def _mean_curves(
     losses_ = _by_trial(rows, [queries.finite_or_nan(row.train_loss) for row in rows])
     steps = _by_trial(points, [row.step for row in points])
     return {
-        trial_id: Curve(steps[trial_id], score, losses_.get(trial_id, ()))
+        trial_id: Curve(steps[trial_id], score, losses_.get(trial_id, ())[: len(score)])
         for trial_id, score in _by_trial(points, scores_).items()
     }
 
@@ -144,6 +147,18 @@ def mean_scores(opened: Connection, study_id: int) -> dict[int, Curve]:
     return _assemble(queries.rows(opened, queries.MEAN_CURVES, **keys), [])
 
 
+def fold_scores(opened: Connection, study_id: int) -> dict[int, list[list[float]]]:
+    """Return the scores of each fold of all trials that have some, by `trial_id`."""
+    rows = queries.rows_of_ours(opened, "tunecli_curves", queries.FOLD_SCORES, study=study_id)
+    return {
+        trial_id: [
+            [queries.finite_or_nan(row.score) for row in fold]
+            for _, fold in groupby(of_trial, attrgetter("fold"))
+        ]
+        for trial_id, of_trial in queries.by_trial(rows).items()
+    }
+
+
 def _assemble(means: Iterable[Row[Any]], folds: Iterable[Row[Any]]) -> dict[int, Curve]:
     points, curves = queries.by_trial(means), queries.by_trial(folds)
     return {
@@ -176,3 +191,53 @@ def _fold_curve(rows: Sequence[Row[Any]]) -> FoldCurve:
         lr=columns["lr"],
         metrics=queries.all_metric_rows(columns["metrics"]),
     )
+
+
+class CurveBuffer:
+    """Collects the evaluations of running trials until they are written.
+
+    Attributes:
+        means: mean score over the folds that take part, by trial and step.
+        evaluations: evaluations of single folds, each with its trial and the number of the fold.
+        begun_again: trials whose written means no longer count, because more folds have joined.
+    """
+
+    def __init__(self) -> None:
+        self.means: dict[tuple[int, int], float] = {}
+        self.evaluations: list[tuple[tuple[int, int], Evaluation]] = []
+        self.begun_again: set[int] = set()
+        self._n_known: Counter[tuple[int, int]] = Counter()  # by trial and fold, written or not
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to write."""
+        return not self.means
+
+    def add(self, number: int, step: int, folds: Sequence[Evaluation]) -> None:
+        """Add an evaluation of the first folds of trial `number`, or of all.
+
+        With more folds, steps begin at 0 again, and evaluations of earlier folds are known.
+        """
+        if step == 0 and self._n_known[number, 0]:
+            self._forget_means(number)
+            self.begun_again.add(number)
+        self.means[number, step] = statistics.fmean(evaluation.score for evaluation in folds)
+        for fold, evaluation in enumerate(folds):
+            if step >= self._n_known[number, fold]:
+                self._n_known[number, fold] = step + 1
+                self.evaluations.append(((number, fold), evaluation))
+
+    def forget(self, number: int) -> None:
+        """Forget a trial, whose attempt has ended."""
+        self._forget_means(number)
+        self.evaluations = [one for one in self.evaluations if one[0][0] != number]
+        self.begun_again.discard(number)
+        for key in [key for key in self._n_known if key[0] == number]:
+            del self._n_known[key]
+
+    def clear(self) -> None:
+        """Forget what has been written."""
+        self.means, self.evaluations, self.begun_again = {}, [], set()
+
+    def _forget_means(self, number: int) -> None:
+        self.means = {key: mean for key, mean in self.means.items() if key[0] != number}

@@ -100,6 +100,10 @@ MEAN_CURVES_OF = _mean_curves(_AMONG).bindparams(_TRIALS)
 
 FOLD_CURVES = _of_trials("x.*", "tunecli_curves", "x.trial_id, x.fold, x.step", _BETWEEN)
 
+FOLD_SCORES = _of_trials(
+    "x.trial_id, x.fold, x.score", "tunecli_curves", "x.trial_id, x.fold, x.step"
+)
+
 PREDICTIONS = _of_trials("x.npz", "tunecli_predictions", "x.trial_id", _BETWEEN)
 
 

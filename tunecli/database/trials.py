@@ -17,11 +17,13 @@ from optuna.trial import TrialState
 
 from tunecli.database.records import TrialRecord
 from tunecli.errors import DatabaseError
+from tunecli.study_file.settings.fold_stages import stages_of
 from tunecli.study_file.settings.ranges import Categories, FloatRange, IntRange, Range
 from tunecli.study_file.settings.settings import TrialConfig
 from tunecli.study_file.text.scalars import Scalar
 from tunecli.training.outcome.evaluation import Outcome, ended_untrained
 from tunecli.training.outcome.objectives import objective_values, violations
+from tunecli.training.step.timetable import n_evaluations
 
 _MOST_LISTED = 5  # trial numbers in a message
 
@@ -60,8 +62,12 @@ class Trial:
         outcome: None while the trial runs.
         value: value of the first objective: that of a complete trial, or a pruned one's last mean.
         metrics: all other measurements, including the values of further objectives.
-        curve: mean score over folds at each evaluation.
-        fold_scores: scores of the folds at the best evaluation; empty while the trial runs.
+        curve: mean score at each evaluation, over the folds that take part.
+        fold_scores: scores of these folds at the best evaluation; empty while the trial runs.
+        n_waiting: number of folds that have not joined yet, or never did.
+        n_before: number of evaluations in earlier stages, of fewer folds, while it runs.
+        fold_curves: scores of each fold that took part, at each of its evaluations; empty unless
+            they were read.
     """
 
     number: int
@@ -76,6 +82,9 @@ class Trial:
     fold_scores: tuple[float, ...] = ()
     metrics: Mapping[str, float] = field(default_factory=dict)
     seconds: float = 0.0
+    n_waiting: int = 0
+    n_before: int = field(default=0, compare=False)
+    fold_curves: Sequence[Sequence[float]] = field(default=(), compare=False, repr=False)
 
     @classmethod
     def of(cls, record: TrialRecord, curve: Sequence[float]) -> Trial:
@@ -127,8 +136,23 @@ class Trial:
 
     @property
     def n_evaluations(self) -> int:
-        """Number of evaluations so far."""
-        return len(self.curve)
+        """Number of evaluations so far, with those that earlier stages of the trial have at most.
+
+        So of two trials that were pruned, the one with more folds got further.
+        """
+        n_joined = len(self.fold_scores)
+        stages = stages_of(self.config, n_joined + self.n_waiting)
+        n_earlier = sum(size < n_joined for size in stages)
+        return n_earlier * n_evaluations(self.config) + len(self.curve)
+
+    def begin_stage(self, n_waiting: int) -> None:
+        """Begin a curve of more folds, of which `n_waiting` have still not joined."""
+        self.n_before += len(self.curve)
+        self.curve, self.n_waiting = [], n_waiting
+
+    def begin_again(self) -> None:
+        """Forget the evaluations so far."""
+        self.curve, self.n_waiting, self.n_before = [], 0, 0
 
 
 def refuse_others(records: Sequence[TrialRecord]) -> None:

@@ -13,7 +13,6 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import datetime
-from statistics import fmean
 from typing import Any
 
 from optuna.distributions import distribution_to_json
@@ -24,7 +23,7 @@ from sqlalchemy.sql import ColumnElement
 from tunecli.database import creation, schema
 from tunecli.database.attributes import StoredAttributes, validated_attributes
 from tunecli.database.clock import utc_now
-from tunecli.database.curves import Curve, mean_scores
+from tunecli.database.curves import Curve, CurveBuffer, fold_scores, mean_scores
 from tunecli.database.engines import clear_errors, exists, models, open_engine
 from tunecli.database.records import attribute_texts, read_trials
 from tunecli.database.trials import STATES, Trial, refuse_others
@@ -54,7 +53,7 @@ class StudyDatabase:
         self._engine = engine
         self._study_id = study_id
         self._trial_ids: dict[int, int] = {}
-        self._buffer: list[tuple[int, int, Sequence[Evaluation]]] = []
+        self._buffer = CurveBuffer()
 
     @classmethod
     def create(
@@ -170,6 +169,15 @@ class StudyDatabase:
                 Trial.of(record, curves.get(record.trial_id, Curve()).score) for record in records
             ]
 
+    def read_fold_curves(self, trials: Sequence[Trial], n_folds: int) -> None:
+        """Add the scores of every fold to trials, and how many of `n_folds` folds never joined."""
+        with refuse_nonsense(self.url), self._transaction() as connection:
+            curves = fold_scores(connection, self._study_id)
+        for trial in trials:
+            trial.fold_curves = curves.get(self._trial_ids[trial.number], ())
+            if trial.fold_curves:
+                trial.n_waiting = n_folds - len(trial.fold_curves)
+
     def start_trial(self, trial: Trial) -> None:
         """Write a new running trial with all its parameters, in one transaction."""
         row = {
@@ -207,18 +215,22 @@ class StudyDatabase:
         with self._transaction() as connection:
             _delete(connection, (schema.curves, _MEANS), trial_id)
             _update(connection, schema.trials, trial_id, attempt=attempt)
-        self._buffer = [entry for entry in self._buffer if entry[0] != number]
+        self._buffer.forget(number)
 
     def add_evaluations(self, number: int, step: int, folds: Sequence[Evaluation]) -> None:
-        """Buffer one evaluation of all folds; `flush` or the next `finish_trial` writes it."""
-        self._buffer.append((number, step, folds))
+        """Buffer one evaluation of the first folds of a trial, or of all.
+
+        `flush` or the next `finish_trial` writes it. The mean curve begins again when more folds
+        have joined; evaluations of a fold that are known are not written again.
+        """
+        self._buffer.add(number, step, folds)
 
     def flush(self) -> None:
         """Write the buffered evaluations in one transaction."""
-        if self._buffer:
+        if not self._buffer.is_empty:
             with self._transaction() as connection:
                 self._write_evaluations(connection)
-            self._buffer = []
+            self._buffer.clear()
 
     def finish_trial(
         self,
@@ -255,19 +267,20 @@ class StudyDatabase:
             _update(connection, schema.trials, trial_id, worker=worker, **details)
             if keep_predictions and result.predictions is not None:
                 self._replace_predictions(connection, trial_id, result.predictions)
-        self._buffer = []
+        self._buffer.clear()
+        self._buffer.forget(number)
 
     # --- rows
 
     def _write_evaluations(self, connection: Connection) -> None:
-        means, curves = [], []
-        for number, step, folds in self._buffer:
-            trial_id = self._trial_ids[number]
-            means.append(_mean_row(trial_id, step, fmean(each.score for each in folds)))
-            curves += [
-                {"trial_id": trial_id, "fold": fold, **vars(evaluation)}
-                for fold, evaluation in enumerate(folds)
-            ]
+        ids, buffer = self._trial_ids, self._buffer
+        for number in buffer.begun_again:
+            _delete(connection, (_MEANS,), ids[number])
+        means = [_mean_row(ids[key[0]], key[1], mean) for key, mean in buffer.means.items()]
+        curves = [
+            {"trial_id": ids[number], "fold": fold, **vars(evaluation)}
+            for (number, fold), evaluation in buffer.evaluations
+        ]
         _insert(connection, _MEANS, means)
         _insert(connection, schema.curves, curves)
 

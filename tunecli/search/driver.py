@@ -16,6 +16,7 @@ from tunecli.search.concluded_trials import ConcludedTrials
 from tunecli.search.ended_trials import (
     ChargedTrials,
     are_without_value,
+    evaluated_event,
     finished_event,
     in_vain,
     result_of_dead,
@@ -23,6 +24,7 @@ from tunecli.search.ended_trials import (
 )
 from tunecli.search.events import events
 from tunecli.search.prune.judge import Judge
+from tunecli.search.prune.stage_curves import StageCurves
 from tunecli.search.study.best_models import BestModels
 from tunecli.search.study.front import FrontTracker
 from tunecli.search.study.trial_folders import BEST, CHECKPOINTS, TrialFolders
@@ -34,7 +36,6 @@ from tunecli.search.workers import messages
 from tunecli.search.workers.executor import Executor
 from tunecli.study_file.study_file import Study
 from tunecli.training.outcome.evaluation import BaselinePlan, TrialResult
-from tunecli.training.outcome.evaluation_choice import EvaluationChoice, choice_for
 from tunecli.training.outcome.failure_reasons import WORKER_DIED
 from tunecli.training.state.trial_files import CHECKPOINT
 from tunecli.training.step.timetable import n_evaluations
@@ -109,7 +110,8 @@ class Driver:
         self._free = study.search.order == "free"
         self._running: dict[int, Trial] = {}
         self._concluded = ConcludedTrials()
-        self._choices: dict[int, EvaluationChoice] = {}  # of running trials
+        self._any_config = study.first_config
+        self._curves: dict[int, StageCurves] = {}  # of running trials
         self._finished = {trial.number for trial in history if trial.outcome is not None}
         self._charged = ChargedTrials(study.search.parallel)
         self._furthest: dict[int, int] = {}  # evaluations before a worker died
@@ -189,7 +191,7 @@ class Driver:
 
     def _begin_again(self, trial: Trial) -> None:
         """Discard the evaluations of an interrupted attempt; the next attempt repeats them."""
-        trial.curve.clear()
+        trial.begin_again()
         self._database.restart_trial(trial.number, trial.attempt)
 
     def _start_trials(self) -> Iterator[events.SearchEvent]:
@@ -208,13 +210,13 @@ class Driver:
     def _submit(self, trial: Trial) -> Iterator[events.SearchEvent]:
         self._judge.start(trial.number, trial.config, self._visible(trial.number))
         self._running[trial.number] = trial
-        self._choices[trial.number] = choice_for(trial.config)
+        self._curves[trial.number] = StageCurves(trial.config, self._any_config)
         self._executor.submit(
             messages.TrialJob(
                 trial.number,
                 trial.attempt,
                 trial.config,
-                asks=self._judge.judges,
+                asks=self._judge.judges(trial.number),
                 checkpoint=self._checkpoints.of(trial.number),
                 models=self._models.of(trial.number),
                 to_beat=self._models.to_beat,
@@ -288,26 +290,30 @@ class Driver:
     def _take_evaluation(self, event: messages.Evaluated) -> Iterator[events.SearchEvent]:
         self._has_evaluated = True
         trial = self._running[event.number]
-        step = event.evaluations[0].step
-        mean = fmean(evaluation.score for evaluation in event.evaluations)
-        trial.curve.append(mean)
-        choice = self._choices[trial.number]
-        choice.add(mean)
-        self._judge.add(trial.number, choice.smoothed[-1])
-        if self._judge.judges and not event.is_last:
-            self._executor.reply(trial.number, go_on=not self._judge.stops(trial.number))
-        self._database.add_evaluations(trial.number, step, event.evaluations)
-        assert choice.step is not None
-        best = trial.curve[choice.step]
-        yield events.TrialEvaluated(trial.number, step, mean, best, event.evaluations)
+        if event.n_waiting != trial.n_waiting:
+            trial.begin_stage(event.n_waiting)
+        scores = [evaluation.score for evaluation in event.evaluations]
+        trial.curve.append(fmean(scores))
+        curves = self._curves[trial.number]
+        for stage, score in curves.add(event.step, scores, event.n_waiting):
+            self._judge.add(trial.number, score, stage)
+        if self._judge.judges(trial.number) and not event.is_last:
+            self._executor.reply(trial.number, go_on=not self._stops(event))
+        self._database.add_evaluations(trial.number, event.step, event.evaluations)
+        yield evaluated_event(trial, event.evaluations, curves.best_step(event.n_waiting))
+
+    def _stops(self, event: messages.Evaluated) -> bool:
+        number, n_waiting = event.number, event.n_waiting
+        return self._judge.stops(number, n_waiting, ends_stage=event.ends_stage)
 
     def _take_death(self, event: messages.WorkerDied) -> Iterator[events.SearchEvent]:
         if event.number is None or event.number not in self._running:
             yield events.Notice(f"An idle worker died ({event.cause}); a new one was started.")
             return
         trial = self._running.pop(event.number)
-        got_further = len(trial.curve) > self._furthest.get(trial.number, 0)
-        self._furthest[trial.number] = max(len(trial.curve), self._furthest.get(trial.number, 0))
+        n_done = trial.n_before + len(trial.curve)
+        got_further = n_done > self._furthest.get(trial.number, 0)
+        self._furthest[trial.number] = max(n_done, self._furthest.get(trial.number, 0))
         event = self._with_log(event)
         is_last = trial.attempt >= self._study.search.attempts and not got_further
         if is_last or event.out_of_memory:  # another attempt would run out of memory, too
@@ -329,7 +335,7 @@ class Driver:
         self, number: int, worker: int, result: TrialResult
     ) -> Iterator[events.SearchEvent]:
         trial = self._running.pop(number)
-        del self._choices[number]
+        del self._curves[number]
         result = with_finite_values(result, trial.config)
         trial.outcome, trial.reason, trial.value = result.outcome, result.reason, result.value
         trial.fold_scores, trial.metrics = result.fold_scores, result.metrics

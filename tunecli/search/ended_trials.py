@@ -1,4 +1,4 @@
-"""What follows from trials that have ended: events, results, and the end of a search."""
+"""What follows from trials that run or have ended: events, results, and the end of a search."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import replace
 from statistics import stdev
 
 from tunecli.database.trials import Trial
-from tunecli.search.events.events import SearchEnded, TrialFinished
+from tunecli.search.events.events import SearchEnded, TrialEvaluated, TrialFinished
 from tunecli.search.study.front import FrontTracker
 from tunecli.search.trial_budget import TrialBudget
 from tunecli.search.workers.messages import WorkerDied
 from tunecli.study_file.settings.metric_names import label
 from tunecli.study_file.settings.settings import Direction, TrialConfig
-from tunecli.training.outcome.evaluation import TrialResult
+from tunecli.training.outcome.evaluation import Evaluation, TrialResult
 from tunecli.training.outcome.failure_reasons import OUT_OF_MEMORY, WORKER_DIED, alike
 from tunecli.training.outcome.score_guard import NoScoreError, finite_float
 
@@ -73,6 +73,23 @@ def finished_before(trials: Sequence[Trial], budget: TrialBudget) -> SearchEnded
     if are_without_value(trials):
         return in_vain(trials, n_done, budget.n_total, n_spared)
     return SearchEnded("infeasible", n_done, budget.n_total, n_spared=n_spared)
+
+
+def evaluated_event(trial: Trial, folds: tuple[Evaluation, ...], best: int) -> TrialEvaluated:
+    """Return the event for the newest evaluation of a running trial.
+
+    Args:
+        best: index of the best evaluation so far in the current stage.
+    """
+    return TrialEvaluated(
+        number=trial.number,
+        step=folds[0].step,
+        score=trial.curve[-1],
+        best=trial.curve[best],
+        folds=folds,
+        n_waiting=trial.n_waiting,
+        n_before=trial.n_before,
+    )
 
 
 def finished_event(trial: Trial, *, is_best: bool, is_spared: bool = False) -> TrialFinished:

@@ -26,6 +26,7 @@ from tunecli.search.workers.messages import DataReady
 from tunecli.study_file.catalogue.code_hashes import changed_files
 from tunecli.study_file.catalogue.model_files import changed_model_files, model_files
 from tunecli.study_file.edits import Change, changes
+from tunecli.study_file.settings.fold_stages import may_race
 from tunecli.study_file.settings.metric_names import label, titles
 from tunecli.study_file.settings.settings import Objective
 from tunecli.study_file.study_file import Study, StudyFile
@@ -95,6 +96,9 @@ class StoredStudy:
             assert summary is not None
             assert stored.parallel > 0
             _refuse_default_test(study, summary)
+            trials = database.trials()
+            if any(may_race(trial.config) for trial in trials):
+                database.read_fold_curves(trials, summary.n_folds)
             return cls(
                 study=study.completed(
                     summary.task, summary.n_rows, summary.given, summary.positive
@@ -102,7 +106,7 @@ class StoredStudy:
                 summary=summary,
                 attributes=stored,
                 edits=[_edit(entry) for entry in database.attribute("edits", [])],
-                trials=database.trials(),
+                trials=trials,
                 knows_baselines=database.attribute("baselines") is not None,
             )
 

@@ -54,10 +54,10 @@ from tunecli.search.workers.executor import EXECUTORS, Executor
 from tunecli.search.workers.machine import default_jobs, git_commit
 from tunecli.search.workers.messages import DataReady, FirstTask, WorkerDied
 from tunecli.study_file.catalogue.allowed_code import AllowedCode
+from tunecli.study_file.settings.fold_stages import may_race
 from tunecli.study_file.settings.metric_names import label, titles
 from tunecli.study_file.settings.search_settings import SearchSettings
 from tunecli.study_file.study_file import Study, StudyFile
-from tunecli.training.outcome.evaluation import BaselinePlan
 
 
 class Search:
@@ -228,7 +228,7 @@ class Search:
         if stored is not None:
             yield from _not_comparable(stored, described)
         self._driver = self._make_driver(
-            study, database, self._executor, history, edits, described.baselines
+            study, database, self._executor, history, edits, described
         )
         if self._interrupted:
             self._driver.interrupt()
@@ -285,18 +285,29 @@ class Search:
         executor: Executor,
         history: list[Trial],
         edits: Edits,
-        baselines: BaselinePlan,
+        described: DataReady,
     ) -> Driver:
+        others, summary = study.first_config, described.summary
+        if may_race(others) and summary and not any(trial.fold_curves for trial in history):
+            database.read_fold_curves(history, summary.n_folds)  # racing was off before
         lag = VisibleTrials(edits.parallel)
         points = database.attribute("start_with", [])
         lessons = [lesson for one in database.attributes().learned for lesson in one.lessons]
         suggester = Suggester(study, points, history, lag, edits.segment, lessons)
         judge = Judge(study.search.pruner, study.objective.direction, study.name)
         for trial in history:
-            judge.restore(trial, range(lag.n_shown(trial.number)))
+            judge.restore(trial, range(lag.n_shown(trial.number)), others)
         folder = self._study_folder.folder
         return Driver(
-            study, database, executor, suggester, judge, history, self._limits, folder, baselines
+            study,
+            database,
+            executor,
+            suggester,
+            judge,
+            history,
+            self._limits,
+            folder,
+            described.baselines,
         )
 
     def _started(

@@ -156,7 +156,7 @@ def _comparable(study: Study, summary: DataSummary) -> dict[str, Any]:
 
 def _facts(settings: DataSettings | ValidationSettings) -> dict[str, Any]:
     """Return the settings that decide which rows are scored; a file by its name alone."""
-    apart = {"source", "root", "download", "arguments", *DATA_SLOTS}
+    apart = {"source", "root", "download", "arguments", "racing", *DATA_SLOTS}
     facts = settings.model_dump(exclude=apart)
     return {k: PurePath(v).name if isinstance(v, str) else v for k, v in facts.items()}
 
@@ -167,6 +167,8 @@ def _lesson(study: Study, trial: Trial) -> Lesson | str:
         return "no result yet"
     if trial.outcome == "failed" and not says_out_of_memory(trial.reason):
         return "no result"
+    if trial.outcome == "pruned" and trial.n_waiting:
+        return "a score of fewer folds"
     located = match(study.tree, trial.config, trial.params)
     if located.misfits:
         return located.misfits[0]

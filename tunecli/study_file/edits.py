@@ -16,6 +16,7 @@ from tunecli.study_file.settings.search_settings import SearchSettings
 from tunecli.study_file.settings.setting_types import Effect, OnEdit, mark
 from tunecli.study_file.settings.settings import (
     Component,
+    ValidationSettings,
 )
 from tunecli.study_file.space.tree import (
     DATA_SLOTS,
@@ -69,7 +70,9 @@ def _shared(old: Sections, new: Sections) -> Iterator[Change]:
     yield from _differing("seed", old.seed, new.seed)
     in_tree = {*DATA_SLOTS}
     yield from _settings("data.", *(s.shared_data.model_dump(exclude=in_tree) for s in (old, new)))
-    yield from _settings("validation.", *(s.validation.model_dump() for s in (old, new)))
+    for key, field in ValidationSettings.model_fields.items():
+        before, after = (getattr(sections.validation, key) for sections in (old, new))
+        yield from _differing(f"validation.{key}", before, after, _effect(field))
     before, after = goal_sections(old), goal_sections(new)
     for section in ("objective", "constraints", "metrics"):
         yield from _differing(section, before.get(section), after.get(section))

@@ -1,8 +1,13 @@
-"""Train one trial: all its folds in lockstep, one evaluation of each fold at a time.
+"""Train one trial: its folds in lockstep, one evaluation of each fold at a time.
 
-So the mean score over all folds is known from the first evaluation on, for the pruner, which stops
+So the mean score over folds is known from the first evaluation on, for the pruner, which stops
 asking for evaluations, and for early stopping here. The value of a trial is the mean at its best
 evaluation, which `EvaluationChoice` chooses.
+
+A trial is a sequence of stages (`fold_stages.py`), usually of one. In each stage more folds train
+than in the one before, and its curve begins at the first evaluation again: those that joined
+earlier have most of their evaluations already. The last stage has all folds, so it gives the curve
+and the value that the trial has with a single stage.
 """
 
 from __future__ import annotations
@@ -11,7 +16,7 @@ import io
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
-from itertools import repeat
+from itertools import pairwise
 from statistics import fmean
 from typing import Any, Literal
 
@@ -23,32 +28,30 @@ from tunecli.data.rows.dataset import FoldData
 from tunecli.study_file.settings.settings import TrialConfig
 from tunecli.training.early_stopping import no_longer_improves
 from tunecli.training.fold import FoldTraining
+from tunecli.training.fold_group import FoldGroup, Round
 from tunecli.training.outcome.evaluation import Evaluation, Outcome, TrialResult
 from tunecli.training.outcome.evaluation_choice import choice_for
 from tunecli.training.outcome.failure_reasons import ERROR
-from tunecli.training.outcome.score_guard import NoScoreError, finite_evaluation, mean
-from tunecli.training.stack.fold_stack import FoldStack
-from tunecli.training.stack.stackable_trials import stack_of
+from tunecli.training.outcome.score_guard import NoScoreError, mean
 from tunecli.training.state.checkpoints import CheckpointError
-from tunecli.training.state.memory import PeakMemory, device_memory, must_wait_elsewhere
+from tunecli.training.state.memory import PeakMemory
 from tunecli.training.step.batches import batch_sizes
 from tunecli.training.step.losses import Predictions
 from tunecli.training.user_loop.user_training import UserFoldTraining
 from tunecli.training.user_loop.user_trial import REHEARSED, UserTrial
 
-Round = tuple[Evaluation, ...]
-"""One evaluation of every fold, all with the same step."""
-
 
 class CrossValidation:
-    """Trains all folds of a trial; each item is one evaluation of every fold.
+    """Trains a trial; each item is one evaluation of every fold that takes part in the stage.
 
     Attributes:
         config: the configuration of the trial.
-        folds: trainings in the order of the data's folds.
-        n_evaluations: planned number of evaluations; early stopping may end the trial sooner. None
-            if only the user's own training determines it.
-        curve: the evaluations so far.
+        n_folds: number of folds of the trial.
+        groups: the folds that have begun, in groups that began together.
+        n_evaluations: planned number of evaluations of a stage; early stopping may end it sooner.
+            None if only the user's own training determines it.
+        curve: the evaluations of the current stage so far.
+        ends_stage: whether the current stage has ended and more folds join next.
         outcome: None while training, then complete, diverged, or failed if a score is not a
             number.
         reason: why the trial diverged or failed; empty otherwise.
@@ -62,38 +65,60 @@ class CrossValidation:
         device: torch.device,
         trial: UserTrial = REHEARSED,
         models: Sequence[nn.Module] | None = None,
+        stages: Sequence[int] = (),
     ) -> None:
-        """Prepare all folds.
+        """Prepare the folds of the first stage.
 
         Args:
             trial: what the user's own training learns of its trial.
-            models: models to train further, in place, one per fold; None for new ones.
+            models: models to train further, in place, one per fold; None for new ones. They have
+                one stage.
+            stages: number of folds that train in each stage; empty for one stage of all folds.
         """
         self._peak = PeakMemory(device)
-        self._device_memory = device_memory(device)
-        self.folds: Sequence[FoldTraining | UserFoldTraining]
-        self._stack: FoldStack | None = None
-        self._notes: list[str] = []
-        self.n_evaluations: int | None
-        if config.train is None:
-            size = config.training.batch_size
-            fewest = min(len(batch_sizes(len(fold.y_train), size)) for fold in folds)
-            loops = [
-                FoldTraining(config, fold, device, fewest, model)
-                for fold, model in zip(folds, models or repeat(None, len(folds)), strict=True)
-            ]
-            self.folds, self.n_evaluations = loops, len(loops[0].timetable.evaluations)
-            if models is None:
-                self._stack, self._notes = stack_of(config, loops)
-        else:
-            self.folds = [UserFoldTraining(config, fold, device, trial) for fold in folds]
-            self.n_evaluations = config.training.epochs
+        self.config = config
+        self.n_folds = len(folds)
+        self._data, self._device, self._trial, self._models = folds, device, trial, models
+        self.groups: list[FoldGroup] = []
+        self._joining = list(pairwise((0, *(stages or [len(folds)]))))
+        self._join()
+        self.n_evaluations = self.groups[0].n_evaluations
+        self._earlier: list[list[Round]] = []  # the curves of the stages that have ended
         self.curve: list[Round] = []
+        self.ends_stage = False
         self.outcome: Outcome | None = None
         self.reason = ""
-        self.config = config
         self._choice = choice_for(config)
         self.seconds = 0.0
+
+    def _join(self) -> None:
+        """Let the folds of the next stage begin."""
+        begin, end = self._joining.pop(0)
+        fewest = None
+        if self.config.train is None:
+            size = self.config.training.batch_size
+            fewest = min(len(batch_sizes(len(fold.y_train), size)) for fold in self._data)
+        group = FoldGroup(
+            self.config,
+            self._data[begin:end],
+            self._device,
+            self._trial,
+            fewest,
+            self._models,
+            n_folds=self.n_folds,
+        )
+        self.groups.append(group)
+
+    def _begin_stage(self) -> None:
+        self._join()
+        self._earlier.append(self.curve)
+        self.curve, self.ends_stage = [], False
+        self._choice = choice_for(self.config)
+
+    @property
+    def folds(self) -> list[FoldTraining | UserFoldTraining]:
+        """The trainings that have begun, in the order of the data's folds; at the end all."""
+        return [training for group in self.groups for training in group.folds]
 
     def __iter__(self) -> Iterator[Round]:
         return self
@@ -103,6 +128,8 @@ class CrossValidation:
             raise StopIteration
         start = time.perf_counter()
         try:
+            if self.ends_stage:
+                self._begin_stage()
             evaluations = self._evaluate_all()
             self._record(evaluations)
         except NoScoreError as error:
@@ -117,27 +144,36 @@ class CrossValidation:
         return evaluations
 
     def _evaluate_all(self) -> Round:
-        """Evaluate every fold once; raise at the first evaluation that is not usable."""
-        name = self.config.objective.metric.name
-        has_loss = self.config.train is None
-        evaluations = []
-        turns = map(next, self.folds) if self._stack is None else self._stack.evaluations()
-        for training in self.folds:
-            evaluation = next(turns)
-            if self._device_memory is not None and isinstance(training, FoldTraining):
-                if must_wait_elsewhere(training.n_bytes, len(self.folds), self._device_memory):
-                    training.leave_device()
-            fold = training.fold.number if len(self.folds) > 1 else None
-            evaluations.append(finite_evaluation(evaluation, fold, name, has_loss=has_loss))
-        return tuple(evaluations)
+        evaluations: Round = ()
+        for group in self.groups:
+            evaluations += group.at(len(self.curve))
+        return evaluations
 
     def _record(self, evaluations: Round) -> None:
         self.curve.append(evaluations)
         self._choice.add(_mean_score(evaluations))
-        for training in self.folds:
-            training.follow(self._choice)
+        of_all_folds = choice_for(self.config) if self._joining else self._choice
+        for group in self.groups:
+            group.follow(of_all_folds)
         if len(self.curve) == self.n_evaluations or self._is_exhausted():
-            self.outcome = "complete"
+            if self._joining:
+                self.ends_stage = True
+            else:
+                self.outcome = "complete"
+
+    @property
+    def rounds(self) -> list[tuple[Round, bool]]:
+        """All evaluations so far, each with whether a stage ended with it."""
+        stages = [*self._earlier, self.curve]
+        ends = [
+            *(len(stage) for stage in self._earlier),
+            len(self.curve) if self.ends_stage else 0,
+        ]
+        return [
+            (evaluations, number == end)
+            for stage, end in zip(stages, ends, strict=True)
+            for number, evaluations in enumerate(stage, 1)
+        ]
 
     @property
     def mean_scores(self) -> list[float]:
@@ -151,12 +187,13 @@ class CrossValidation:
 
     def take_notes(self) -> list[str]:
         """Return the notes for the user since the last call, each once."""
-        of_folds = [note for fold in self.folds for note in fold.take_notes()]
-        notes, self._notes = [*self._notes, *of_folds], []
+        notes = [note for fold in self.folds for note in fold.take_notes()]
+        for group in self.groups:
+            notes, group.notes = [*group.notes, *notes], []
         return list(dict.fromkeys(notes))
 
     def _is_exhausted(self) -> bool:
-        """Return whether early stopping ends the trial now."""
+        """Return whether early stopping ends the stage now."""
         stopping = self.config.training.early_stopping
         if stopping is None:
             return False
@@ -204,7 +241,7 @@ class CrossValidation:
 
     @property
     def loops(self) -> list[FoldTraining]:
-        """The folds; none if the user's own training trains them."""
+        """The folds that have begun; none if the user's own training trains them."""
         return [fold for fold in self.folds if isinstance(fold, FoldTraining)]
 
     @property
@@ -235,8 +272,12 @@ class CrossValidation:
 
     @property
     def checkpoint_bytes(self) -> int:
-        """Approximate size of `state_dict`: own weights, two moments of each, and kept weights."""
-        n_copies = 3 + self.config.training.smooth_score
+        """Approximate size of `state_dict`: own weights, two moments of each, and kept weights.
+
+        While folds wait to join, every evaluation of the others is kept.
+        """
+        n_kept = self.n_evaluations if self._joining else None
+        n_copies = 3 + (n_kept or self.config.training.smooth_score)
         own = sum(4 * fold.n_weights for fold in self.folds)
         return n_copies * (own - sum(fold.shared_bytes for fold in self.loops))
 
@@ -244,7 +285,9 @@ class CrossValidation:
         """Return the state to resume from bit for bit; see `FoldTraining.state_dict`."""
         return {
             "folds": [training.state_dict() for training in self.folds],
-            "curve": [[asdict(evaluation) for evaluation in row] for row in self.curve],
+            "earlier": [_as_data(stage) for stage in self._earlier],
+            "curve": _as_data(self.curve),
+            "ends_stage": self.ends_stage,
             "outcome": self.outcome,
             "reason": self.reason,
             "seconds": self.seconds,
@@ -256,16 +299,40 @@ class CrossValidation:
         Raises:
             CheckpointError: it was made with other pretrained weights; nothing is loaded.
         """
+        while len(self.folds) < len(state["folds"]) and self._joining:
+            self._join()
         for loop, saved in zip(self.loops, state["folds"], strict=False):
             if (changed := loop.changed_weight(saved)) is not None:
                 raise CheckpointError(f"its pretrained weights have changed ({changed} differs)")
         for training, saved in zip(self.folds, state["folds"], strict=True):
             training.load_state_dict(saved)
-        self.curve = [tuple(Evaluation(**saved) for saved in row) for row in state["curve"]]
+        self._earlier = [_from_data(stage) for stage in state.get("earlier", [])]
+        self.curve = _from_data(state["curve"])
+        self.ends_stage = state.get("ends_stage", False)  # stages are new in format 4
+        self._restore_groups()
         self.outcome = state["outcome"]
         self.reason = state["reason"]
         self.seconds = state["seconds"]
         self._choice = choice_for(self.config, self.mean_scores)
+
+    def _restore_groups(self) -> None:
+        """Give each group its evaluations, which are those of its folds in the stages so far."""
+        begin = 0
+        for group in self.groups:
+            end = begin + len(group.folds)
+            stages = [stage for stage in (*self._earlier, self.curve) if stage]
+            having = [stage for stage in stages if len(stage[0]) >= end]
+            longest = max(having, key=len, default=[])
+            group.curve = [evaluations[begin:end] for evaluations in longest]
+            begin = end
+
+
+def _as_data(curve: Sequence[Round]) -> list[list[dict[str, Any]]]:
+    return [[asdict(evaluation) for evaluation in evaluations] for evaluations in curve]
+
+
+def _from_data(curve: Sequence[Sequence[dict[str, Any]]]) -> list[Round]:
+    return [tuple(Evaluation(**saved) for saved in evaluations) for evaluations in curve]
 
 
 def _mean_score(evaluations: Round) -> float:

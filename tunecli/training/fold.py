@@ -169,9 +169,13 @@ class FoldTraining:
 
         Frozen weights that all folds share are not counted; see `shared_bytes`.
         """
-        weights = own_state(self._evaluated_model).values()
-        copies = self._settings.smooth_score * sum(int(weight.nbytes) for weight in weights)
-        return self._movable.n_bytes + copies
+        n_copies = max(self._settings.smooth_score, self._kept.n_copies)
+        return self._movable.n_bytes + n_copies * self.copy_bytes
+
+    @property
+    def copy_bytes(self) -> int:
+        """Bytes of the weights of one evaluation that may be the best."""
+        return sum(int(weight.nbytes) for weight in own_state(self._evaluated_model).values())
 
     @property
     def shared_bytes(self) -> int:
@@ -283,13 +287,16 @@ class FoldTraining:
         last = self._n_evaluations - 1
         self._keep(last, {last}, last)
 
-    def follow(self, choice: EvaluationChoice) -> None:
+    def follow(self, choice: EvaluationChoice, n_ahead: int = 0) -> None:
         """Keep the evaluations that may be chosen, and take the chosen one as the best.
 
         Args:
             choice: the choice, to which the score of the last evaluation was added.
+            n_ahead: number of the last evaluations whose scores it has not been given yet; any of
+                them may be chosen.
         """
-        self._keep(len(choice) - 1, choice.candidates, choice.step)
+        ahead = range(len(choice), len(choice) + n_ahead)
+        self._keep(len(choice) + n_ahead - 1, choice.candidates.union(ahead), choice.step)
 
     def _keep(self, last: int, candidates: Collection[int], best: int | None) -> None:
         weights = own_state(self._evaluated_model)

@@ -61,6 +61,11 @@ class KeptEvaluations:
         self.best = best
 
     @property
+    def n_copies(self) -> int:
+        """Number of evaluations that are kept."""
+        return len(self._kept)
+
+    @property
     def of_best(self) -> KeptEvaluation | None:
         """The best evaluation so far; None before the first."""
         return None if self.best is None else self._kept[self.best]

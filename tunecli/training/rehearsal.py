@@ -24,6 +24,7 @@ from tunecli.data.rows.features import as_features
 from tunecli.data.user_code.import_user_code import load_object, place_in_code
 from tunecli.errors import ArgumentError, TunecliError, UserCodeError
 from tunecli.study_file.settings.code_names import is_code
+from tunecli.study_file.settings.fold_stages import n_copies
 from tunecli.study_file.settings.metric_names import cost_metrics, label, prediction_metrics
 from tunecli.study_file.settings.settings import Component, Task, TrialConfig
 from tunecli.training.compression.costs import costs_of
@@ -65,6 +66,7 @@ class Rehearsal:
             frozen weights that all folds share; and, for the one fold that computes, gradients and
             what a batch saves for its backward pass (for recomputed blocks, their inputs). In a
             stack all folds compute, with copies of their weights. Data is not counted.
+        waiting_bytes: the part of `n_bytes` that folds hold until all have joined, see `n_copies`.
         fold_bytes: the part of `n_bytes` that each fold holds while it waits for its turn; a
             checkpoint holds as much per fold.
         shared_bytes: the part of `n_bytes` that all folds share: frozen pretrained weights.
@@ -78,6 +80,7 @@ class Rehearsal:
 
     n_weights: int = 0
     n_bytes: int = 0
+    waiting_bytes: int = 0
     fold_bytes: int = 0
     shared_bytes: int = 0
     n_folds: int = 0
@@ -265,9 +268,11 @@ def _measured(
     of_folds = training.n_bytes * len(folds) + training.shared_bytes
     computing = sum(gradients) + sum(saved.values())
     joined = 0 if stack is None else 4 * training.n_weights * len(folds)
+    waiting = n_copies(config, len(folds), len(timetable.evaluations)) * training.copy_bytes
     return Rehearsal(
         n_weights=training.n_weights,
-        n_bytes=of_folds + computing * n_at_once + joined,
+        n_bytes=of_folds + computing * n_at_once + joined + waiting,
+        waiting_bytes=waiting,
         fold_bytes=training.n_bytes,
         shared_bytes=training.shared_bytes,
         n_folds=len(folds),

@@ -238,7 +238,7 @@ def test_the_number_of_evaluations_is_known_before(
 def test_without_a_pruner_nothing_stops() -> None:
     judge = Judge(None, "maximize", "study")
     judge.start(0, config(), range(0))
-    assert not judge.judges
+    assert not judge.judges(0)
     judge.add(0, 0.0)
     assert not judge.stops(0)
 

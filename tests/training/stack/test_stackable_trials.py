@@ -25,7 +25,7 @@ FOLDS = [classification(number) for number in range(3)]
 def is_stacked(config: TrialConfig, folds: Sequence[FoldData] = FOLDS, **given: Any) -> bool:
     training = CrossValidation(config, folds, CPU, **given)
     assert training.take_notes() == []
-    return training._stack is not None
+    return training.groups[0].stack is not None
 
 
 @pytest.mark.parametrize(
@@ -100,12 +100,12 @@ def test_where_kernels_round_differently_folds_train_one_after_another_and_the_u
     monkeypatch.setattr(stack_comparison, "_COMPARED", {})
     monkeypatch.setattr(stacked_layers, "SMALLEST_PRODUCT", 0)  # torch's plain loop then
     training = CrossValidation(trial(), FOLDS, CPU)
-    assert training._stack is None
+    assert training.groups[0].stack is None
     assert training.take_notes() == [OTHER_BITS]
     assert training.take_notes() == []
     assert list(training) == expected
     other = CrossValidation(trial(batch_size=7), FOLDS, CPU)
-    assert (other._stack, other.take_notes()) == (None, [])  # once per worker
+    assert (other.groups[0].stack, other.take_notes()) == (None, [])  # once per worker
 
 
 def test_shapes_are_compared_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,8 +28,8 @@ def pair(
 ) -> tuple[CrossValidation, CrossValidation]:
     """The same trial, as a stack and with each fold alone."""
     together, alone = (CrossValidation(config, folds, CPU) for _ in range(2))
-    assert together._stack is not None, "it is eligible"
-    alone._stack = None
+    assert together.groups[0].stack is not None, "it is eligible"
+    alone.groups[0].stack = None
     return together, alone
 
 

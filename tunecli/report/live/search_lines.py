@@ -119,7 +119,8 @@ def finished(trial: TrialFinished, state: SearchState) -> Line:
     width = len(str(state.started.n_total)) if state.started else 1
     parts = []
     if trial.value is not None:
-        parts.append(f"{metric} {wording.with_spread(trial.value, state.spread(trial))}")
+        score = wording.with_spread(trial.value, state.spread(trial))
+        parts.append(" ".join(filter(None, (metric, score, state.folds_of(trial)))))
     parts += _further(trial, state)
     if trial.is_best:
         parts.append("(on the front)" if trial.values[1:] else "(best)")

@@ -95,8 +95,10 @@ def _awaited(trial: RunningTrial, state: SearchState) -> str:
 
 
 def _evaluations(trial: RunningTrial) -> str:
-    """Return evaluations done, and how many there will be if that is known."""
-    return f"{trial.n_done}/{trial.n_evaluations}" if trial.n_evaluations else f"{trial.n_done}"
+    """Return evaluations done, and how many there will be if that is known, and on which folds."""
+    done = f"{trial.n_done}/{trial.n_evaluations}" if trial.n_evaluations else f"{trial.n_done}"
+    n_folds = trial.n_folds + trial.n_waiting
+    return f"{done} on {trial.n_folds} of {n_folds} folds" if trial.n_waiting else done
 
 
 def _running_trials(state: SearchState) -> list[RunningTrial]:

@@ -35,6 +35,9 @@ class RunningTrial:
     Attributes:
         begun_at: when it started, by the clock of the search.
         is_behind: whether it waits for a worker until the baselines are fitted.
+        n_done: evaluations of the folds that take part, of `n_evaluations`.
+        n_folds, n_waiting: folds that take part, and folds that have not joined yet.
+        n_trained: folds that had joined before the last ones.
         score: mean over folds at its last evaluation; None before the first.
     """
 
@@ -43,7 +46,26 @@ class RunningTrial:
     begun_at: float = 0.0
     is_behind: bool = False
     n_done: int = 0
+    n_folds: int = 1
+    n_waiting: int = 0
+    n_trained: int = 0
     score: float | None = None
+
+    def add(self, event: TrialEvaluated) -> None:
+        """Take an evaluation."""
+        n_folds = max(len(event.folds), 1)
+        if n_folds > self.n_folds and self.n_done:
+            self.n_trained = self.n_folds
+        self.n_folds, self.n_waiting = n_folds, event.n_waiting
+        self.n_done, self.score, self.is_behind = event.step + 1, event.score, False
+
+    @property
+    def share(self) -> float:
+        """The share of its work that is done, if nothing stops it."""
+        if not self.n_evaluations:
+            return 0.0
+        here = min(self.n_done / self.n_evaluations, 1.0) * (self.n_folds - self.n_trained)
+        return (self.n_trained + here) / (self.n_folds + self.n_waiting)
 
     def elapsed(self, now: float) -> float:
         """Return the seconds since it started; 0 while it waits for the baselines."""
@@ -53,8 +75,7 @@ class RunningTrial:
         """Return the seconds to its end at its pace, if nothing stops it; infinite if unknown."""
         if not (self.n_done and self.n_evaluations):
             return math.inf
-        n_left = max(self.n_evaluations - self.n_done, 0)
-        return self.elapsed(now) * n_left / self.n_done
+        return self.elapsed(now) * (1 - self.share) / self.share
 
 
 @dataclass
@@ -122,7 +143,7 @@ class SearchState:
     def _evaluated(self, event: TrialEvaluated) -> None:
         trial = self.running.get(event.number)
         if trial is not None:
-            trial.n_done, trial.score, trial.is_behind = event.step + 1, event.score, False
+            trial.add(event)
 
     @property
     def _are_workers_taken(self) -> bool:
@@ -211,6 +232,11 @@ class SearchState:
             return left
         until = max(self.started.timeout - self.elapsed(now), 0.0)
         return left.at_most(until + mean)  # running trials end after the timeout
+
+    def folds_of(self, trial: TrialFinished) -> str:
+        """Return how many folds a trial was scored on, if others never joined; else empty."""
+        n_folds, n_scored = self.summary.n_folds if self.summary else 0, len(trial.fold_scores)
+        return f"on {n_scored} of {n_folds} folds" if 0 < n_scored < n_folds else ""
 
     def spread(self, trial: TrialFinished) -> float | None:
         """Return a trial's standard deviation over folds; None for a single fold."""

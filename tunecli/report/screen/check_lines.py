@@ -76,7 +76,10 @@ def rehearsal_lines(
     trials = count(rehearsal.n_trials, "trial")
     fits = count(summary.n_folds, "fit")
     lines = wording.data_lines(summary, titles=rehearsal.titles)
-    lines.append(("search", f"{trials} with {fits} each: {n_fits:,} in total"))
+    at_most = "at most " if rehearsal.stages[1:] else ""
+    lines.append(("search", f"{trials} with {at_most}{fits} each: {at_most}{n_fits:,} in total"))
+    if rehearsal.stages[1:]:
+        lines.append(("racing", _racing(rehearsal.stages)))
     smallest, largest = rehearsal.n_weights
     weights = f"{smallest:,}" if smallest == largest else f"{smallest:,} to {largest:,}"
     if any(rehearsal.n_weights):
@@ -89,6 +92,16 @@ def rehearsal_lines(
     if rehearsal.n_beyond and not rehearsal.keeps_none:
         parts.append(Text(_beyond(rehearsal), style="yellow"))
     return Group(*parts, Text(), _verdict(rehearsal, gates))
+
+
+def _racing(stages: Sequence[int]) -> str:
+    """Return how many folds train first, and which then join trials that are still good."""
+    first, *more, last = stages
+    then = "".join(f", then {n}" for n in more)
+    return (
+        f"{first} of {last} folds train first{then}, and all {last} if the trial is still among "
+        "the good ones"
+    )
 
 
 def goals(study: StudyFile) -> RenderableType:
@@ -196,8 +209,12 @@ def _memory(rehearsal: StudyRehearsal) -> str:
     parts = [f"{fold} for each of its {largest.n_folds} folds"] if largest.n_folds > 1 else []
     if largest.shared_bytes:
         parts.append(f"{wording.memory_text(largest.shared_bytes)} of frozen weights, held once")
+    if largest.waiting_bytes:
+        waiting = wording.memory_text(largest.waiting_bytes)
+        parts.append(f"{waiting} of weights after each evaluation, until all folds have joined")
     of_parts = f" ({'; '.join(parts)})" if parts else ""
-    checkpoint = wording.memory_text(largest.fold_bytes * largest.n_folds)
+    on_disk = largest.fold_bytes * largest.n_folds + largest.waiting_bytes
+    checkpoint = wording.memory_text(on_disk)
     return (
         f"{trial} for the largest trial{of_parts}, plus about {process} per worker process; "
         f"{checkpoint} on disk per checkpoint"

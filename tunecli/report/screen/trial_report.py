@@ -128,6 +128,7 @@ def trial_facts(study: StudyRecord, trial: TrialRecord) -> Iterator[RenderableTy
     best = best_of_curve(study, trial, curve)
     lines = [
         ("folds", "  ".join(wording.score(score, trial.value) for score in folds)),
+        ("", _never_joined(study, trial)),
         ("metrics", " · ".join(metrics)),
         *(("note", foreign_text.plain(text)) for text in undefined_metrics(trial, curve).values()),
         ("cost", ", ".join(filter(None, cost))),
@@ -136,6 +137,14 @@ def trial_facts(study: StudyRecord, trial: TrialRecord) -> Iterator[RenderableTy
         ("note", foreign_text.plain(trial.reason) if trial.outcome == "complete" else ""),
     ]
     return (beside(label, text) for label, text in lines if text)
+
+
+def _never_joined(study: StudyRecord, trial: TrialRecord) -> str:
+    """Return how many folds a trial was pruned on, if the others had not joined; else empty."""
+    n_folds, n_scored = study.summary.n_folds if study.summary else 0, len(trial.fold_scores)
+    if trial.outcome != "pruned" or not 0 < n_scored < n_folds:
+        return ""
+    return f"pruned on the first {n_scored} of {n_folds} folds (validation.racing)"
 
 
 def _evaluation(trial: TrialRecord, curve: Curve) -> str:

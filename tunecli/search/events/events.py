@@ -149,12 +149,15 @@ class TrialStarted:
 
 @dataclass(frozen=True)
 class TrialEvaluated:
-    """All folds of a trial were evaluated once more.
+    """The folds of a trial that take part were evaluated once more.
 
     Attributes:
-        score: mean over folds.
-        best: the mean at the trial's best evaluation so far.
-        folds: the evaluation of each fold.
+        step: index of the evaluation; when more folds join, it begins again at 0.
+        score: mean over these folds.
+        best: the mean at the best evaluation of these folds so far.
+        folds: the evaluation of each of these folds.
+        n_waiting: number of folds that have not joined yet.
+        n_before: number of evaluations before the last folds joined.
     """
 
     number: int
@@ -162,6 +165,13 @@ class TrialEvaluated:
     score: float
     best: float
     folds: tuple[Evaluation, ...] = ()
+    n_waiting: int = 0
+    n_before: int = 0
+
+    @property
+    def position(self) -> int:
+        """Index of the evaluation among all of the trial."""
+        return self.n_before + self.step
 
 
 @dataclass(frozen=True)

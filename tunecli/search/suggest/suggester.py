@@ -38,6 +38,7 @@ from tunecli.study_file.space.walk import contains
 from tunecli.study_file.study_file import Study
 from tunecli.study_file.text.scalars import Scalar
 from tunecli.training.outcome.failure_reasons import says_out_of_memory
+from tunecli.training.outcome.fold_gains import FoldGains
 
 _CONSTRAINT = "constraints:"  # Optuna's prefix of constraint names; above 0 is violated
 _OF_MEMORY = {"memory": 1.0}  # the violation of a trial that ran out of memory
@@ -97,6 +98,7 @@ class Suggester:
         self._n_shown = 0
         self._shown: set[int] = set()  # in `show_finished`
         self._worst: tuple[float, ...] | None = None
+        self._gains = FoldGains()
         self._points = shuffled_points(study) if self._kind.continues == "enumerated" else []
         for lesson in lessons:
             self._learn(lesson)
@@ -163,6 +165,8 @@ class Suggester:
     # --- showing
 
     def _show(self, trial: Trial) -> None:
+        if trial.outcome == "complete":
+            self._gains.add(trial.fold_scores)
         trial_id = self._ids.get(trial.number)  # None: values outside the current ranges
         state, values, curve = self._seen(trial)
         if trial_id is None or self._storage.get_trial(trial_id).state.is_finished():
@@ -216,6 +220,8 @@ class Suggester:
         mean = _last_mean(trial)
         if mean is None:
             return self._worst
+        if isinstance(trial, Trial) and trial.n_waiting:
+            mean += self._gains.mean(len(trial.fold_scores))
         if len(self._directions) == 1:
             return (mean,)
         return (mean, *self._worst[1:]) if self._worst is not None else None

@@ -29,6 +29,7 @@ from tunecli.search.workers.summarize_data import (
     read_data,
     refuse_what_cannot_be_measured,
 )
+from tunecli.study_file.settings.fold_stages import stages_of
 from tunecli.study_file.settings.metric_names import titles
 from tunecli.study_file.settings.settings import Component, TrialConfig
 from tunecli.study_file.settings.source_kinds import kind_of
@@ -101,7 +102,8 @@ class StudyRehearsal:
         n_evaluations: evaluations of the longest trial; 0 if only user code knows.
         titles: what people read instead of the name of a metric.
         shortest: smallest share of its evaluations that early stopping or the pruner leaves a
-            trial; 1 if nothing stops it.
+            trial, over all folds; 1 if nothing stops it.
+        stages: number of folds that train in each stage of a trial.
         baseline_seconds: estimated time of the untuned baselines.
         timeout: seconds after which the search starts no trial; infinite for no limit.
         models: the models of all configurations.
@@ -124,6 +126,7 @@ class StudyRehearsal:
     n_evaluations: int
     titles: Mapping[str, str] = field(default_factory=dict)
     shortest: float = 1.0
+    stages: tuple[int, ...] = ()
     baseline_seconds: float = 0.0
     timeout: float = math.inf
     models: tuple[Component, ...] = ()
@@ -214,6 +217,7 @@ class StudyCheck:
             n_evaluations=max(map(n_evaluations, configs)),
             titles=titles(self._study.first_config),
             shortest=min(map(self._shortest, configs)),
+            stages=stages_of(self._study.first_config, self.summary.n_folds),
             baseline_seconds=self._baseline_seconds(),
             timeout=self._study.search.timeout or math.inf,
             models=tuple(config.model for config in configs),
@@ -229,7 +233,8 @@ class StudyCheck:
         ends = [n_planned]
         ends += [stopping.patience + 1] if stopping is not None else []
         ends += [first_verdict(pruner, n_planned) + 1] if pruner is not None else []
-        return min(ends) / n_planned if n_planned else 1.0
+        n_first, n_folds = stages_of(config, self.summary.n_folds)[0], self.summary.n_folds
+        return min(ends) / n_planned * n_first / n_folds if n_planned else 1.0
 
     def _baseline_seconds(self) -> float:
         search = self._study.search

@@ -32,7 +32,7 @@ class TrialJob:
         number: the trial's number; training must not depend on it.
         attempt: counted from 1; grows when a worker dies during the trial.
         asks: whether the worker waits for an answer after each evaluation (because a pruner
-            judges) instead of continuing at once.
+            judges, or folds may join) instead of continuing at once.
         checkpoint: folder of the checkpoint to resume from and to save to; empty for none.
         models: folder for the best models of its folds; empty to keep none.
         study: name of the study, for the user's own training.
@@ -106,15 +106,24 @@ class FirstTask:
 
 @dataclass(frozen=True)
 class Evaluated:
-    """All folds of a trial were evaluated once more.
+    """The folds of a trial that take part were evaluated once more.
 
     Attributes:
         is_last: whether the trial has ended; the worker then waits for no answer.
+        n_waiting: number of folds that have not joined yet.
+        ends_stage: whether more folds join next.
     """
 
     number: int
     evaluations: tuple[Evaluation, ...]
     is_last: bool = False
+    n_waiting: int = 0
+    ends_stage: bool = False
+
+    @property
+    def step(self) -> int:
+        """Index of the evaluation in the current stage."""
+        return self.evaluations[0].step
 
 
 @dataclass(frozen=True)

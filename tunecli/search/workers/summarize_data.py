@@ -35,6 +35,7 @@ from tunecli.search.workers.summarize_text import (
     token_summary,
 )
 from tunecli.study_file.settings.code_names import is_code
+from tunecli.study_file.settings.fold_stages import FEWEST, too_few_folds
 from tunecli.study_file.settings.metric_names import (
     is_binary,
     label,
@@ -243,7 +244,7 @@ def _notes(dataset: Dataset, store: FoldStore, counts: Sequence[int]) -> list[st
 def refuse_what_cannot_be_measured(
     study: Study, config: TrialConfig, store: FoldStore | NoData
 ) -> None:
-    """Refuse objectives and limits that cannot have a value in any trial.
+    """Refuse objectives and limits that cannot have a value in any trial, and racing of few folds.
 
     Args:
         study: a completed study file.
@@ -254,8 +255,16 @@ def refuse_what_cannot_be_measured(
     """
     if config.train is not None or isinstance(store, NoData):
         return
-    if mistakes := [*_binary_of_many(study, store)] or [*_mistakes(config, store)]:
+    mistakes = [*_binary_of_many(study, store)] or [*_mistakes(config, store)]
+    if mistakes := [*_racing_with_few_folds(config, store), *mistakes]:
         raise study.error(mistakes)
+
+
+def _racing_with_few_folds(config: TrialConfig, store: FoldStore) -> Iterator[tuple[Path, str]]:
+    """Yield racing if the data has too few folds, such as those of a column."""
+    n_folds = len(store.split.folds)
+    if config.validation.racing == "on" and n_folds < FEWEST:
+        yield ("validation", "racing"), too_few_folds(n_folds)
 
 
 def _binary_of_many(study: Study, store: FoldStore) -> Iterator[tuple[Path, str]]:

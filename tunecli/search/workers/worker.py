@@ -28,11 +28,13 @@ from tunecli.search.workers.summarize_data import (
     read_data,
     refuse_what_cannot_be_measured,
 )
+from tunecli.study_file.settings.fold_stages import stages_of
 from tunecli.study_file.settings.metric_names import cost_metrics
 from tunecli.study_file.settings.settings import TrialConfig
 from tunecli.study_file.study_file import Study
-from tunecli.training.cross_validation import CrossValidation, Round
+from tunecli.training.cross_validation import CrossValidation
 from tunecli.training.fold_data import folds_of
+from tunecli.training.fold_group import Round
 from tunecli.training.models.auto_models import library_versions
 from tunecli.training.outcome.evaluation import Baseline, BaselinePlan, TrialResult
 from tunecli.training.outcome.trial_failures import failure, is_beyond_repair, release_memory
@@ -159,7 +161,8 @@ class Trainer:
             Path(job.checkpoint) if job.checkpoint else None,
             Path(job.models) if job.models else None,
         )
-        training = CrossValidation(config, folds, device, trial)
+        stages = stages_of(config, len(folds))
+        training = CrossValidation(config, folds, device, trial, stages=stages)
         try:
             return self._train_on(training, job)
         finally:
@@ -172,13 +175,14 @@ class Trainer:
             n_bytes = training.checkpoint_bytes
             checkpoints = Checkpoints(Path(job.checkpoint), job.config, n_bytes)
             self._load(checkpoints, training, job)
-        n_before = len(training.curve)
+        n_before = len(training.rounds)
         quiet = self._quiet(job.config)
-        for index, evaluations in enumerate(_rounds(training, quiet)):
+        for index, (evaluations, ends_stage) in enumerate(_rounds(training, quiet)):
             is_last = training.outcome is not None
             for note in training.take_notes():
                 self._warn(job, note)
-            self._say(messages.Evaluated(job.number, evaluations, is_last))
+            n_waiting = training.n_folds - len(evaluations)
+            self._say(messages.Evaluated(job.number, evaluations, is_last, n_waiting, ends_stage))
             if is_last:
                 break
             answer = self._hear(job.asks)
@@ -251,15 +255,15 @@ class Trainer:
         self._say(Notice(f"Trial {job.number}: {text}."))
 
 
-def _rounds(training: CrossValidation, quiet: LatencyLock) -> Iterator[Round]:
-    """Yield the rounds of a checkpoint, then the new ones."""
-    yield from tuple(training.curve)
+def _rounds(training: CrossValidation, quiet: LatencyLock) -> Iterator[tuple[Round, bool]]:
+    """Yield the rounds of a checkpoint, then the new ones, each with whether it ends a stage."""
+    yield from training.rounds
     while True:
         with quiet.working():
             evaluations = next(training, None)
         if evaluations is None:
             return
-        yield evaluations
+        yield evaluations, training.ends_stage
 
 
 def environment(config: TrialConfig) -> dict[str, str]:

@@ -22,6 +22,7 @@ from tunecli.study_file.read.text_rules import (
     token_loss_conflicts,
 )
 from tunecli.study_file.settings.code_names import is_code
+from tunecli.study_file.settings.fold_stages import FEWEST, too_few_folds, why_not
 from tunecli.study_file.settings.setting_types import NotWithLBFGS, mark
 from tunecli.study_file.settings.settings import (
     Component,
@@ -215,6 +216,20 @@ def _delay(smooth: int) -> int:
     return (smooth // 2 + 1) // 2
 
 
+def _racing(config: TrialConfig) -> Iterator[Conflict]:
+    """Refuse racing where folds cannot join in later; `auto` is then off."""
+    ways = config.validation
+    if ways.racing != "on":
+        return
+    path: Path = ("validation", "racing")
+    if reason := why_not(config):
+        yield Conflict(path, f"{reason}. Remove racing, or write racing: auto.")
+    n_folds = ways.folds * ways.repeats if ways.folds else 1
+    is_known = ways.column is None and not ways.is_open
+    if is_known and n_folds < FEWEST:
+        yield Conflict(path, too_few_folds(n_folds))
+
+
 def _precision(config: TrialConfig) -> Iterator[Conflict]:
     training = config.training
     if training.dtype in ("tf32", "fp16") and training.device in ("cpu", "mps"):
@@ -295,6 +310,7 @@ _RULES: tuple[Rule, ...] = (
     _evaluations,
     _evaluation_count,
     _smooth_score,
+    _racing,
     _lbfgs,
     _pictures_only,
     _muon,

@@ -190,6 +190,10 @@ class ValidationSettings(Settings):
     """a column that numbers the folds, or marks the rows to validate on."""
     folder: Annotated[str | None, OnlyFor(("pictures",))] = None
     """an image folder to validate on: in the source folder, or else next to the study file."""
+    racing: Annotated[Literal["off", "on", "auto"], Off("off"), OnEdit("search")] = "off"
+    """on trains a trial on two folds first, and on all folds only if it is still among the good
+    trials; the value of a complete trial is over all folds in any case.
+    """
 
     @property
     def is_open(self) -> bool:

@@ -70,7 +70,7 @@ class Checkpoints:
         """
         begin = time.monotonic()
         make_folder(self._folder)
-        n_rounds = len(state["curve"])
+        n_rounds = sum(map(len, (*state["earlier"], state["curve"])))
         files = {}
         for number, fold in enumerate(state["folds"]):
             name = state_file(number, n_rounds)

@@ -144,8 +144,13 @@ class UserFoldTraining:
         self._n_returned += 1
         return self._reports.kept[self._n_returned - 1]
 
-    def follow(self, choice: EvaluationChoice) -> None:
-        """Mark the chosen evaluation as the best; its weights are up to the user."""
+    def follow(self, choice: EvaluationChoice, n_ahead: int = 0) -> None:
+        """Mark the chosen evaluation as the best; its weights are up to the user.
+
+        Args:
+            n_ahead: always 0, since all folds of the user's own training begin at once.
+        """
+        assert n_ahead == 0
         self._predictions.best = choice.step
 
     def save_best(self) -> None:

@@ -33,6 +33,7 @@ from tunecli.study_file.space.walk import contains
 from tunecli.study_file.text.document import Document
 from tunecli.study_file.text.scalars import Scalar
 from tunecli.training.outcome.evaluation import Baseline
+from tunecli.training.outcome.fold_gains import FoldGains
 
 FEWEST_GOOD = 5
 _QUANTILE = NormalDist().inv_cdf((1 + LEVEL) / 2)
@@ -180,9 +181,22 @@ class Evidence:
         return {}
 
     def goodness(self, trial: TrialRecord) -> float:
-        """Return the value of a ranked trial, with its sign changed so that larger is better."""
+        """Return the value of a trial, with its sign changed so that larger is better.
+
+        That of a trial that was pruned before all folds had joined is what the mean over all folds
+        is expected to be.
+        """
         assert trial.value is not None
-        return self.sign * trial.value
+        if trial.outcome != "pruned":
+            return self.sign * trial.value
+        return self.sign * (trial.value + self._gains.mean(len(trial.fold_scores)))
+
+    @cached_property
+    def _gains(self) -> FoldGains:
+        gains = FoldGains()
+        for trial in self.ranked:
+            gains.add(trial.fold_scores)
+        return gains
 
     def all_goodness(self, trials: Sequence[TrialRecord]) -> NDArray[np.float64]:
         """Return (n,) the `goodness` of ranked trials."""

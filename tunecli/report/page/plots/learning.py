@@ -65,7 +65,7 @@ def _or_mean(curve: Curve) -> Sequence[Sequence[float]]:
 
 def _steps(curve: Curve) -> tuple[Sequence[float], str]:
     """Return epochs if they are known, else numbers of evaluations, and the axis' title."""
-    epochs = next((fold.epoch for fold in curve.folds), ())
+    epochs = next((fold.epoch for fold in curve.folds), ())[: len(curve.step)]
     if len(epochs) == len(curve.step) and all(map(math.isfinite, epochs)):
         return epochs, "epoch"
     return [step + 1 for step in curve.step], "evaluation"

@@ -62,15 +62,15 @@ class MlflowTracker:
 
     def evaluate(self, event: TrialEvaluated) -> None:
         """Add a point to the curves, unless the run has it already."""
-        if event.step < self._n_shown.get(event.number, 0):
+        if event.position < self._n_shown.get(event.number, 0):
             return
         now = _milliseconds()
         metrics = [
-            Metric(_name(name), value, now, event.step)
+            Metric(_name(name), value, now, event.position)
             for name, value in curve_points(event, self._group.objective).items()
         ]
         self._client.log_batch(self._runs[event.number], metrics=metrics)
-        self._n_shown[event.number] = event.step + 1
+        self._n_shown[event.number] = event.position + 1
 
     def finish(self, trial: TrialFinished) -> None:
         """End a run, with the outcome as a tag; only a failed trial is marked as failed."""

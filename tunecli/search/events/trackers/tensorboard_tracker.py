@@ -39,7 +39,7 @@ class TensorBoardTracker:
     def evaluate(self, event: TrialEvaluated) -> None:
         """Add a point to the curves, and write it to the disk at once."""
         points = curve_points(event, self._objective)
-        self._write(event.number, summary=_scalars(points), step=event.step)
+        self._write(event.number, summary=_scalars(points), step=event.position)
         self._writers[event.number].flush()
 
     def finish(self, trial: TrialFinished) -> None:

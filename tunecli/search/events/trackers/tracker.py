@@ -50,6 +50,9 @@ class Tracker(Protocol):
 def curve_points(event: TrialEvaluated, objective: str) -> dict[str, float]:
     """Return one point per curve: the means over folds, and the score of each fold.
 
+    The folds are those that take part. When more folds join, the points continue at
+    `TrialEvaluated.position`.
+
     Values that are not finite are left out, since not every tracker accepts them.
     """
     folds = event.folds

@@ -47,10 +47,10 @@ class WandbTracker:
 
     def evaluate(self, event: TrialEvaluated) -> None:
         """Add a point to the curves, unless the run has it already."""
-        if event.step >= self._n_shown[event.number]:
+        if event.position >= self._n_shown[event.number]:
             points = curve_points(event, self._group.objective)
-            self._runs[event.number].log(points, step=event.step)
-            self._n_shown[event.number] = event.step + 1
+            self._runs[event.number].log(points, step=event.position)
+            self._n_shown[event.number] = event.position + 1
 
     def finish(self, trial: TrialFinished) -> None:
         """End a run, with the outcome in its summary; only a failed trial exits with an error."""
