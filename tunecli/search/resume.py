@@ -16,7 +16,7 @@ from tunecli.database.urls import display_url
 from tunecli.database.validate_rows import refuse_nonsense
 from tunecli.database.write import StudyDatabase
 from tunecli.errors import DatabaseError, StudyChangedError, StudyFileError
-from tunecli.numerics import NUMERICS, version_of
+from tunecli.numerics import other_numerics, version_in_use, version_of
 from tunecli.search.baseline_jobs import lacking
 from tunecli.search.study.study_folder import StudyFolder
 from tunecli.search.suggest.enumeration import Point
@@ -94,9 +94,10 @@ class StoredStudy:
             assert summary is not None
             assert stored.parallel > 0
             _refuse_default_test(study, summary)
+            numerics = version_in_use(version_of(stored.environment))
             return cls(
                 study=study.completed(
-                    summary.task, summary.n_rows, summary.given, summary.positive
+                    summary.task, summary.n_rows, summary.given, summary.positive, numerics
                 ),
                 summary=summary,
                 attributes=stored,
@@ -123,9 +124,9 @@ class StoredStudy:
         return replace(summary, guess=guess, guess_folds=folds, positive=before.positive)
 
     def completed(self, study: StudyFile) -> Study:
-        """Return a study file completed from the data of this study."""
-        known = self.summary
-        return study.completed(known.task, known.n_rows, known.given, known.positive)
+        """Return a study file completed from the data of this study, with its arithmetic."""
+        known, numerics = self.summary, self.study.numerics
+        return study.completed(known.task, known.n_rows, known.given, known.positive, numerics)
 
     def changes_to(self, study: StudyFile) -> tuple[Change, ...]:
         """Return how `study` differs from the stored study."""
@@ -184,8 +185,9 @@ class StoredStudy:
             StudyChangedError: the content differs from that of the first trial.
         """
         if not self.summary.has_content_of(summary):
-            is_other = self.numerics != NUMERICS
-            reason = f", or version {NUMERICS} of tunecli's arithmetic treats it differently"
+            is_other = bool(other_numerics(self.numerics))
+            used = self.study.numerics
+            reason = f", or version {used} of tunecli's arithmetic treats it differently"
             raise StudyChangedError(
                 f"The data of study {self.study.name} has changed since its first trial"
                 f"{reason if is_other else ''}, so new scores would not be comparable.\n"
