@@ -8,7 +8,6 @@ from study_makers import SUMMARY
 
 from tunecli.database.write import StudyDatabase
 from tunecli.errors import DatabaseError, StudyChangedError
-from tunecli.numerics import NUMERICS
 from tunecli.search.resume import StoredStudy, create_study, keep_model_files
 from tunecli.search.study.study_folder import StudyFolder
 from tunecli.search.workers.messages import DataReady
@@ -45,12 +44,27 @@ def test_a_study_of_the_first_numerics_knows_its_data_by_the_first_fingerprint(
     database: StudyDatabase,
 ) -> None:
     stored = StoredStudy.read(database)
-    assert (stored.numerics, NUMERICS) == (1, 2)
+    assert (stored.numerics, stored.study.numerics) == (1, 2)
     stored.refuse_other_data(
         replace(SUMMARY, fingerprint="1" * 64, first_fingerprint=SUMMARY.fingerprint)
     )
     with pytest.raises(StudyChangedError, match="or version 2 of tunecli's arithmetic gives"):
         stored.refuse_other_data(replace(SUMMARY, first_fingerprint="1" * 64))
+
+
+@pytest.mark.parametrize(("began_with", "continued"), [(2, 2), (3, 3), (1, 2), (9, 3)])
+def test_a_study_resumes_with_its_own_arithmetic(
+    tmp_path: Path, began_with: int, continued: int
+) -> None:
+    place = StudyFolder(tmp_path, "digits")
+    place.folder.mkdir()
+    file = StudyFile.from_text(TEXT, "digits.yaml")
+    described = DataReady(0, SUMMARY, {"numerics": str(began_with)})
+    created = create_study(place, file.completed("classification", 1797), described, [])
+    stored = StoredStudy.read(created)
+    resumed = stored.completed(file)
+    assert stored.changes_to(file) == ()
+    assert stored.study.first_config.numerics == resumed.first_config.numerics == continued
 
 
 def test_targets_that_differ_in_64_bits_only_are_other_data() -> None:

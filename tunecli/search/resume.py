@@ -16,7 +16,7 @@ from tunecli.database.urls import display_url
 from tunecli.database.validate_rows import refuse_nonsense
 from tunecli.database.write import StudyDatabase
 from tunecli.errors import DatabaseError, StudyChangedError, StudyFileError
-from tunecli.numerics import NUMERICS, version_of
+from tunecli.numerics import other_numerics, version_in_use, version_of
 from tunecli.search.baseline_jobs import lacking
 from tunecli.search.study.begun_defaults import defaults_begun_with
 from tunecli.search.study.study_folder import StudyFolder
@@ -99,9 +99,10 @@ class StoredStudy:
             trials = database.trials()
             if any(may_race(trial.config) for trial in trials):
                 database.read_fold_curves(trials, summary.n_folds)
+            numerics = version_in_use(version_of(stored.environment))
             return cls(
                 study=study.completed(
-                    summary.task, summary.n_rows, summary.given, summary.positive
+                    summary.task, summary.n_rows, summary.given, summary.positive, numerics
                 ),
                 summary=summary,
                 attributes=stored,
@@ -128,9 +129,9 @@ class StoredStudy:
         return replace(summary, guess=guess, guess_folds=folds, positive=before.positive)
 
     def completed(self, study: StudyFile) -> Study:
-        """Return a study file completed from the data of this study."""
-        known = self.summary
-        return study.completed(known.task, known.n_rows, known.given, known.positive)
+        """Return a study file completed from the data of this study, with its arithmetic."""
+        known, numerics = self.summary, self.study.numerics
+        return study.completed(known.task, known.n_rows, known.given, known.positive, numerics)
 
     def resumed(self, study: StudyFile) -> StudyFile:
         """Return a study file with this study's own defaults where both files have none."""
@@ -194,8 +195,9 @@ class StoredStudy:
             StudyChangedError: the content differs from that of the first trial.
         """
         if not self.summary.has_content_of(summary):
-            is_other = self.numerics != NUMERICS
-            reason = f", or version {NUMERICS} of tunecli's arithmetic gives other values"
+            is_other = bool(other_numerics(self.numerics))
+            used = self.study.numerics
+            reason = f", or version {used} of tunecli's arithmetic gives other values"
             raise StudyChangedError(
                 f"The data of study {self.study.name} has changed since its first trial"
                 f"{reason if is_other else ''}, so new scores would not be comparable.\n"

@@ -248,6 +248,7 @@ def trial_config(resolved: Resolved, sections: Sections) -> TrialConfig:
         further_objectives=objectives[1:],
         constraints=sections.constraints,
         metrics=sections.metrics,
+        numerics=sections.numerics,
         **parts,
     )
 

@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from tunecli.errors import DataError, Problem, StudyFileError, TunecliError
 from tunecli.files.small import read_small
+from tunecli.numerics import NUMERICS
 from tunecli.study_file.automatic_sampler import with_sampler
 from tunecli.study_file.catalogue.allowed_code import NO_CODE, AllowedCode
 from tunecli.study_file.catalogue.model_files import NAMES_FILES
@@ -160,6 +161,7 @@ class StudyFile(Sections):
         n_rows: int,
         given: Collection[str] = (),
         positive: str | None = None,
+        numerics: int = NUMERICS,
     ) -> Study:
         """Return the study with defaults that depend on the data: loss, objective, validation.
 
@@ -168,6 +170,7 @@ class StudyFile(Sections):
             given: splits of the data itself, unless the file sets them: `test`, `validation`.
             positive: the positive class, by default that of the file; None without two classes,
                 and for studies of versions whose metrics were averages over both.
+            numerics: version of the arithmetic that its trials train with.
 
         Raises:
             StudyFileError: something does not fit the task.
@@ -175,6 +178,7 @@ class StudyFile(Sections):
         written = {one.name: getattr(self, one.name) for one in fields(self)}
         completed: dict[str, Any] = {
             "task": task,
+            "numerics": numerics,
             "tree": with_loss(self.tree, task),
             "shared_data": defaults.with_data_defaults(self.shared_data, given, positive, task),
             "validation": defaults.validation(self.validation, n_rows, given, task),

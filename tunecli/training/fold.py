@@ -87,7 +87,7 @@ class FoldTraining:
         self.device = device
         self._config = config
         self._settings = config.training
-        self.precision = Precision(self._settings, device)
+        self.precision = Precision(self._settings, device, config.numerics)
         self._seed = fold_seed(config.seed, fold.number)
         self.random = RandomStream(self._seed, device)
         with self._own_context():
@@ -248,7 +248,8 @@ class FoldTraining:
 
     def measured(self, model: nn.Module) -> tuple[Predictions, float, dict[str, float]]:
         """Return a model's validation predictions, its score, and the other metrics by name."""
-        predictions = self._loss.predict(self._outputs(model.eval()))
+        with self.precision.in_force():
+            predictions = self._loss.predict(self._outputs(model.eval()))
         objective, *others = wanted = prediction_metrics(self._config)
         fold = self.fold
         values = measure(

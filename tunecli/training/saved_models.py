@@ -20,7 +20,6 @@ from torch import nn
 from tunecli.errors import DataError
 from tunecli.files.own import make_folder
 from tunecli.files.small import read_small
-from tunecli.numerics import NUMERICS
 from tunecli.study_file.settings.settings import TrialConfig
 from tunecli.training.compression.packing import Packed, unpack
 from tunecli.training.models.frozen_weights import Saved, load_saved
@@ -48,7 +47,7 @@ def keep_models(folder: Path, config: TrialConfig, models: Iterable[Kept]) -> No
     ]
     index = {
         "format": FORMAT,
-        "numerics": NUMERICS,
+        "numerics": config.numerics,
         "config": config.model_dump_json(),
         "files": digests,
     }
@@ -66,8 +65,8 @@ def read_models(folder: Path, config: TrialConfig) -> list[Kept]:
         index = json.loads(read_small(folder / MODELS_INDEX))
         if index["format"] != FORMAT or TrialConfig.model_validate_json(index["config"]) != config:
             raise ValueError("they belong to another trial or version of tunecli")
-        if (version := index.get("numerics", 1)) != NUMERICS:  # their features differ
-            wanted = f"expected version {NUMERICS}"
+        if (version := index.get("numerics", 1)) != config.numerics:  # their features differ
+            wanted = f"expected version {config.numerics}"
             raise ValueError(f"they come from version {version} of tunecli's arithmetic, {wanted}")
         digests = enumerate(map(str, index["files"]))
         return [_read(folder / model_file(number), digest) for number, digest in digests]

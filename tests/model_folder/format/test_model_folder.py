@@ -36,6 +36,7 @@ from tunecli.model_folder.format.folder import (
 from tunecli.model_folder.format.loading import load_with
 from tunecli.model_folder.format.model import Model
 from tunecli.model_folder.format.predicting import write_predictions
+from tunecli.numerics import NUMERICS
 
 
 def written(found: Case, folder: Path) -> Path:
@@ -64,6 +65,32 @@ def test_a_stored_model_predicts_the_bits_of_the_refit(name: str, tmp_path: Path
     expected = found.refitted.predictions
     assert expected is not None
     np.testing.assert_array_equal(model.of_rows(rows), expected)
+
+
+def test_a_model_has_the_arithmetic_of_its_trial_and_leaves_that_of_the_caller(
+    tmp_path: Path,
+) -> None:
+    found = case("digits")
+    folder = written(found, tmp_path / "model")
+    assert load_with(folder, found.workspace).facts.config.numerics == NUMERICS
+    rows = found.store.dataset.x[found.store.split.test_rows]
+    assert isinstance(rows, torch.Tensor)
+    outputs = {}
+    for version in (2, 3):
+        facts = json.loads((folder / FACTS).read_text())
+        facts["config"]["numerics"] = version
+        if version == 2:  # models of then do not store it
+            del facts["config"]["numerics"]
+        (folder / FACTS).write_text(json.dumps(facts))
+        model = load_with(folder, found.workspace)
+        with torch.no_grad():
+            for weight in model.members[0].network.parameters():
+                weight.mul_(5)  # so that it is very sure
+        outputs[version] = model.of_rows(rows)
+    tiny = np.finfo(np.float32).tiny
+    are_denormal = (outputs[2] > 0) & (outputs[2] < tiny)
+    assert are_denormal.any()
+    np.testing.assert_array_equal(outputs[3], np.where(are_denormal, 0, outputs[2]))
 
 
 @pytest.mark.parametrize("name", ["table", "embedded", "quantile", "counts", "own"])

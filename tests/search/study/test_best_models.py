@@ -53,6 +53,15 @@ def test_what_is_damaged_or_foreign_is_refused(tmp_path: Path, damage: str) -> N
         read_models(tmp_path, config)
 
 
+@pytest.mark.parametrize("numerics", [2, 3])
+def test_models_have_the_numerics_version_of_their_trial(tmp_path: Path, numerics: int) -> None:
+    config = CONFIG.model_copy(update={"numerics": numerics})
+    keep_models(tmp_path, config, WEIGHTS)
+    assert len(read_models(tmp_path, config)) == len(WEIGHTS)
+    with pytest.raises(DataError, match="belong to another trial"):
+        read_models(tmp_path, config.model_copy(update={"numerics": 5 - numerics}))
+
+
 def test_models_of_another_numerics_version_are_refused(tmp_path: Path) -> None:
     keep_models(tmp_path, CONFIG, WEIGHTS)
     index = json.loads((tmp_path / "models.json").read_text())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,10 +13,13 @@ from training_cases import CPU, classification, component, trial
 
 from tunecli.data.rows.dataset import FoldData
 from tunecli.study_file.settings.settings import TrialConfig
+from tunecli.training.compression.costs import macs
 from tunecli.training.cross_validation import CrossValidation
 from tunecli.training.fold import new_model
+from tunecli.training.models.convolutional import CNN
 from tunecli.training.stack import stack_comparison, stacked_layers
 from tunecli.training.stack.joined_tensors import CannotStackError
+from tunecli.training.stack.picture_layers import n_products
 from tunecli.training.stack.stackable_trials import LARGEST_PRODUCT, OTHER_BITS
 from tunecli.training.stack.stacked_models import StackedModels
 
@@ -59,6 +63,39 @@ def test_folds_of_small_models_train_as_a_stack(changes: dict[str, Any]) -> None
 )
 def test_others_train_one_after_another(changes: dict[str, Any]) -> None:
     assert not is_stacked(trial(**changes))
+
+
+PICTURES = [
+    replace(fold, x_train=torch.zeros(41, 1, 8, 8), x_valid=torch.zeros(12, 1, 8, 8))
+    for fold in FOLDS
+]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ({"channels": 8}, True),
+        ({"channels": 16, "depth": 3}, True),
+        ({"channels": 16, "depth": 3, "activation": "GELU"}, False),  # right before the mean
+        ({"channels": 1}, False),
+        ({"channels": 16, "kernel": 1}, False),
+        ({"channels": 256}, False),
+    ],
+    ids=str,
+)
+def test_networks_of_small_pictures_train_as_a_stack(
+    arguments: dict[str, Any], expected: bool
+) -> None:
+    config = trial(model=component("CNN", **arguments), batch_size=32)
+    assert is_stacked(config, PICTURES) == expected
+
+
+@pytest.mark.parametrize(("kernel", "sides"), [(3, (8, 11)), (2, (9, 9)), (5, (16, 8))])
+def test_the_multiplications_of_a_network_are_those_that_torch_counts(
+    kernel: int, sides: tuple[int, int]
+) -> None:
+    model = CNN((3, *sides), 10, channels=6, depth=3, kernel=kernel)
+    assert n_products(model, (3, *sides)) == macs(model, torch.zeros(1, 3, *sides))
 
 
 def test_the_bound_of_the_last_one_is_that_of_the_rule() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -230,6 +231,65 @@ def test_embedded_categories_of_which_each_fold_knows_others(name: str, optimize
     folds = [coded(number, (3, 40 + number)) for number in range(3)]
     model = component(name, width=16, embed=4)
     assert_same_trial(config(model=model, optimizer=component(optimizer, lr=0.1)), folds)
+
+
+def picture(number: int, n_train: int, shape: tuple[int, ...] = (1, 8, 8)) -> FoldData:
+    """Pictures of noisy clusters."""
+    fold = classification(number, n_train=n_train, n_features=math.prod(shape))
+    x_train, x_valid = (torch.as_tensor(x).view(-1, *shape) for x in (fold.x_train, fold.x_valid))
+    return replace(fold, x_train=x_train, x_valid=x_valid)
+
+
+NETWORKS = [
+    component("CNN", channels=8),
+    component("CNN", channels=16, depth=3),
+    component("CNN", channels=16, batch_norm=False, dropout=0.3),
+    component("CNN", channels=10, activation="GELU"),
+    component("CNN", channels=3, depth=1, kernel=2),
+    component("CNN", channels=16, kernel=5, activation="Tanh", batch_norm=False),
+]
+
+
+@pytest.mark.parametrize("model", NETWORKS, ids=str)
+@pytest.mark.parametrize("shape", [(1, 8, 8), (3, 9, 11)], ids=str)
+def test_every_network_of_pictures(model: Component, shape: tuple[int, ...]) -> None:
+    folds = [picture(number, 70 + number, shape) for number in range(3)]
+    assert_same_trial(config(model=model), folds)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS[:-1:3], ids=str)
+@pytest.mark.parametrize("changes", [{}, {"ema": 0.9, "clip_norm": 0.1, "mixup": 0.3}], ids=str)
+def test_pictures_with_other_optimizers(optimizer: Component, changes: dict[str, Any]) -> None:
+    folds = [picture(number, 70 + number) for number in range(3)]
+    model = component("CNN", channels=16)
+    assert_same_trial(config(model=model, optimizer=optimizer, **changes), folds)
+
+
+@settings(max_examples=8, deadline=None)
+@given(
+    sides=st.tuples(st.integers(8, 17), st.integers(8, 17)),
+    n_in=st.integers(1, 4),
+    channels=st.integers(2, 20),
+    depth=st.integers(1, 3),
+    kernel=st.integers(2, 5),
+    batch_size=st.integers(2, 33),
+    n_folds=st.integers(2, 5),
+    batch_norm=st.booleans(),
+)
+def test_pictures_of_any_sizes(
+    sides: tuple[int, int],
+    n_in: int,
+    channels: int,
+    depth: int,
+    kernel: int,
+    batch_size: int,
+    n_folds: int,
+    batch_norm: bool,
+) -> None:
+    folds = [picture(number, 50, (n_in, *sides)) for number in range(n_folds)]
+    arguments = {"channels": channels, "depth": depth, "kernel": kernel, "batch_norm": batch_norm}
+    model = component("CNN", **arguments)
+    assert_same_trial(config(model=model, batch_size=batch_size), folds)
 
 
 @settings(max_examples=12, deadline=None)

@@ -11,7 +11,6 @@ import pytest
 import torch
 from checkpoint_cases import CONFIG, begun, equal
 
-from tunecli.numerics import NUMERICS
 from tunecli.study_file.settings.settings import TrialConfig
 from tunecli.training.cross_validation import CrossValidation
 from tunecli.training.state.checkpoints import CheckpointError, Checkpoints
@@ -47,7 +46,7 @@ def save_as_then(folder: Path, config: TrialConfig, training: CrossValidation) -
         files[path.name] = digest(path.read_bytes())
     keys = ("curve", "outcome", "reason", "seconds")
     trial = {key: state[key] for key in keys} | {"best_step": training.best_step}
-    hashed = digest(f"{NUMERICS} {written_then(config)}".encode())
+    hashed = digest(f"{config.numerics} {written_then(config)}".encode())
     index = {"format": 3, "config": hashed, "files": files, "trial": trial}
     content = json.dumps(index).encode()
     (folder / "trial").write_bytes(digest(content).encode() + b"\n" + content)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -12,8 +13,8 @@ from tunecli.training.step.precision import Precision, choose_device
 CPU = torch.device("cpu")
 
 
-def _precision(**settings: Any) -> Precision:
-    return Precision(TrainingSettings(**settings), CPU)
+def _precision(numerics: int = 2, **settings: Any) -> Precision:
+    return Precision(TrainingSettings(**settings), CPU, numerics)
 
 
 def test_auto_is_what_torch_has() -> None:
@@ -64,6 +65,46 @@ def test_threads_are_set_inside_only() -> None:
     with _precision(threads=outside + 1, deterministic=False).in_force():
         assert torch.get_num_threads() == outside + 1
     assert torch.get_num_threads() == outside
+
+
+HALF = 2**22
+"""The bits of half the smallest normal number, a denormal one."""
+
+
+def bits_of_half() -> set[int]:
+    """The bits of these halves as all threads compute them; to compare values could flush them."""
+    halves = torch.full((200_000,), torch.finfo(torch.float32).tiny) / 2
+    return {*halves.view(torch.int32).tolist()}
+
+
+@pytest.mark.parametrize("outside", [False, True])
+def test_denormal_numbers_are_zero_since_version_3_and_only_inside(outside: bool) -> None:
+    torch.set_flush_denormal(outside)
+    try:
+        for numerics, inside in [(2, HALF), (3, 0), (4, 0)]:
+            with _precision(numerics).in_force(), _precision(numerics).in_force():
+                assert bits_of_half() == {inside}
+            assert bits_of_half() == {0 if outside else HALF}
+    finally:
+        torch.set_flush_denormal(False)
+
+
+def test_denormal_numbers_stay_where_several_threads_could_differ() -> None:
+    with _precision(3).in_force(), _precision(3, threads=2, deterministic=False).in_force():
+        assert bits_of_half() == {HALF}
+
+
+def test_gradients_and_a_thread_that_begins_inside_have_the_same_arithmetic() -> None:
+    found: list[set[int]] = []
+    x = torch.full((4,), torch.finfo(torch.float32).tiny, requires_grad=True)
+    with _precision(3).in_force():
+        thread = Thread(target=lambda: found.append(bits_of_half()))
+        thread.start()
+        thread.join()
+        (x * 0.5).sum().mul(torch.finfo(torch.float32).tiny).backward()
+    assert found == [{0}]
+    assert x.grad is not None
+    assert {*x.grad.view(torch.int32).tolist()} == {0}
 
 
 @pytest.mark.parametrize(("deterministic", "warn_only"), [("auto", True), (True, False)])

@@ -72,7 +72,7 @@ class Model:
         self.members = tuple(members)
         self.device = device
         self.workspace = workspace
-        self._precision = Precision(facts.config.training, device)
+        self._precision = Precision(facts.config.training, device, facts.config.numerics)
         for member in self.members:
             member.network.to(device).eval()
 

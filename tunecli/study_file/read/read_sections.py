@@ -9,6 +9,7 @@ from pathlib import Path as FilePath
 from pathlib import PurePath
 from typing import Any
 
+from tunecli.numerics import NUMERICS
 from tunecli.study_file.catalogue import allowed_code
 from tunecli.study_file.catalogue.names import Kind
 from tunecli.study_file.read.pydantic_messages import without_exponent
@@ -57,6 +58,7 @@ class Sections:
         named_metrics: every metric that the file names, with its place.
         written_start: `search.start_with` as written.
         task: the task of the data, if it is known without reading it.
+        numerics: version of tunecli's arithmetic; a resumed study keeps its own.
     """
 
     name: str
@@ -71,6 +73,7 @@ class Sections:
     search: SearchSettings = field(default_factory=SearchSettings)
     written_start: Any = None
     task: Task | None = None
+    numerics: int = field(default=NUMERICS, compare=False)
 
 
 class SectionReader:

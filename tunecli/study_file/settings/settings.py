@@ -385,6 +385,8 @@ class TrialConfig(Settings):
     constraints: tuple[Constraint, ...] = ()
     metrics: tuple[Component, ...] = ()
     """other metrics to measure and show."""
+    numerics: Annotated[int, Field(ge=1)] = 2
+    """version of tunecli's arithmetic; configurations of versions that did not store it have 2."""
 
     @property
     def objectives(self) -> tuple[Objective, ...]:

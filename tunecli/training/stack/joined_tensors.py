@@ -29,19 +29,22 @@ class JoinedTensors:
         """Make room for the tensors.
 
         Args:
-            tensors: contiguous tensors, stacked along a new first dimension.
+            tensors: dense tensors of equal strides, stacked along a new first dimension.
             sizes: sizes of the tensors' first dimension, to join them along it instead.
 
         Raises:
-            CannotStackError: their shapes or types differ, or they are not contiguous.
+            CannotStackError: their shapes, types or strides differ, or they are not dense.
         """
-        rest = {(tensor.shape[sizes is not None :], tensor.dtype) for tensor in tensors}
-        if len(rest) > 1 or not all(tensor.is_contiguous() for tensor in tensors):
+        rest = {(one.shape[sizes is not None :], one.stride(), one.dtype) for one in tensors}
+        if len(rest) > 1 or not all(map(_is_dense, tensors)):
             raise CannotStackError
         self._tensors = tensors
         self._sizes = sizes
         values = [tensor.detach() for tensor in tensors]
-        self.memory = torch.stack(values) if sizes is None else torch.cat(values)
+        joined = torch.stack(values) if sizes is None else torch.cat(values)
+        first = tensors[0]
+        self._strides = first.stride() if sizes is not None else (first.numel(), *first.stride())
+        self.memory = self.as_tensors(joined)
         self._own: list[Tensor] = []
 
     def divided(self, joined: Tensor) -> tuple[Tensor, ...]:
@@ -49,6 +52,13 @@ class JoinedTensors:
         if self._sizes is None:
             return joined.unbind(0)
         return torch.split(joined, list(self._sizes))
+
+    def as_tensors(self, joined: Tensor) -> Tensor:
+        """Return joined values such that their parts have the strides of the tensors."""
+        if joined.stride() == self._strides:
+            return joined
+        values = torch.empty_strided(joined.shape, self._strides, dtype=joined.dtype)
+        return values.copy_(joined)
 
     def bind(self) -> None:
         """Move the tensors to their places."""
@@ -64,6 +74,12 @@ class JoinedTensors:
         for tensor, own in zip(self._tensors, self._own, strict=True):
             tensor.data = own
         self._own = []
+
+
+def _is_dense(tensor: Tensor) -> bool:
+    """Return whether the tensor has no holes in memory, in one of torch's formats."""
+    is_channels_last = tensor.ndim == 4 and tensor.is_contiguous(memory_format=torch.channels_last)
+    return tensor.is_contiguous() or is_channels_last
 
 
 @contextmanager

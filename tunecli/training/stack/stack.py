@@ -58,7 +58,7 @@ class Stack:
         joined = JoinedTensors(tensors, sizes)
         leaf = joined.memory.detach().requires_grad_()
         self.joined.append(joined)
-        self._add(leaf, joined.divided, tensors)
+        self._add(leaf, lambda gradient: joined.divided(joined.as_tensors(gradient)), tensors)
         return leaf
 
     def buffer(self, tensors: Sequence[Tensor]) -> Tensor:
@@ -71,11 +71,16 @@ class Stack:
         """Return a layer in which each module computes alone.
 
         The modules must draw nothing, and leave their buffers as they are.
+
+        Raises:
+            CannotStackError: their weights are not contiguous.
         """
         for module in modules:
             self.seen += module.buffers()
             for weight in module.parameters():
-                self._add(weight, lambda gradient: (gradient,), [weight])
+                if not weight.is_contiguous():
+                    raise CannotStackError
+                self._add(weight, lambda gradient: (gradient.contiguous(),), [weight])
         return lambda x: torch.stack(
             [module(part) for module, part in zip(modules, x.unbind(0), strict=True)]
         )

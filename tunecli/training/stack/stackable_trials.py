@@ -8,18 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from torch import nn
+
 from tunecli.data.rows.features import TensorFeatures, as_features
 from tunecli.study_file.settings.code_names import is_code
 from tunecli.study_file.settings.metric_names import prediction_metrics
 from tunecli.study_file.settings.settings import TrialConfig
+from tunecli.training.models.convolutional import CNN
 from tunecli.training.stack.fold_stack import FoldStack, StackableFold
 from tunecli.training.stack.joined_tensors import CannotStackError
+from tunecli.training.stack.picture_layers import n_products
 from tunecli.training.stack.stack_comparison import computes_alike, has_differed
 from tunecli.training.step.batches import batch_sizes
 from tunecli.training.step.optimizers import needs_closure
 
 LARGEST_PRODUCT = 2**26
 """Rows of a batch times weights of a model above which a stack is not faster."""
+
+LARGEST_CONVOLUTIONS = 2**25
+"""Multiplications of a `CNN` for a batch above which a stack is not faster."""
 
 OTHER_BITS = (
     "its folds train one after another, because this machine rounds differently if "
@@ -56,8 +63,15 @@ def possible_stack(config: TrialConfig, folds: Sequence[StackableFold]) -> FoldS
 
 def could_stack(config: TrialConfig, fold: StackableFold) -> bool:
     """Return whether a fold can step in a stack that is faster, judging by this fold alone."""
-    size = _whole_batch(config, fold) * sum(w.numel() for w in fold.model.parameters())
-    return size <= LARGEST_PRODUCT and _is_plain(config) and _is_in_memory(fold)
+    is_small = _is_small(fold.model, fold.fold.shape, _whole_batch(config, fold))
+    return is_small and _is_plain(config) and _is_in_memory(fold)
+
+
+def _is_small(model: nn.Module, shape: Sequence[int], n_rows: int) -> bool:
+    """Return whether a stack of such models is faster for batches of `n_rows` rows."""
+    if isinstance(model, CNN):
+        return n_rows * n_products(model, shape) <= LARGEST_CONVOLUTIONS
+    return n_rows * sum(weight.numel() for weight in model.parameters()) <= LARGEST_PRODUCT
 
 
 def _whole_batch(config: TrialConfig, fold: StackableFold) -> int:

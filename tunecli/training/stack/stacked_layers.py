@@ -27,7 +27,7 @@ SMALLEST_PRODUCT = 400
 VECTOR = 16
 """Largest number of 32-bit numbers that a CPU computes with at once."""
 
-_UNROLLED = 4 * VECTOR
+UNROLLED = 4 * VECTOR
 """No kernel treats the end of a tensor with a multiple of these numbers differently."""
 
 
@@ -105,10 +105,12 @@ def _linear_one_by_one(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor
     return torch.stack([functional.linear(*part) for part in parts])
 
 
-class _BatchNorms:
+class BatchNorms:
     """Batch norms of several models, with the statistics of each."""
 
-    def __init__(self, layers: Sequence[nn.BatchNorm1d], stack: Stack) -> None:
+    def __init__(
+        self, layers: Sequence[nn.BatchNorm1d] | Sequence[nn.BatchNorm2d], stack: Stack
+    ) -> None:
         first = layers[0]
         if first.momentum is None or not (first.affine and first.track_running_stats):
             raise CannotStackError
@@ -123,19 +125,27 @@ class _BatchNorms:
         self.settings = first.momentum, first.eps
 
     def folded(self, x: Tensor) -> Tensor:
-        """Normalize the channels of all models as those of one."""
-        self.counts.add_(1)
+        """Normalize (n_models, n_rows, n_channels) as the channels of one model."""
         n_models, n_rows, n_channels = x.shape
-        parts = (*self.statistics, self.weight, self.bias)
-        values = self._normalized(_turned(x).view(n_rows, -1), *(part.view(-1) for part in parts))
+        values = self.of_channels(_turned(x).view(n_rows, -1))
         return _turned(values.view(n_rows, n_models, n_channels))
 
     def one_by_one(self, x: Tensor) -> Tensor:
-        """Normalize model by model."""
+        """Normalize (n_models, n_rows, n_channels) model by model."""
+        return torch.stack(self.of_models(x.unbind(0)))
+
+    def of_channels(self, x: Tensor) -> Tensor:
+        """Normalize (n_rows, n_models * n_channels, …)."""
         self.counts.add_(1)
-        values = (x, *self.statistics, self.weight, self.bias)
-        parts = zip(*(value.unbind(0) for value in values), strict=True)
-        return torch.stack([self._normalized(*part) for part in parts])
+        parts = (*self.statistics, self.weight, self.bias)
+        return self._normalized(x, *(part.view(-1) for part in parts))
+
+    def of_models(self, parts: Sequence[Tensor]) -> list[Tensor]:
+        """Normalize (n_rows, n_channels, …) of each model."""
+        self.counts.add_(1)
+        values = (*self.statistics, self.weight, self.bias)
+        rest = zip(*(value.unbind(0) for value in values), strict=True)
+        return [self._normalized(x, *one) for x, one in zip(parts, rest, strict=True)]
 
     def _normalized(
         self, x: Tensor, mean: Tensor, variance: Tensor, weight: Tensor, bias: Tensor
@@ -144,7 +154,7 @@ class _BatchNorms:
 
 
 def _batch_norm(modules: Sequence[nn.Module], stack: Stack) -> Forward:
-    norms = _BatchNorms(cast(Sequence[nn.BatchNorm1d], modules), stack)
+    norms = BatchNorms(cast(Sequence[nn.BatchNorm1d], modules), stack)
     return norms.one_by_one if norms.weight.shape[1] % VECTOR else norms.folded
 
 
@@ -164,11 +174,11 @@ def _dropout(modules: Sequence[nn.Module], stack: Stack) -> Forward:
 
 def _elementwise(modules: Sequence[nn.Module], _: Stack) -> Forward:
     function = modules[0]
-    if type(function) in _WITHOUT_ROUNDING:
+    if type(function) in WITHOUT_ROUNDING:
         return function
 
     def forward(x: Tensor) -> Tensor:
-        if x[0].numel() % _UNROLLED == 0:
+        if x[0].numel() % UNROLLED == 0:
             return cast(Tensor, function(x))
         return torch.stack([function(part) for part in x.unbind(0)])
 
@@ -192,11 +202,11 @@ def _residual(modules: Sequence[nn.Module], stack: Stack) -> Forward:
     return lambda x: x + inner(x)
 
 
-_WITHOUT_ROUNDING = (nn.ReLU, nn.ReLU6, nn.Hardtanh, nn.LeakyReLU)
+WITHOUT_ROUNDING = (nn.ReLU, nn.ReLU6, nn.Hardtanh, nn.LeakyReLU)
 """Activations whose results are exact, or rounded once, however they are computed."""
 
-_ACTIVATIONS = (
-    *_WITHOUT_ROUNDING,
+ACTIVATIONS = (
+    *WITHOUT_ROUNDING,
     nn.Sigmoid,
     nn.Hardsigmoid,
     nn.Tanh,
@@ -216,7 +226,7 @@ _ACTIVATIONS = (
 )
 
 LAYERS: dict[type[nn.Module], Builder] = {
-    **dict.fromkeys(_ACTIVATIONS, _elementwise),
+    **dict.fromkeys(ACTIVATIONS, _elementwise),
     nn.Linear: _linear,
     nn.BatchNorm1d: _batch_norm,
     nn.Dropout: _dropout,

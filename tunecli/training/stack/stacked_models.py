@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from tunecli.training.stack.joined_tensors import CannotStackError, while_joined
+from tunecli.training.stack.picture_layers import PICTURE_MODELS
 from tunecli.training.stack.stack import Stack
 from tunecli.training.stack.stacked_layers import LAYERS
 from tunecli.training.stack.stacked_losses import StackedLosses
@@ -28,12 +29,12 @@ class StackedModels:
         Raises:
             CannotStackError: they have layers, or tensors, that cannot be stacked.
         """
-        self._stack = Stack(n_rows, {**LAYERS, **TABLE_MODELS})
+        self._stack = Stack(n_rows, {**LAYERS, **TABLE_MODELS, **PICTURE_MODELS})
         self._forward = self._stack.layer(models)
         self.weights = self._stack.weights
         tensors = [t for model in models for t in (*model.parameters(), *model.buffers())]
         has_all = {id(tensor) for tensor in tensors} == {id(t) for t in self._stack.seen}
-        if not has_all or not all(w.requires_grad and w.is_contiguous() for w in self.weights):
+        if not has_all or not all(weight.requires_grad for weight in self.weights):
             raise CannotStackError
 
     @contextmanager
@@ -57,5 +58,5 @@ class StackedModels:
         return [
             part
             for divide, gradient in zip(self._stack.divide, found, strict=True)
-            for part in divide(gradient.contiguous())
+            for part in divide(gradient)
         ]

@@ -20,7 +20,6 @@ import torch
 from tunecli.files.own import make_folder
 from tunecli.files.small import read_small
 from tunecli.files.whole import whole_file
-from tunecli.numerics import NUMERICS
 from tunecli.study_file.settings.settings import TrialConfig
 from tunecli.training.state.older_checkpoints import FORMAT_3, digest_of_3, upgraded_from_3
 from tunecli.training.state.trial_files import INDEX, STATES, state_file
@@ -78,7 +77,7 @@ class Checkpoints:
         rest = {key: value for key, value in state.items() if key != "folds"}
         index = {
             "format": FORMAT,
-            "numerics": NUMERICS,
+            "numerics": self._config.numerics,
             "config": self._config.model_dump_json(),
             "files": files,
             "trial": rest,
@@ -121,7 +120,7 @@ class Checkpoints:
         """Compare configurations; settings that the checkpoint lacks have their defaults."""
         if index["format"] == FORMAT_3:
             return bool(index["config"] == digest_of_3(self._config))
-        if (index["format"], index["numerics"]) != (FORMAT, NUMERICS):
+        if (index["format"], index["numerics"]) != (FORMAT, self._config.numerics):
             return False
         saved = TrialConfig.model_validate_json(index["config"])
         return saved.model_dump_json() == self._config.model_dump_json()  # infinity equals itself

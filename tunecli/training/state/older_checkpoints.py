@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
-from tunecli.numerics import NUMERICS
 from tunecli.study_file.settings.settings import TrialConfig
 
 FORMAT_3 = 3
@@ -19,7 +18,7 @@ def digest_of_3(config: TrialConfig) -> str:
     comes from the study database has these settings set, and those that were added later unset.
     """
     text = config.model_dump_json(exclude_unset=True)
-    return hashlib.sha256(f"{NUMERICS} {text}".encode()).hexdigest()
+    return hashlib.sha256(f"{config.numerics} {text}".encode()).hexdigest()
 
 
 def upgraded_from_3(state: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from tunecli.errors import DataError, UserCodeError
 from tunecli.files.small import read_small
-from tunecli.numerics import NUMERICS
 from tunecli.study_file.settings.settings import TrialConfig
 from tunecli.training.state.checkpoints import write_whole
 from tunecli.training.state.trial_files import KEPT, MODELS_INDEX
@@ -58,7 +57,7 @@ def write_kept_index(folder: Path, config: TrialConfig, n_folds: int) -> None:
     if hashes:
         index = {
             "format": FORMAT,
-            "numerics": NUMERICS,
+            "numerics": config.numerics,
             "config": config.model_dump_json(),
             "n_folds": n_folds,
             "files": hashes,
@@ -90,8 +89,8 @@ def _checked_folders(folder: Path, config: TrialConfig) -> list[Path]:
     index = json.loads(read_small(folder / MODELS_INDEX))
     if index["format"] != FORMAT or TrialConfig.model_validate_json(index["config"]) != config:
         raise ValueError("they belong to another trial or version of tunecli")
-    if (version := index["numerics"]) != NUMERICS:  # their features differ
-        wanted = f"expected version {NUMERICS}"
+    if (version := index["numerics"]) != config.numerics:  # their features differ
+        wanted = f"expected version {config.numerics}"
         raise ValueError(f"they come from version {version} of tunecli's arithmetic, {wanted}")
     refuse_changes(folder / KEPT, index["files"])
     folders = [folder / KEPT / str(number) for number in range(index["n_folds"])]

@@ -130,7 +130,7 @@ class UserFoldTraining:
         self._checkpoints = make_folder(self._folder, "checkpoints")
         self._kept = make_folder(trial.kept or self._folder, KEPT, str(fold.number))
         self._random = RandomStream(fold_seed(config.seed, fold.number), device)
-        self._precision = Precision(config.training, device)
+        self._precision = Precision(config.training, device, config.numerics)
         self._fit: GeneratorFit | ThreadFit | None = None
         self._newest: int | None = None  # step of the last report of the running training
         self._n_returned = 0
