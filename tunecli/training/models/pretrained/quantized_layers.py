@@ -2,8 +2,8 @@
 
 4 bits are the normal floats of QLoRA, in blocks of 64 weights: Dettmers et al. (2023),
 https://arxiv.org/abs/2305.14314. 8 bits are LLM.int8(): Dettmers et al. (2022),
-https://arxiv.org/abs/2208.07339. Only training uses them: a model that is written has whole
-numbers again, those that the adapter was trained with.
+https://arxiv.org/abs/2208.07339. Only training uses them: a model that is written has float32
+weights again, the rounded ones that the adapter was trained with.
 """
 
 from __future__ import annotations
