@@ -22,6 +22,7 @@ from tunecli.data.rows.dataset import FoldData
 from tunecli.errors import DataError, RefitError
 from tunecli.model_folder.refitting import RefitTrial
 from tunecli.model_folder.results import MANY_ROWS
+from tunecli.study_file.catalogue.architectures import in_few_bits
 from tunecli.study_file.settings.settings import CompressionSettings, Direction, TrialConfig
 from tunecli.training.compression.costs import Latency, batch_within, latency, share_of_zeros
 from tunecli.training.compression.fusing import norm_pairs
@@ -128,6 +129,11 @@ def ways(trial: RefitTrial, store: FoldStore, finetune_epochs: int) -> list[Comp
     if config.train is not None or not config.compression.is_none:
         why = "was trained by your own code" if config.train else "is compressed already"
         raise RefitError(f"trial {trial.number} {why}. Choose another trial with --trial.")
+    if names := in_few_bits(config.model.name, config.model.arguments):
+        raise RefitError(
+            f"trial {trial.number} has {names[0]}: true, which compress does not support. Choose "
+            "another trial with --trial."
+        )
     model = new_model(config, folds_of(store, config)[0])
     rows = grid(
         finetune_epochs,

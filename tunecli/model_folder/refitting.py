@@ -36,6 +36,7 @@ from tunecli.training.fold import FoldTraining, new_model
 from tunecli.training.fold_data import feature_form, folds_of
 from tunecli.training.models.auto_models import stored_architecture
 from tunecli.training.models.embeddings import bin_counts
+from tunecli.training.models.pretrained.quantized_layers import whole_copy
 from tunecli.training.outcome.adjustment import Adjustment
 from tunecli.training.outcome.score_guard import NoScoreError
 from tunecli.training.saved_models import Kept, load_network, read_models
@@ -209,7 +210,7 @@ def _network(
 ) -> tuple[nn.Module, Packed | None]:
     """Return the trained network, read back from its packed form if the study compresses."""
     if config.compression.is_none:
-        return training.best_model(), None
+        return whole_copy(training.best_model()), None
     try:
         packed = packed_models(config, [training])[0]
     except NoScoreError as error:
@@ -306,7 +307,7 @@ def _fold_network(config: TrialConfig, fold: FoldData, model: Kept | Path) -> nn
     if isinstance(model, Path):
         assert config.train is not None
         return UserNetwork(config.train.name, model, fold.n_classes)
-    return load_network(model, new_model(config, fold))
+    return whole_copy(load_network(model, new_model(config, fold)))
 
 
 def _member(

@@ -20,10 +20,10 @@ from tunecli.study_file.read.pydantic_messages import validated
 from tunecli.study_file.read.read_components import Grammar
 from tunecli.study_file.read.read_fixed import report_arguments
 from tunecli.study_file.read.read_sections import Sections
-from tunecli.study_file.read.row_rules import folder_rows, row_conflicts
 from tunecli.study_file.read.rules import conflicts, loss_conflicts
 from tunecli.study_file.read.sampler_rules import sampler_conflicts
 from tunecli.study_file.read.text_rules import length_conflicts
+from tunecli.study_file.row_rules import folder_rows, row_conflicts
 from tunecli.study_file.settings.code_names import is_code
 from tunecli.study_file.settings.metric_names import METRICS, tasks_in_words
 from tunecli.study_file.settings.ranges import Parameter

@@ -31,6 +31,7 @@ from tunecli.training.models.embeddings import Columns
 from tunecli.training.models.fine_tuning import rate_factors, set_training
 from tunecli.training.models.frozen_weights import (
     changed_weight,
+    count_weights,
     is_shared,
     load_own,
     load_saved,
@@ -161,7 +162,7 @@ class FoldTraining:
     @property
     def n_weights(self) -> int:
         """Number of the model's parameters."""
-        return sum(parameter.numel() for parameter in self.model.parameters())
+        return count_weights(self.model)
 
     @property
     def n_bytes(self) -> int:

@@ -36,7 +36,7 @@ from tunecli.training.compression.recipe import (
 )
 from tunecli.training.cross_validation import CrossValidation
 from tunecli.training.fold import FoldTraining, new_model
-from tunecli.training.models.frozen_weights import saved_state
+from tunecli.training.models.frozen_weights import count_weights, saved_state
 from tunecli.training.outcome.evaluation import Evaluation, TrialResult
 from tunecli.training.outcome.objectives import broken_limits
 from tunecli.training.outcome.score_guard import NoScoreError, finite_evaluation, mean
@@ -235,7 +235,7 @@ def infeasible_before_training(config: TrialConfig, fold: FoldData) -> TrialResu
     broken = broken_limits(config, None, known)
     if not broken:
         return None
-    n_weights = sum(parameter.numel() for parameter in model.parameters())
+    n_weights = count_weights(model)
     reason = " and ".join(broken)
     return TrialResult("infeasible", reason, metrics=known, n_weights=n_weights)
 

@@ -56,6 +56,23 @@ def texts(x: object) -> list[list[str]]:
     return [[*one] for one in x.texts]
 
 
+def test_sorted_texts_next_to_sorted_numbers_are_kept(tmp_path: Path) -> None:
+    """Texts have the codes 0, 1, …, which are the numbers of an identifier."""
+    rows = [[n, f"text {n}", f"title {n}", "ab"[n % 2]] for n in range(9)]
+    write(tmp_path, "t.csv", pd.DataFrame(rows, columns=["id", "t", "u", "y"]))
+    dataset = load(tmp_path, text=["t", "u"])
+    assert dataset.text_columns == ("t", "u")
+    assert texts(dataset.x)[0] == [f"text {n}" for n in range(9)]
+    assert not any("identical" in note for note in dataset.notes)
+
+
+def test_equal_columns_of_text_are_read_once(tmp_path: Path) -> None:
+    write(tmp_path, "t.csv", FRAME.assign(u=FRAME["t"]))
+    dataset = load(tmp_path, text=["t", "u"])
+    assert dataset.text_columns == ("t",)
+    assert "Column 'u' is identical to 't' and is left out." in dataset.notes
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_every_kind_of_table_gives_the_same_texts(tmp_path: Path, name: str) -> None:
     write(tmp_path, name)

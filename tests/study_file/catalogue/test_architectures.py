@@ -111,9 +111,9 @@ def test_every_supported_argument_of_an_adapter_can_be_set(name: str) -> None:
         ),
         (
             CLASSIFIER,
-            {"pretrained": "x", "load_in_4bit": True},
-            ("load_in_4bit",),
-            "a base model in 4 or 8 bits is not supported",
+            {"pretrained": "x", "quantization_config": "nf4"},
+            ("quantization_config",),
+            "write load_in_4bit: true or load_in_8bit: true, with an adapter.",
         ),
         (
             CLASSIFIER,

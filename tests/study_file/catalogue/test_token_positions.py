@@ -13,8 +13,8 @@ from auto_model_cases import ADAPTERS, SMALL, mini_lm
 from tunecli.study_file.catalogue.pretrained_folders import pretrained_config
 from tunecli.study_file.catalogue.token_positions import (
     most_tokens,
+    n_token_positions,
     n_virtual_tokens,
-    positions,
     too_long,
 )
 from tunecli.study_file.settings.settings import Component
@@ -61,7 +61,7 @@ def test_it_is_that_of_the_network_also_behind_the_position_of_padding(
     config = CONFIG_MAPPING[model_type](num_hidden_layers=1, pad_token_id=pad)
     with torch.device("meta"):
         network = AutoModelForSequenceClassification.from_config(config)
-    assert positions(model_type, {"pad_token_id": pad}) == n_positions(network)
+    assert n_token_positions(model_type, {"pad_token_id": pad}) == n_positions(network)
 
 
 def test_a_folder_of_roberta_reserves_the_positions_up_to_its_padding(tmp_path: Path) -> None:
@@ -79,8 +79,8 @@ def test_a_folder_of_roberta_reserves_the_positions_up_to_its_padding(tmp_path: 
 
 def test_rotary_positions_reserve_none() -> None:
     rotary = {"position_embedding_type": "rotary", "pad_token_id": 1}
-    assert positions("esm", {**rotary, "position_embedding_type": "absolute"}) == 1024
-    assert positions("esm", rotary) == 1026
+    assert n_token_positions("esm", {**rotary, "position_embedding_type": "absolute"}) == 1024
+    assert n_token_positions("esm", rotary) == 1026
 
 
 def test_other_models_and_unknown_architectures_have_none() -> None:

@@ -9,6 +9,7 @@ import pytest
 from auto_model_cases import mini_lm
 
 from tunecli.errors import StudyFileError
+from tunecli.study_file.read import text_rules
 from tunecli.study_file.study_file import read_study_file
 
 CAUSAL = (
@@ -102,6 +103,62 @@ def test_rows_that_are_too_long_are_refused_at_their_line(
     found = read(tmp_path, form, data, model.replace("MINI", str(mini_lm())))
     assert re.search(message, found), found
     assert len(found.splitlines()) == 1
+
+
+LORA = "adapter: {LoraConfig: {r: 8}}"
+NOT_INSTALLED = "needs CUDA and the package bitsandbytes: pip install 'tunecli[bitsandbytes]'."
+
+
+@pytest.mark.parametrize("bits", [4, 8])
+@pytest.mark.parametrize(
+    ("model", "training", "message"),
+    [
+        ("", "", "holds the frozen weights of a pretrained model. Write pretrained: NAME and ada"),
+        ("freeze: 1", "", "Write pretrained: NAME and adapter: {LoraConfig: {r: 8}}, or remove"),
+        (LORA, "device: cpu", "is for CUDA only, but training.device is cpu. Remove one of them."),
+        (LORA, "device: {choice: [cuda, mps]}", ""),
+        (
+            "adapter: {LoraConfig: {r: 8, init_lora_weights: pissa}}",
+            "",
+            "cannot be combined with init_lora_weights: pissa, which changes the frozen weights.",
+        ),
+        (LORA, "", ""),
+    ],
+)
+def test_weights_in_few_bits_need_an_adapter_and_cuda(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    bits: int,
+    model: str,
+    training: str,
+    message: str,
+) -> None:
+    monkeypatch.setattr(text_rules, "bitsandbytes_is_installed", lambda: True)
+    given = [f"pretrained: {mini_lm()}", f"load_in_{bits}bit: true", *([model] if model else [])]
+    form = ROWS + f"\ntraining: {{{{{training}}}}}" if "choice" not in training else ROWS
+    found = read(tmp_path, form, "", ", ".join(given))
+    assert message in found
+    assert bool(found) == bool(message), found
+    if message:
+        assert "s.yaml:2:" in found
+        assert f"load_in_{bits}bit: {message}" in found or message not in found.split(": ")[2]
+
+
+def test_weights_are_in_4_or_in_8_bits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(text_rules, "bitsandbytes_is_installed", lambda: True)
+    both = f"pretrained: {mini_lm()}, {LORA}, load_in_4bit: true, load_in_8bit: true"
+    assert "Remove load_in_4bit or load_in_8bit." in read(tmp_path, ROWS, "", both)
+
+
+@pytest.mark.parametrize("is_installed", [True, False])
+def test_a_missing_package_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_installed: bool
+) -> None:
+    monkeypatch.setattr(text_rules, "bitsandbytes_is_installed", lambda: is_installed)
+    model = f"pretrained: {mini_lm()}, {LORA}, load_in_4bit: {{choice: [true, false]}}"
+    found = read(tmp_path, ROWS, "", model)
+    assert found.endswith(NOT_INSTALLED) != is_installed
+    assert len(found.splitlines()) == (not is_installed)
 
 
 @pytest.mark.parametrize("model", ["TransformerEncoder", "LSTM", "GRU"])

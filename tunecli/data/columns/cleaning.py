@@ -27,7 +27,7 @@ def without_idle_columns(columns: Sequence[Cells]) -> tuple[list[Cells], list[st
 
     Left out are columns that are empty or constant, and copies of earlier columns.
     """
-    kept: dict[bytes, Cells] = {}
+    kept: dict[tuple[object, ...], Cells] = {}
     empty, constant, notes = [], [], []
     for column in columns:
         there = column.values[~np.isnan(column.values)]
@@ -36,7 +36,7 @@ def without_idle_columns(columns: Sequence[Cells]) -> tuple[list[Cells], list[st
         elif len(there) == len(column.values) and (there == there[0]).all():
             constant.append(column.column.name)
         else:
-            twin = kept.setdefault(column.values.tobytes(), column)
+            twin = kept.setdefault(column.content, column)
             if twin is not column:
                 names = f"{column.column.name!r} is identical to {twin.column.name!r}"
                 notes.append(f"Column {names} and is left out.")

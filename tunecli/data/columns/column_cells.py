@@ -125,6 +125,11 @@ class Cells:
         _refuse_infinite(series, numbers, where, "")
         yield numbers
 
+    @property
+    def content(self) -> tuple[object, ...]:
+        """What a column that holds the same has in common with it."""
+        return (self.values.tobytes(),)
+
     def ends(self, low: float, high: float) -> Sequence[str]:
         """Return the least and the largest value as text, with enough digits that they differ."""
         return [_shown(end, high - low) for end in (low, high)]

@@ -48,6 +48,11 @@ class TextCells(Cells):
         return iter(())
 
     @property
+    def content(self) -> tuple[object, ...]:
+        """The codes and the texts: sorted texts have the codes of sorted numbers."""
+        return (*super().content, self.distinct)
+
+    @property
     def texts(self) -> Texts:
         """The text of each row; empty if it is missing."""
         codes = np.where(np.isnan(self.values), len(self.distinct), self.values)

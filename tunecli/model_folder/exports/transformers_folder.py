@@ -27,7 +27,7 @@ from tunecli.files.whole import whole_folder
 from tunecli.model_folder.exports.exporting import some_rows
 from tunecli.model_folder.exports.file_metadata import as_json, file_metadata
 from tunecli.model_folder.format.model import Member, Model
-from tunecli.study_file.catalogue.architectures import AUTO_MODELS
+from tunecli.study_file.catalogue.architectures import AUTO_MODELS, in_few_bits
 from tunecli.study_file.text.suggestions import listed
 from tunecli.training.models.auto_models import TransformersModel
 from tunecli.training.models.pretrained.transformers_networks import quiet_transformers
@@ -134,8 +134,11 @@ def _facts(model: Model, member: Member) -> dict[str, Any]:
 
 
 def _base(model: Model, study_folder: Path) -> str:
-    """Return the name or the folder of the pretrained model; empty for a model made anew."""
-    name = model.facts.config.model.arguments.get("pretrained") or ""
+    """Return the name or the folder of the adapter's base; empty if that is written too."""
+    component = model.facts.config.model
+    if in_few_bits(component.name, component.arguments):
+        return ""  # the adapter belongs to the rounded weights
+    name = component.arguments.get("pretrained") or ""
     folder = study_folder / name
     return str(folder.resolve()) if name and folder.is_dir() else name
 

@@ -24,16 +24,14 @@ AUTO_MODELS = tuple(_MAPPINGS)
 
 NOT_INSTALLED = "needs the packages transformers and peft: pip install 'tunecli[transformers]'."
 
-_QUANTIZED = (
-    "a base model in 4 or 8 bits is not supported: it trains only on CUDA, and the weights that "
-    "it was trained with could not be stored. Leave it out; to save memory, write training: "
-    "{dtype: bf16} and checkpoint_activations: true."
-)
 _REFUSED = {
-    **dict.fromkeys(("load_in_4bit", "load_in_8bit", "quantization_config"), _QUANTIZED),
+    "quantization_config": "write load_in_4bit: true or load_in_8bit: true, with an adapter.",
     "trust_remote_code": "no code of a model's folder is ever run. Leave it out.",
 }
 """Arguments of `from_pretrained` that a study file cannot set, and the reason."""
+
+IN_FEW_BITS = ("load_in_4bit", "load_in_8bit")
+"""Arguments that hold the frozen weights of a pretrained model in few bits while it trains."""
 
 _ONLY_ROWS = "a language model reads blocks of tokens. Write data: {block_size: …}."
 
@@ -50,6 +48,16 @@ _OF_TOKENIZER = {
     "mask_token_id",
 }
 _OF_OTHER_TASKS = {"use_cache", "is_decoder", "add_cross_attention", "is_encoder_decoder"}
+
+
+def bitsandbytes_is_installed() -> bool:
+    """Return whether the extra `tunecli[bitsandbytes]` is installed."""
+    return find_spec("bitsandbytes") is not None
+
+
+def in_few_bits(model: str, given: Mapping[str, object]) -> list[str]:
+    """Return the arguments by which a model's frozen weights are held in few bits; none if not."""
+    return [name for name in IN_FEW_BITS if model in AUTO_MODELS and given.get(name) is True]
 
 
 def transformers_is_installed() -> bool:

@@ -15,7 +15,7 @@ from tunecli.study_file.catalogue.architectures import (
     transformers_is_installed,
 )
 from tunecli.study_file.catalogue.pretrained_folders import pretrained_folder, read_model_config
-from tunecli.study_file.catalogue.token_positions import positions
+from tunecli.study_file.catalogue.token_positions import n_token_positions
 
 CLASSIFIER = "AutoModelForSequenceClassification"
 _PREFIX = "models--"
@@ -59,7 +59,7 @@ def pretrained_model(name: str, study_folder: Path) -> PretrainedModel:
             "encoder such as BERT, or a decoder such as GPT-2."
         )
     sizes = [path.stat().st_size for path in folder.glob("*.safetensors")]
-    return PretrainedModel(name, folder, sum(sizes), positions(kind, config))
+    return PretrainedModel(name, folder, sum(sizes), n_token_positions(kind, config))
 
 
 def cached_models(study_folder: Path) -> list[PretrainedModel]:

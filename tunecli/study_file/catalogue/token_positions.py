@@ -41,10 +41,10 @@ def most_tokens(model: Component, config_of: Callable[[str], Mapping[str, object
     model_type = content.get("model_type", content.get("config"))
     if model_type not in model_types(model.name):
         return None
-    return positions(str(model_type), content)
+    return n_token_positions(str(model_type), content)
 
 
-def positions(model_type: str, content: Mapping[str, object]) -> int | None:
+def n_token_positions(model_type: str, content: Mapping[str, object]) -> int | None:
     """Return the number of tokens that an architecture has positions for; None for any number.
 
     Args:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
-from tunecli.study_file.catalogue.architectures import AUTO_MODELS
+from tunecli.study_file.catalogue.architectures import (
+    AUTO_MODELS,
+    bitsandbytes_is_installed,
+    in_few_bits,
+)
 from tunecli.study_file.catalogue.component_arguments import signature
 from tunecli.study_file.catalogue.names import KEPT_CHANNELS, LANGUAGE_MODELS, Kind
 from tunecli.study_file.catalogue.token_positions import most_tokens, n_virtual_tokens, too_long
@@ -94,6 +98,43 @@ def _transformers(config: TrialConfig) -> Iterator[Conflict]:
         yield Conflict(("model", "max_length"), message, (("model", "config"),))
 
 
+def _few_bits(config: TrialConfig) -> Iterator[Conflict]:
+    """Yield why the frozen weights of a model cannot be held in few bits."""
+    given = config.model.arguments
+    names = in_few_bits(config.model.name, given)
+    for name in names[:1]:
+        path, model = ("model", name), ("model",)
+        if given.get("pretrained") is None or given.get("adapter") is None:
+            message = "holds the frozen weights of a pretrained model. Write pretrained: NAME and "
+            yield Conflict(
+                path, f"{message}adapter: {{LoraConfig: {{r: 8}}}}, or remove it.", (model,)
+            )
+        if len(names) > 1:
+            message = "a model is either in 4 or in 8 bits. Remove load_in_4bit or load_in_8bit."
+            yield Conflict(path, message, (("model", names[1]),))
+        if config.training.device in ("cpu", "mps"):
+            device = config.training.device
+            message = f"is for CUDA only, but training.device is {device}. Remove one of them."
+            yield Conflict(path, message, (("training", "device"),))
+        if not config.compression.is_none:
+            message = "cannot be combined with compression. Remove one of them."
+            yield Conflict(path, message, (("compression",),))
+        if not bitsandbytes_is_installed():
+            message = "needs CUDA and the package bitsandbytes: pip install "
+            yield Conflict(path, f"{message}'tunecli[bitsandbytes]'.", (model,))
+        yield from _whole_weights_needed(path, given.get("adapter"))
+
+
+def _whole_weights_needed(path: Path, adapter: object) -> Iterator[Conflict]:
+    """Yield initial values of an adapter that change the frozen weights."""
+    start = adapter.arguments.get("init_lora_weights") if isinstance(adapter, Component) else None
+    if start not in (None, True, False, "gaussian"):
+        message = f"cannot be combined with init_lora_weights: {start}, which changes the frozen "
+        yield Conflict(
+            path, f"{message}weights. Write gaussian, or remove it.", (("model", "adapter"),)
+        )
+
+
 def length_conflicts(
     config: TrialConfig, config_of: Callable[[str], Mapping[str, object]]
 ) -> Iterator[Conflict]:
@@ -154,6 +195,7 @@ def given_or_default(kind: Kind, component: Component, name: str) -> object:
 
 TEXT_RULES: tuple[Rule, ...] = (
     _transformers,
+    _few_bits,
     _text_only,
     _language_only,
     _whole_tokens,

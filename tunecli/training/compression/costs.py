@@ -14,6 +14,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from tunecli.training.compression.compressible_layers import weight_of, weighted_layers
 from tunecli.training.compression.packing import Packed, plain_file
+from tunecli.training.models.frozen_weights import count_weights
+from tunecli.training.models.pretrained.quantized_layers import whole_copy
 
 CALLS = 50
 """Calls that are timed, after `WARM_UP_CALLS` that are not."""
@@ -33,9 +35,10 @@ def costs_of(
         packed: the packed model that `model` was read from; None for a model that was never
             packed, whose size is that of a plain file.
     """
+    model = whole_copy(model)
     measures: dict[str, Callable[[], float]] = {
         "size": lambda: len(packed.smallest() if packed else plain_file(model.state_dict())),
-        "n_weights": lambda: sum(parameter.numel() for parameter in model.parameters()),
+        "n_weights": lambda: count_weights(model),
         "zeros": lambda: share_of_zeros(model),
         "macs": lambda: macs(model, row),
         "latency": lambda: latency(model, row).median,

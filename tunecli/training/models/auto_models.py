@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -20,7 +19,12 @@ from tunecli.training.models.dense import NO_COLUMNS
 from tunecli.training.models.embeddings import Columns
 from tunecli.training.models.fine_tuning import Freeze
 from tunecli.training.models.fine_tuning import freeze as freeze_weights
-from tunecli.training.models.frozen_weights import FrozenWeight, hold_frozen, read_once
+from tunecli.training.models.frozen_weights import (
+    FrozenSource,
+    FrozenWeight,
+    hold_frozen,
+    read_once,
+)
 from tunecli.training.models.layers import check_at_least_one, check_dropout
 from tunecli.training.models.parametrization.transformer_widths import transformer_factors
 from tunecli.training.models.parametrization.width_factors import WidthScaled
@@ -28,6 +32,11 @@ from tunecli.training.models.pretrained.peft_adapters import (
     TaskType,
     add_adapter,
     keeps_cache,
+)
+from tunecli.training.models.pretrained.quantized_layers import (
+    Bits,
+    quantize_linears,
+    refuse_without_cuda,
 )
 from tunecli.training.models.pretrained.text_vectors import (
     PooledHead,
@@ -75,6 +84,7 @@ class TransformersModel(WidthScaled):
         pretrained: str | None,
         adapter: Component | None,
         freeze: Freeze | None,
+        bits: Bits | None = None,
     ) -> None:
         super().__init__()
         if columns.tokens is None:
@@ -85,9 +95,13 @@ class TransformersModel(WidthScaled):
         self._stored = columns.architecture
         self.adapter = adapter
         self._folder: Path | None = None
-        self._source: Mapping[str, FrozenWeight] | None = None
+        self._source: FrozenSource | None = None
         if pretrained is not None and not self._stored:
             self._folder = pretrained_folder(pretrained, self.tokens.study_folder)
+        # A model folder has whole weights, which no pretrained folder is needed for.
+        self._bits = None if self._stored else bits
+        if self._bits is not None:
+            refuse_without_cuda(self._bits)
         if self._folder is not None and (freeze or adapter is not None):
             self._source = read_once(*sorted(self._folder.glob("model*.safetensors"))) or None
 
@@ -133,7 +147,15 @@ class TransformersModel(WidthScaled):
         if recomputes:
             network.activation_checkpointing_enable({"use_reentrant": False})
         adapter = self.adapter
+        if self._bits is not None and adapter is not None:
+            self._quantize(network, self._bits, adapter)
         self.network = network if adapter is None else add_adapter(network, adapter, task)
+
+    def _quantize(self, network: PreTrainedModel, bits: Bits, adapter: Component) -> None:
+        """Quantize the linear layers of the base that are frozen."""
+        trained = adapter.arguments.get("modules_to_save") or ()
+        held = {} if self._source is None else self._source.quantized
+        quantize_linears(network, bits, {*head_modules(network), *trained}, FrozenWeight, held)
 
     def _check_length(self, setting: str, n_tokens: int) -> None:
         """Refuse rows of more tokens than the network has positions for.
@@ -182,6 +204,8 @@ class AutoModelForSequenceClassification(TransformersModel):
         attention_dropout: replaces the dropouts of attention weights.
         checkpoint_activations: recompute activations instead of storing them.
         adapter: an adapter of peft; the weights of the model itself are then not trained.
+        load_in_4bit: with an adapter, hold the linear layers of the base in 4 bits, on CUDA.
+        load_in_8bit: the same in 8 bits.
         architecture: with `config`, arguments of its configuration class.
     """
 
@@ -201,9 +225,11 @@ class AutoModelForSequenceClassification(TransformersModel):
         attention_dropout: float | None = None,
         checkpoint_activations: bool = False,
         adapter: Component | None = None,
+        load_in_4bit: bool = False,
+        load_in_8bit: bool = False,
         **architecture: Any,
     ) -> None:
-        super().__init__(columns, pretrained, adapter, freeze)
+        super().__init__(columns, pretrained, adapter, freeze, _bits(load_in_4bit, load_in_8bit))
         check_at_least_one(max_length=max_length)
         _check_dropouts(dropout, attention_dropout)
         with quiet_transformers():
@@ -258,6 +284,8 @@ class AutoModelForCausalLM(TransformersModel):
         attention_dropout: replaces the dropouts of attention weights.
         checkpoint_activations: recompute activations instead of storing them.
         adapter: an adapter of peft; the weights of the model itself are then not trained.
+        load_in_4bit: with an adapter, hold the linear layers of the base in 4 bits, on CUDA.
+        load_in_8bit: the same in 8 bits.
         parametrization: `mup` scales initial weights and learning rates of a new GPT-2 with
             `n_embd`, so that the best learning rate is that of a narrow network.
         base_width: the `n_embd` at which `mup` equals `standard`.
@@ -278,11 +306,13 @@ class AutoModelForCausalLM(TransformersModel):
         attention_dropout: float | None = None,
         checkpoint_activations: bool = False,
         adapter: Component | None = None,
+        load_in_4bit: bool = False,
+        load_in_8bit: bool = False,
         parametrization: Literal["standard", "mup"] = "standard",
         base_width: int = 128,
         **architecture: Any,
     ) -> None:
-        super().__init__(columns, pretrained, adapter, freeze)
+        super().__init__(columns, pretrained, adapter, freeze, _bits(load_in_4bit, load_in_8bit))
         if self.tokens.n_features:
             name = type(self).__name__
             raise DataError(f"{name} takes text alone. Leave the other columns out of the data.")
@@ -323,6 +353,10 @@ def stored_architecture(model: nn.Module) -> str:
 def library_versions(model: str) -> dict[str, str]:
     """Return the versions of the libraries that a model comes from; empty for other models."""
     return {name: version(name) for name in ("transformers", "peft") if model in AUTO_MODELS}
+
+
+def _bits(load_in_4bit: bool, load_in_8bit: bool) -> Bits | None:
+    return 4 if load_in_4bit else 8 if load_in_8bit else None
 
 
 def _check_dropouts(dropout: float | None, attention_dropout: float | None) -> None:

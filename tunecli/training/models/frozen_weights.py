@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from tunecli.errors import DataError
+from tunecli.training.models.pretrained.quantized_layers import QuantizedLinear, QuantizedWeight
 
 Saved = Mapping[str, Tensor | str]
 """A model's tensors by name; a frozen weight may be given by its digest."""
@@ -59,7 +60,19 @@ def _digest(tensor: Tensor) -> str:
     return _MARK + digest.hexdigest()
 
 
-def read_once(*paths: Path) -> Mapping[str, FrozenWeight]:
+class FrozenSource(dict[str, FrozenWeight]):
+    """The tensors of a pretrained model by name.
+
+    Attributes:
+        quantized: those of its weights that are also held in few bits, by their place in memory.
+    """
+
+    def __init__(self, weights: Mapping[str, FrozenWeight]) -> None:
+        super().__init__(weights)
+        self.quantized: dict[object, QuantizedWeight] = {}
+
+
+def read_once(*paths: Path) -> FrozenSource:
     """Return the tensors of the safetensors files of one model by name.
 
     Those of the newest model stay in memory: the next fold and the next trial read nothing.
@@ -72,12 +85,10 @@ def read_once(*paths: Path) -> Mapping[str, FrozenWeight]:
 
 
 @lru_cache(maxsize=1)
-def _read_once(
-    paths: tuple[Path, ...], _versions: tuple[tuple[int, int], ...]
-) -> Mapping[str, FrozenWeight]:
+def _read_once(paths: tuple[Path, ...], _versions: tuple[tuple[int, int], ...]) -> FrozenSource:
     # Copies are aligned in memory, as all tensors are whose products are compared to the bit.
     tensors = {name: tensor for path in paths for name, tensor in load_file(path).items()}
-    return {name: FrozenWeight(tensor.clone()) for name, tensor in tensors.items()}
+    return FrozenSource({name: FrozenWeight(tensor.clone()) for name, tensor in tensors.items()})
 
 
 def hold_frozen(model: nn.Module, source: Mapping[str, Tensor]) -> None:
@@ -118,6 +129,14 @@ def is_shared(tensor: object) -> bool:
 def shared_bytes(model: nn.Module) -> int:
     """Return the bytes of the weights that a model shares with its copies."""
     return sum(weight.nbytes for weight in model.parameters() if is_shared(weight))
+
+
+def count_weights(model: nn.Module) -> int:
+    """Return the number of a model's weights, also of those that are held in few bits."""
+    held = [module for module in model.modules() if isinstance(module, QuantizedLinear)]
+    in_few_bits = {id(part) for layer in held for part in (layer.packed, layer.scales)}
+    others = (weight for weight in model.parameters() if id(weight) not in in_few_bits)
+    return sum(layer.n_weights for layer in held) + sum(weight.numel() for weight in others)
 
 
 def own_state(model: nn.Module) -> dict[str, Tensor]:
