@@ -77,7 +77,7 @@ def test_facts_from_the_cache_are_those_of_the_files(workspace: Workspace) -> No
 def test_facts_follow_the_settings_and_the_files(workspace: Workspace) -> None:
     before = table_column_facts(DATA, NO_SETTINGS, workspace)
     other = table_column_facts(DATA.model_copy(update={"drop": ["day"]}), NO_SETTINGS, workspace)
-    assert (before[4].use, other[4].use) == ("a feature", "left out: in drop")
+    assert (before[4].use, other[4].use) == ("feature", "left out: in drop")
     path = workspace.folder / "t.csv"
     path.write_text(path.read_text().replace("2026-01-01", "2025-12-31"))
     assert table_column_facts(DATA, NO_SETTINGS, workspace)[4].smallest == "2025-12-31"
