@@ -1,6 +1,6 @@
 """What reading and preparing data costs, against pandas and scikit-learn doing the same.
 
-    OMP_NUM_THREADS=1 python tests/benchmarks/loading.py [--scale 0.1] [--cases wide long] [--repeats 3]
+    OMP_NUM_THREADS=1 python tests/benchmarks/loading.py [--scale 0.1] [--cases wide long]
 
 Makes seeded data in a temporary folder and measures whole processes, imports included: CPU seconds
 and peak memory of `tunecli check`, first without and then with its cache, and of a script that
@@ -44,7 +44,8 @@ frame = pd.read_parquet(path) if path.endswith(".parquet") else pd.read_csv(path
 y = LabelEncoder().fit_transform(frame.pop("target"))
 train, valid, y_train, y_valid = train_test_split(frame, y, test_size=0.2, random_state=0)
 numbers = make_pipeline(SimpleImputer(), StandardScaler())
-codes = OneHotEncoder(min_frequency=0.01, handle_unknown="infrequent_if_exist", sparse_output=False)
+rare = {"min_frequency": 0.01, "handle_unknown": "infrequent_if_exist"}
+codes = OneHotEncoder(**rare, sparse_output=False)
 transform = make_column_transformer(
     (numbers, make_column_selector(dtype_include="number")),
     (codes, make_column_selector(dtype_exclude="number")),

@@ -40,7 +40,7 @@ def check(
     from tunecli.search.workers.check_study import StudyCheck
 
     with console().status("reading the data …") as status:
-        workspace = Workspace(allowed.folder, runs.absolute() / ".cache", allowed)
+        workspace = Workspace(allowed.folder, runs.absolute() / ".cache", allowed, True)
         checking = StudyCheck(study, workspace)
         rehearsed = []
         for point, rehearsal in checking.rehearsals():

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,15 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
 from tunecli import __version__
-from tunecli.data.cache.entries import SMALL, CacheEntry, NewArray, content_sha256, kept, key_of
+from tunecli.data.cache.entries import (
+    SMALL,
+    CacheEntry,
+    Make,
+    NewArray,
+    content_sha256,
+    kept,
+    key_of,
+)
 from tunecli.data.rows.dataset import Column, Dataset
 from tunecli.data.rows.decoding import Depth
 from tunecli.data.rows.texts import TextRows, Texts
@@ -27,6 +35,8 @@ from tunecli.data.rows.workspace import Workspace
 from tunecli.data.splits.split import Split, split
 from tunecli.numerics import NUMERICS
 from tunecli.study_file.settings.settings import DataSettings, ValidationSettings
+
+Facts = TypeVar("Facts")
 
 _COLUMNS = TypeAdapter(tuple[Column, ...])
 _TENSORS = ("x", "y", "groups", "times", "weights", "copies", "given_test", "given_folds")
@@ -49,13 +59,50 @@ def kept_dataset(
         asked: the settings that decide what is read from them, as plain data.
         read: reads the data set.
     """
-    hashes = [content_sha256(path) for path in files]
-    known = [field.name for field in fields(Column)]  # else old entries would lack some
-    versions = [__version__, NUMERICS, pd.__version__, np.__version__, known]
-    key = key_of(kind, hashes, asked, versions)
-    is_small = sum(path.stat().st_size for path in files) <= SMALL
-    entry = kept(None if is_small else workspace.cache, key, lambda new: _fill(read(), new))
+    entry = _kept(kind, files, (asked, Column), workspace, lambda new: _fill(read(), new))
     return dataset_of(name, entry)
+
+
+def kept_facts(
+    kind: str,
+    files: Sequence[Path],
+    asked: object,
+    workspace: Workspace,
+    type_: type[Facts],
+    find: Callable[[], Sequence[Facts]],
+) -> list[Facts]:
+    """Return facts on these files from the cache, or find them.
+
+    Args:
+        kind, files, asked: see `kept_dataset`.
+        type_: a dataclass of plain data.
+        find: reads the files and returns the facts.
+    """
+    entry = _kept(
+        kind, files, (asked, type_), workspace, lambda _: {"facts": [*map(asdict, find())]}
+    )
+    return TypeAdapter(list[type_]).validate_python(entry.facts["facts"])  # type: ignore[valid-type]
+
+
+def _kept(
+    kind: str,
+    files: Sequence[Path],
+    decides: tuple[object, type[Any]],
+    workspace: Workspace,
+    make: Make,
+) -> CacheEntry:
+    """Return the entry of these files from the cache, or make it.
+
+    Args:
+        decides: the settings that decide its content, and the dataclass that it stores.
+    """
+    asked, stored = decides
+    hashes = [content_sha256(path) for path in files]
+    known = [field.name for field in fields(stored)]  # else old entries would lack some
+    versions = [__version__, NUMERICS, pd.__version__, np.__version__, known]
+    is_small = sum(path.stat().st_size for path in files) <= SMALL
+    key = key_of(kind, hashes, asked, versions)
+    return kept(None if is_small else workspace.cache, key, make)
 
 
 def kept_split(

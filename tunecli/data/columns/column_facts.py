@@ -69,7 +69,7 @@ def facts_of(cells: Cells, use: str) -> ColumnFacts:
         largest=ends[1],
         use=use,
         warnings=tuple(cells.warnings(there, distinct)) if use == FEATURE else (),
-        is_in_order=use == FEATURE and cells.are_in_order,
+        is_in_order=use == FEATURE and bool(cells.are_in_order),
     )
 
 

@@ -17,11 +17,14 @@ class Workspace:
         cache: where prepared data is kept for other processes and later searches; None to prepare
             it in each process.
         code: the user's code that may be imported; nothing by default.
+        describes_columns: whether the columns of a table will be described, so that this is done
+            while its rows are in memory.
     """
 
     folder: Path = Path()
     cache: Path | None = None
     code: AllowedCode = NO_CODE
+    describes_columns: bool = False
 
 
 HERE = Workspace()

@@ -57,6 +57,7 @@ def read_table(path: Path, data: DataSettings, name: str, texts: Collection[str]
         rows, index = form.read(path, data, texts)
     if len(rows) == 0:
         raise DataError(f"{name} has a header but no rows.", "data.source")
+    rows.columns = rows.columns.astype(object)  # thousands of names are looked up one by one
     rows, trimmed = tidied(rows, data.missing, every_column=form.is_typed)
     whole = [name for name in rows.columns if pd.api.types.is_integer_dtype(rows[name].dtype)]
     padded = csv_files.zero_padded(path, whole) if whole and not form.is_typed else ()

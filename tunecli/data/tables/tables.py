@@ -5,7 +5,9 @@ The result is cached, so that one process reads the files for all.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,9 +15,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tunecli.data.cache.cached_datasets import kept_dataset, tensors
+from tunecli.data.cache.cached_datasets import kept_dataset, kept_facts, tensors
 from tunecli.data.columns import cleaning, named_columns
-from tunecli.data.columns.cell_values import is_nested, is_text
+from tunecli.data.columns.cell_values import is_text
 from tunecli.data.columns.column_cells import CategoryCells, Cells
 from tunecli.data.columns.column_facts import ColumnExample, ColumnFacts, facts_of_columns
 from tunecli.data.columns.column_kinds import cells
@@ -29,11 +31,18 @@ from tunecli.data.rows.workspace import Workspace
 from tunecli.data.tables.split_proposals import SplitProposals, proposals_of
 from tunecli.data.tables.table_documents import documents_in
 from tunecli.data.tables.table_files import Frame, frame_of, paths_of
-from tunecli.errors import DataError, DataMistakesError
+from tunecli.data.tables.table_mistakes import (
+    columns_named,
+    raise_all,
+    refuse_nested,
+    refuse_new_classes,
+    wrong_names,
+)
+from tunecli.errors import DataError
 from tunecli.study_file.settings.settings import DataSettings, ValidationSettings
 from tunecli.study_file.text.counts import count
 from tunecli.study_file.text.dump import flow
-from tunecli.study_file.text.suggestions import did_you_mean, listed
+from tunecli.study_file.text.suggestions import listed
 
 _PREPARED_LATER = {"scale", "tokenizer", "max_length", "split_seed", "impute", "min_frequency"}
 _KINDS = ("data.categorical", "data.numeric", "data.text")
@@ -48,29 +57,57 @@ def load_table(
     Raises:
         DataError: a file cannot be used; with the place and a remedy.
     """
+    files, asked = _files(settings, validation, workspace), _asked(settings, validation)
+
+    def read() -> Dataset:
+        frame = frame_of(settings, validation, workspace.folder)
+        dataset = _read(frame)
+        if workspace.describes_columns:
+            _kept_facts(files, asked, workspace, lambda: frame)
+        return dataset
+
+    return kept_dataset("table", settings.source, files, asked, workspace, read)
+
+
+def _files(
+    settings: DataSettings, validation: ValidationSettings, workspace: Workspace
+) -> list[Path]:
+    """Return all files of a table.
+
+    Raises:
+        DataError: one does not exist.
+    """
     paths = paths_of(settings, validation)
     files = {name: workspace.folder / path for name, path in paths.items()}
     for name, path in files.items():
         if not path.is_file():
             raise DataError(f"file {paths[name]!r} does not exist (looked for at {path}).", name)
-    asked = settings.model_dump(exclude=_PREPARED_LATER), validation.model_dump()
+    return list(files.values())
 
-    def read() -> Dataset:
-        return _read(frame_of(settings, validation, workspace.folder))
 
-    return kept_dataset("table", settings.source, list(files.values()), asked, workspace, read)
+def _asked(settings: DataSettings, validation: ValidationSettings) -> object:
+    """Return the settings that decide what is read from the files."""
+    return settings.model_dump(exclude=_PREPARED_LATER), validation.model_dump()
+
+
+def _kept_facts(
+    files: Sequence[Path], asked: object, workspace: Workspace, frame: Callable[[], Frame]
+) -> list[ColumnFacts]:
+    return kept_facts(
+        "columns", files, asked, workspace, ColumnFacts, lambda: _column_facts(frame())
+    )
 
 
 def _read(frame: Frame) -> Dataset:
-    _raise_all(list(_wrong_names(frame)))
-    _refuse_nested(frame)
+    raise_all(list(wrong_names(frame)))
+    refuse_nested(frame)
     if frame.settings.task == "language_modeling":
         splits, on_splits = _splits(frame)
         return documents_in(frame, tensors(splits), on_splits)
     read_target = _target(frame)
     is_classes = read_target.task == "classification"
     if is_classes:
-        _refuse_new_classes(frame, read_target)
+        refuse_new_classes(frame, read_target)
     columns, notes = _features(frame)
     if not columns:
         raise _nothing_left(frame, notes)
@@ -107,14 +144,21 @@ def _rows(parts: Sequence[Cells], texts: Sequence[TextCells]) -> Tensor | TextRo
 def table_column_facts(
     settings: DataSettings, validation: ValidationSettings, workspace: Workspace
 ) -> list[ColumnFacts]:
-    """Read a table again to describe the content and use of each column.
+    """Describe the content and use of each column of a table; reads it, unless that is cached.
 
     Raises:
         DataError: see `load_table`.
     """
-    frame = frame_of(settings, validation, workspace.folder)
+    files, asked = _files(settings, validation, workspace), _asked(settings, validation)
+    return _kept_facts(
+        files, asked, workspace, lambda: frame_of(settings, validation, workspace.folder)
+    )
+
+
+def _column_facts(frame: Frame) -> list[ColumnFacts]:
+    settings, validation = frame.settings, frame.validation
     features, uses = _features_and_others(frame)
-    for setting, names in _named(frame):
+    for setting, names in columns_named(frame):
         if setting in _KINDS:
             uses = {name: use for name, use in uses.items() if name not in names}
         else:
@@ -195,83 +239,6 @@ def _target(frame: Frame) -> Target:
     return target(frame.rows[settings.target], settings.task, frame.where, frame.reading)
 
 
-def _raise_all(mistakes: Sequence[DataError]) -> None:
-    if len(mistakes) > 1:
-        raise DataMistakesError(mistakes)
-    if mistakes:
-        raise mistakes[0]
-
-
-def _wrong_names(frame: Frame) -> Iterator[DataError]:
-    """Yield settings that name a missing column, or one column twice."""
-    known = list(map(str, frame.rows.columns))
-    uses: dict[str, str] = {}
-    for setting, names in _named(frame):
-        for name in names:
-            if name not in known:
-                hint = did_you_mean(name, known) or f" There are {listed(known, most=30)}."
-                message = f"column {name!r} does not exist in {frame.settings.source}.{hint}"
-                yield DataError(message, setting)
-            elif name in uses:
-                message = f"column {name!r} is already listed in {uses[name]}. Remove one of them."
-                yield DataError(message, setting)
-            uses[name] = setting
-
-
-def _refuse_nested(frame: Frame) -> None:
-    """Refuse lists in columns that are used; dropped columns may hold anything."""
-    settings = frame.settings
-    names = [name for name in frame.rows.columns if name not in settings.drop]
-    for name in filter(lambda name: is_nested(frame.rows[name]), names):
-        holds = f"column {name!r} of {settings.source} has a list or mapping in each cell"
-        if name == settings.target:
-            way = "the target must be one number or text per row"
-            raise DataError(f"{holds}: {way}. Predict another column.", "data.target")
-        raise DataError(
-            f"{holds}. Write drop: [{name}], or store each value in its own column.", "data.drop"
-        )
-
-
-def _refuse_new_classes(frame: Frame, read_target: Target) -> None:
-    """Refuse test or validation files with a class that has no training row."""
-    (_, source, n_rows), *others = frame.parts
-    for setting, *_ in others:
-        rows = frame.rows_of(setting)
-        assert rows is not None, "it is the file of this setting"
-        new = rows[~np.isin(read_target.values[rows], read_target.values[:n_rows])]
-        if len(new):
-            which = read_target.classes[read_target.values[new[0]]]
-            more = (
-                f" ({count(len(new), 'row has', 'rows have')} a class without training rows)"
-                if len(new) > 1
-                else ""
-            )
-            raise DataError(
-                f"{frame.where(int(new[0]))} has class {which!r}, but no training row in {source} "
-                f"has it{more}. Correct or remove the row, or add such rows to {source}.",
-                setting,
-            )
-
-
-def _named(frame: Frame) -> Iterable[tuple[str, Sequence[str]]]:
-    """Yield the settings that name columns, with their columns."""
-    settings = frame.settings
-    for setting, name in (
-        ("data.target", settings.target),
-        ("data.group", settings.group),
-        ("data.time", settings.time),
-        ("data.weights", settings.weights),
-        ("data.prompt", settings.prompt),
-        ("data.completion", settings.completion),
-        ("validation.column", frame.validation.column),
-    ):
-        yield setting, [name] if name is not None else []
-    yield "data.drop", settings.drop
-    yield "data.categorical", settings.categorical
-    yield "data.numeric", settings.numeric
-    yield "data.text", settings.text
-
-
 def _features(frame: Frame) -> tuple[list[Cells], list[str]]:
     """Return the cleaned feature columns, and notes on the others."""
     others = _no_features(frame)
@@ -310,9 +277,9 @@ def _features(frame: Frame) -> tuple[list[Cells], list[str]]:
 def _parts(columns: Sequence[Cells]) -> list[Cells]:
     """Return the columns that a model gets, with dates as parts that have unique names."""
     parts = [part for column in columns for part in column.parts()]
-    names = [part.column.name for part in parts]
+    n_named = Counter(part.column.name for part in parts)
     for part in parts:
-        if names.count(part.column.name) > 1 and part.column.date is not None:
+        if n_named[part.column.name] > 1 and part.column.date is not None:
             raise DataError(
                 f"column {part.column.name!r} has the same name as a feature made from the date "
                 f"column {part.column.source!r}. Rename it.",
@@ -325,7 +292,7 @@ def _refuse_unread(frame: Frame, names: Iterable[str]) -> None:
     """Refuse, all at once, the columns of numbers with cells that cannot be read."""
     form = frame.reading.form
     unreadable = [one for name in names if (one := unread(frame.rows[name], form)) is not None]
-    _raise_all([*refusals(unreadable, form, frame.settings.missing, frame.where)])
+    raise_all([*refusals(unreadable, form, frame.settings.missing, frame.where)])
 
 
 def _on_reading(frame: Frame, names: Sequence[str], left_out: Sequence[str]) -> list[str]:
@@ -351,7 +318,9 @@ def _on_reading(frame: Frame, names: Sequence[str], left_out: Sequence[str]) -> 
 
 def _no_features(frame: Frame) -> set[str]:
     """Return the columns that settings use for something other than features."""
-    return {name for setting, names in _named(frame) if setting not in _KINDS for name in names}
+    return {
+        name for setting, names in columns_named(frame) if setting not in _KINDS for name in names
+    }
 
 
 def _nothing_left(frame: Frame, notes: Sequence[str]) -> DataError:

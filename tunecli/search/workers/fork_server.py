@@ -7,6 +7,7 @@ threads, opens nothing, and ends with the driver. Importing this module changes 
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from contextlib import suppress
@@ -34,6 +35,7 @@ def _serve(driver: int) -> None:
         from tunecli.search.workers.worker import warm_up
 
         warm_up()
+    gc.freeze()  # a worker that collects garbage would write to these pages, and so copy them
 
 
 def _report(kind: type[BaseException], error: BaseException, at: TracebackType | None) -> None:
