@@ -18,8 +18,10 @@ FEWEST = 3
 """Folds of a trial below which no fold could join later."""
 
 FEWEST_OF_AUTO = 5
-"""Folds from which on `auto` is on. With five, racing took 0.66 to 0.88 of the epochs on four tables
-with five pruners (tests/benchmarks/racing.py). With three it saves a third of a trial at most.
+"""Folds from which on `auto` is on.
+
+With five, racing took 0.66 to 0.88 of the epochs on four tables with five pruners, see
+tests/benchmarks/racing.py. With three it saves a third of a trial at most.
 """
 
 
