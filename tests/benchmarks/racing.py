@@ -100,8 +100,8 @@ class Searched:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--pool", type=int, default=120, help="configurations per table")
-    parser.add_argument("--seeds", type=int, default=40)
+    parser.add_argument("--pool", type=int, default=60, help="configurations per table")
+    parser.add_argument("--seeds", type=int, default=60)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     optuna.logging.set_verbosity(optuna.logging.WARNING)

@@ -16,6 +16,8 @@ from test_driver import FLAT
 from tunecli.database.records import read_study
 from tunecli.database.trials import Trial
 from tunecli.search.events.events import SearchEvent, TrialEvaluated
+from tunecli.search.suggest.suggester import Suggester
+from tunecli.search.suggest.visible_trials import VisibleTrials
 from tunecli.search.workers.messages import TrialJob
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -134,11 +136,37 @@ def test_racing_may_be_switched_within_a_study(before: str, after: str, new_url:
     assert searched() == searched()
 
 
-def test_samplers_see_what_a_stopped_trial_would_have_had_on_all_folds(new_url: object) -> None:
-    """Else a trial of easy folds would look better to GP and CMA-ES than it is."""
-    trials = drive(study(FLAT + ON, "CmaEs", "Median"), new_url(), 40)
-    assert any(trial.n_waiting for trial in trials if trial.outcome == "pruned")
-    assert all(trial.n_evaluations >= len(trial.curve) for trial in trials)
+@pytest.mark.parametrize("sampler", ["CmaEs", "TPE"])
+def test_samplers_see_what_a_stopped_trial_would_have_on_all_folds(sampler: str) -> None:
+    """Else a trial of two easy folds would look better to GP and CMA-ES than it is."""
+    file = study(FLAT + ON, sampler, "none", parallel=1)
+    suggester = Suggester(file, [], [], VisibleTrials([(0, 1)]))
+    trials: list[Trial] = []
+    for number in range(3):
+        asked = suggester.ask(number)
+        assert asked is not None
+        trials.append(Trial(number, asked.params, asked.distributions, asked.config))
+    for trial, scores in zip(
+        trials, ([0.9, 0.9, 0.4, 0.4, 0.4], [0.7, 0.7, 0.2, 0.2, 0.2]), strict=False
+    ):
+        trial.outcome, trial.value, trial.fold_scores = "complete", fmean(scores), tuple(scores)
+    stopped = trials[2]
+    stopped.outcome, stopped.value, stopped.curve = "pruned", 0.8, [0.75, 0.8]
+    stopped.fold_scores, stopped.n_waiting = (0.8, 0.8), 3
+    suggester.show(trials, 3)
+    seen = suggester._study.trials[2]
+    if sampler == "TPE":  # it ranks stopped trials by how far they got
+        assert seen.intermediate_values == {1: 0.8}
+    else:
+        assert seen.value == pytest.approx(0.8 - 0.3)
+
+
+@pytest.mark.parametrize(("n_waiting", "step"), [(3, 1), (0, 10)])
+def test_of_two_stopped_trials_that_with_more_folds_got_further(n_waiting: int, step: int) -> None:
+    config = study(FLAT + ON, "TPE", "none").first_config  # of 9 evaluations
+    scores = (0.5,) * (5 - n_waiting)
+    trial = Trial(0, {}, {}, config, fold_scores=scores, n_waiting=n_waiting, curve=[0.4, 0.5])
+    assert trial.n_evaluations - 1 == step
 
 
 @pytest.mark.slow

@@ -308,7 +308,7 @@ class CrossValidation:
             training.load_state_dict(saved)
         self._earlier = [_from_data(stage) for stage in state.get("earlier", [])]
         self.curve = _from_data(state["curve"])
-        self.ends_stage = state.get("ends_stage", False)  # stages are new in format 4
+        self.ends_stage = state.get("ends_stage", False)  # earlier versions had one stage
         self._restore_groups()
         self.outcome = state["outcome"]
         self.reason = state["reason"]

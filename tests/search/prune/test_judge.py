@@ -258,3 +258,63 @@ def test_no_trial_ends_before_the_first_verdict(
 ) -> None:
     pruner = Component(name=name, arguments=arguments)
     assert first_verdict(pruner, 20) == first
+
+
+# stages of folds
+
+
+def raced(judge: Judge, number: int, first: list[float], all_: list[float] | None = None) -> int:
+    """Judge a trial of two stages; return after how many evaluations it was stopped, or 0."""
+    racing = config().validation.model_copy(update={"folds": 5, "racing": "on"})
+    own = config().model_copy(update={"validation": racing})
+    judge.start(number, own, range(number))
+    curves = [(3, mean) for mean in first] + [(0, mean) for mean in all_ or first]
+    for n_done, (n_waiting, mean) in enumerate(curves, 1):
+        judge.add(number, mean, n_waiting)
+        if judge.stops(number, n_waiting, ends_stage=n_done == len(first)):
+            judge.finish(Trial(number, {}, {}, own, outcome="pruned"))
+            return n_done
+    judge.finish(Trial(number, {}, {}, own, outcome="complete"))
+    return 0
+
+
+@pytest.mark.parametrize(
+    "pruner", [None, PRUNERS[-1], Component(name="MedianPruner", arguments={"n_warmup_steps": 9})]
+)
+def test_more_folds_join_if_the_best_of_a_stage_reaches_the_median(
+    pruner: Component | None,
+) -> None:
+    judge = Judge(pruner, "maximize", "study")
+    for number, best in enumerate([0.4, 0.5, 0.6, 0.7, 0.8]):
+        assert raced(judge, number, [0.3, best, 0.35]) == 0
+    assert judge.judges(0)
+    assert raced(judge, 5, [0.3, 0.59, 0.4]) == 3
+    assert raced(judge, 6, [0.3, 0.6, 0.4]) == 0
+
+
+def test_a_percentile_is_that_of_the_pruner() -> None:
+    arguments = {"percentile": 80.0, "n_startup_trials": 5, "n_warmup_steps": 9}
+    judge = Judge(Component(name="PercentilePruner", arguments=arguments), "minimize", "study")
+    for number, best in enumerate([0.4, 0.5, 0.6, 0.7, 0.8]):
+        assert raced(judge, number, [0.9, best, 0.95]) == 0
+    assert raced(judge, 5, [0.9, 0.71, 0.95]) == 0
+    assert raced(judge, 6, [0.9, 0.79, 0.95]) == 3
+
+
+def test_each_stage_is_compared_with_the_same_folds() -> None:
+    """The first folds are easier: their means say nothing against those of all folds."""
+    judge = Judge(Component(name="MedianPruner"), "maximize", "study")
+    for number in range(5):
+        assert raced(judge, number, [0.9, 0.9], [0.5, 0.5]) == 0
+    assert raced(judge, 5, [0.9, 0.9], [0.5, 0.5]) == 0
+    assert raced(judge, 6, [0.8, 0.9]) == 1
+    assert raced(judge, 7, [0.9, 0.9], [0.5, 0.4]) == 0, "its best so far is as good"
+    assert raced(judge, 8, [0.9, 0.9], [0.4, 0.5]) == 3
+
+
+def test_halving_decides_in_the_first_stage_alone() -> None:
+    halving = Component(name="SuccessiveHalvingPruner", arguments={"reduction_factor": 2})
+    judge = Judge(halving, "maximize", "study")
+    ends = [raced(judge, n, curve(n), [0.0] * N_EVALUATIONS) for n in range(30)]
+    assert any(ends)
+    assert all(end <= N_EVALUATIONS for end in ends)

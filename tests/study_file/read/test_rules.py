@@ -110,6 +110,22 @@ LBFGS = {"optimizer": "LBFGS", "training": "{batch_size: full}"}
             "must be above 2, but got 2: with smooth_score 7, an improvement shows 2 "
             "evaluations later. Raise patience.",
         ),
+        (
+            {"validation": "{folds: 2, racing: on}"},
+            "validation.racing",
+            "racing needs at least 3 folds, but got 2 folds. Write folds: 5, or remove racing.",
+        ),
+        ({"validation": "{holdout: 0.2, racing: on}"}, "validation.racing", "but got 1 fold."),
+        (
+            {
+                "validation": "{racing: on}",
+                "objective": "[{maximize: accuracy}, {minimize: size}]",
+            },
+            "validation.racing",
+            "needs a single objective: with several, a trial that is bad on the first one may be "
+            "the best on another. Remove racing, or write racing: auto.",
+        ),
+        ({"validation": "{racing: true}"}, "validation.racing", "but got true."),
         ({"training": "{device: cpu, dtype: fp16}"}, "training.dtype", "bf16"),
         ({"training": "{device: mps, dtype: tf32}"}, "training.dtype", "device: cuda"),
         ({"training": "{device: mps, dtype: fp16}"}, "training.dtype", "device: cuda"),

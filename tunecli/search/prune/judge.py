@@ -111,7 +111,7 @@ class Judge:
     """The pruner: decides whether a running trial stops, from the mean curves of all trials.
 
     Args:
-        pruner: a class of optuna.pruners; None lets every trial run to its end.
+        pruner: a class of optuna.pruners; None stops a trial only where more folds would join.
         study: the study's name; with the trial's number, it decides Hyperband's brackets.
     """
 

@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from training_cases import CPU, classification, component, trial
 
 from tunecli.data.rows.dataset import FoldData
-from tunecli.study_file.settings.fold_stages import stages_of
-from tunecli.study_file.settings.settings import EarlyStopping, TrialConfig, ValidationSettings
+from tunecli.study_file.settings.settings import EarlyStopping, TrialConfig
 from tunecli.training.cross_validation import CrossValidation
 from tunecli.training.fold_group import Round
 from tunecli.training.outcome.evaluation import TrialResult
@@ -164,34 +163,3 @@ def test_all_evaluations_are_kept_until_all_folds_have_joined() -> None:
         True,
     ]
     assert [fold.n_bytes for fold in finished(training).loops] == plain
-
-
-# which stages
-
-
-@pytest.mark.parametrize(
-    ("n_folds", "stages"),
-    [
-        (1, (1,)),
-        (2, (2,)),
-        (3, (2, 3)),
-        (4, (2, 4)),
-        (5, (2, 5)),
-        (8, (2, 4, 8)),
-        (10, (2, 4, 10)),
-        (20, (2, 4, 8, 20)),
-    ],
-)
-def test_stages(n_folds: int, stages: tuple[int, ...]) -> None:
-    racing = trial().model_copy(update={"validation": ValidationSettings(folds=5, racing="on")})
-    assert stages_of(racing, n_folds) == stages
-    assert stages_of(trial(), n_folds) == (n_folds,)
-
-
-@given(st.integers(3, 10_000))
-def test_stages_grow_and_the_last_one_has_at_least_half_of_the_folds_left(n_folds: int) -> None:
-    racing = trial().model_copy(update={"validation": ValidationSettings(folds=5, racing="on")})
-    *earlier, last = stages_of(racing, n_folds)
-    assert earlier == [2**k for k in range(1, len(earlier) + 1)]
-    assert last == n_folds
-    assert len(earlier) == 1 or 2 * earlier[-1] <= n_folds
