@@ -21,7 +21,9 @@ def found(way: str, task: str, seed: int, *scores: float | None) -> Found:
 def test_regret_is_0_for_the_best_known_and_1_for_the_median_and_for_nothing() -> None:
     scale = Scale.of([0.1, 0.5, 0.7], [{10: 0.9, 20: None}])
     assert (scale.best, scale.median) == (0.9, 0.5)
-    assert [scale.regret(score) for score in (0.9, 0.7, 0.5, None)] == pytest.approx([0, 0.5, 1, 1])
+    assert [scale.regret(score) for score in (0.9, 0.7, 0.5, None)] == pytest.approx(
+        [0, 0.5, 1, 1]
+    )
 
 
 def test_a_row_is_the_mean_over_tasks_of_any_scale() -> None:

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from tunecli.report.phrases import foreign_text, wording
 from tunecli.report.phrases.layout import FittedPath, beside
+from tunecli.report.phrases.parallel_text import on_parallel
 from tunecli.report.phrases.width_text import mup_text
 from tunecli.report.screen.trial_tables import range_text
 from tunecli.study_file.settings.metric_names import label
@@ -140,7 +141,7 @@ def remarks(
             f"{search.sampler.name} samples these parameters at random, independently of the "
             f"others: {listed}. TPE models all parameters together."
         )
-    if remark := wording.on_parallel(search.parallel, n_jobs, search.trials, n_offered):
+    if remark := on_parallel(search.parallel, n_jobs, search.trials, n_offered):
         sentences.append(remark)
     if search.timeout is not None:
         sentences.append("search.timeout uses the clock, so the number of trials may vary.")
