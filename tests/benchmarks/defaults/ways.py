@@ -83,12 +83,12 @@ _NOW, _FROM_FIRST = "Median, warm-up a third", "Median, warm-up none"
 REFERENCE = Way(_TPE, _FROM_FIRST)
 """The defaults of the first version."""
 
-DEFAULT = Way(_UNIVARIATE, _NOW, parallel=4, n_startup=5)
-"""The defaults of this version."""
+DEFAULT = Way(_UNIVARIATE, _NOW, parallel=4)
+"""The defaults of this version, for more than 20 trials."""
 
 WAYS = (
     DEFAULT,
-    Way(_UNIVARIATE, _NOW, parallel=4),
+    Way(_UNIVARIATE, _NOW, parallel=4, n_startup=5),
     REFERENCE,
     Way(_UNIVARIATE, _NOW),
     Way(_TPE, _NOW),
