@@ -18,6 +18,8 @@ FEW_TRIALS = 20
 EARLY = 5
 """Trials that TPE then draws at random; Optuna's default is 10."""
 
+_SOURCE = "measured: `tunecli guide study-file`"
+
 
 @dataclass(frozen=True)
 class SamplerChoice:
@@ -50,10 +52,9 @@ def choose_sampler(n_objectives: int, n_trials: int) -> SamplerChoice:
     if n_objectives > 1:
         return SamplerChoice(Component(name="TPESampler"), "it learns from all objectives")
     if n_trials <= FEW_TRIALS:
-        why = f"in up to {FEW_TRIALS} trials it should learn early, each parameter by itself"
+        why = f"it learns early, which is better in up to {FEW_TRIALS} trials ({_SOURCE})"
         return SamplerChoice(_tpe(multivariate=False, n_startup_trials=EARLY), why)
-    why = "modelling each parameter by itself, it found the best trials in a comparison"
-    return SamplerChoice(_tpe(multivariate=False), f"{why} (tunecli guide study-file)")
+    return SamplerChoice(_tpe(multivariate=False), f"it found the best trials of all ({_SOURCE})")
 
 
 def _tpe(**arguments: object) -> Component:

@@ -164,7 +164,9 @@ def sampler_lines(study: StudyFile, blind: BlindTrials | None) -> RenderableType
         update={"name": search.sampler.name.removesuffix("Sampler")}
     )
     if study.why_sampler:
-        lines.append(("sampler", f"{flow(component_data(sampler))} (auto): {study.why_sampler}"))
+        lines.append(
+            ("sampler", f"auto took {flow(component_data(sampler))}: {study.why_sampler}")
+        )
     if blind is not None:
         why = f"{sampler.name} learns from {count(blind.n_results, 'result')} on"
         if blind.delay:
