@@ -16,8 +16,8 @@ def read(text: str) -> StudyFile:
 @pytest.mark.parametrize(
     ("text", "arguments", "why"),
     [
-        (FLAT, {"multivariate": False, "n_startup_trials": 5}, "found the best trials"),
-        (BRANCHES, {"multivariate": False, "n_startup_trials": 5}, "found the best trials"),
+        (FLAT, {"multivariate": False}, "found the best trials"),
+        (BRANCHES, {"multivariate": False}, "found the best trials"),
         (FLAT + SEVERAL, {}, "all objectives"),
     ],
 )
@@ -28,7 +28,16 @@ def test_auto_takes_a_sampler_and_says_why(
     assert study.search.sampler.name == "TPESampler"
     assert study.search.sampler.arguments == arguments
     assert why in study.why_sampler
-    assert read(f"{text}search: {{sampler: auto}}") == study
+    written = read(f"{text}search: {{sampler: auto}}")
+    assert written == study
+    assert written.why_sampler == study.why_sampler
+
+
+@pytest.mark.parametrize(("trials", "n_startup"), [(1, 5), (20, 5), (21, None), (50, None)])
+def test_in_few_trials_it_learns_early(trials: int, n_startup: int | None) -> None:
+    sampler = read(f"{FLAT}search: {{trials: {trials}}}").search.sampler
+    assert sampler.arguments["multivariate"] is False
+    assert sampler.arguments.get("n_startup_trials") == n_startup
 
 
 def test_a_named_sampler_is_taken_as_it_is() -> None:
@@ -39,7 +48,5 @@ def test_a_named_sampler_is_taken_as_it_is() -> None:
 
 def test_the_completed_file_names_the_sampler_that_was_taken() -> None:
     completed = read(FLAT).completed("classification", 100)
-    assert (
-        "sampler: {TPESampler: {multivariate: false, n_startup_trials: 5}}" in completed.to_yaml()
-    )
+    assert "sampler: {TPESampler: {multivariate: false}}" in completed.to_yaml()
     assert read(completed.to_yaml()).search == completed.search

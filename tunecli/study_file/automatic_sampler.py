@@ -13,8 +13,12 @@ from tunecli.study_file.read.read_sections import Sections
 from tunecli.study_file.settings.search_settings import AUTO
 from tunecli.study_file.settings.settings import Component
 
-_MEASURED = {"multivariate": False, "n_startup_trials": 5}
-"""TPE learns early, and each parameter by itself; Optuna's defaults are true and 10."""
+FEW_TRIALS = 20
+"""Largest number of trials of a study in which TPE should learn early."""
+EARLY = 5
+"""Trials that TPE then draws at random; Optuna's default is 10."""
+
+_SOURCE = "measured: `tunecli guide study-file`"
 
 
 @dataclass(frozen=True)
@@ -33,20 +37,25 @@ def with_sampler(sections: Sections) -> tuple[Sections, str]:
     """Return the sections with a sampler in place of `auto`, and why this one."""
     if sections.search.sampler != AUTO:
         return sections, ""
-    choice = choose_sampler(len(sections.objectives))
+    choice = choose_sampler(len(sections.objectives), sections.search.trials)
     search = sections.search.model_copy(update={"sampler": choice.sampler})
     return replace(sections, search=search), choice.reason
 
 
-def choose_sampler(n_objectives: int) -> SamplerChoice:
+def choose_sampler(n_objectives: int, n_trials: int) -> SamplerChoice:
     """Return the sampler for a study.
 
     Args:
         n_objectives: 0 if the file names none, which means one.
+        n_trials: `search.trials`.
     """
     if n_objectives > 1:
         return SamplerChoice(Component(name="TPESampler"), "it learns from all objectives")
-    return SamplerChoice(
-        Component(name="TPESampler", arguments=dict(_MEASURED)),
-        "so it found the best trials in the comparison of `tunecli guide study-file`",
-    )
+    if n_trials <= FEW_TRIALS:
+        why = f"it learns early, which is better in up to {FEW_TRIALS} trials ({_SOURCE})"
+        return SamplerChoice(_tpe(multivariate=False, n_startup_trials=EARLY), why)
+    return SamplerChoice(_tpe(multivariate=False), f"it found the best trials of all ({_SOURCE})")
+
+
+def _tpe(**arguments: object) -> Component:
+    return Component(name="TPESampler", arguments=arguments)

@@ -1,7 +1,7 @@
 """Compare ways to search on 34 surrogate tasks; the defaults of tunecli follow this table.
 
     OMP_NUM_THREADS=1 python -m tests.benchmarks.defaults [--seeds 5] [--trainings 100] \\
-        [--first 7] [--runs defaults.jsonl]
+        [--first 7] [--short] [--runs defaults.jsonl]
 
 Each search is written to the file of runs, and a later call adds only those that it lacks.
 `tests/benchmarks/README.md` explains the table.
@@ -86,27 +86,46 @@ def scales(found: Sequence[Found]) -> tuple[dict[str, Scale], dict[str, Scale]]:
     return valid, unseen
 
 
-def line(row: Row) -> str:
+Column = tuple[str, int]
+"""What a cell shows, and after which budget."""
+
+ALL: Sequence[Column] = tuple(
+    (what, n) for what in ("regret", "unseen", "rank", "wins") for n in BUDGETS
+)
+SHORT: Sequence[Column] = (
+    *(("regret", n) for n in (10, 20, 40)),
+    ("unseen", 40),
+    *(("wins", n) for n in (10, 20, 40)),
+)
+
+
+def cell(row: Row, column: Column) -> str:
+    """Return a cell; empty where a search did not have the budget."""
+    what, n = column
+    if n not in row.regret:
+        return ""
+    if what == "wins":
+        return f"{row.better.get(n, 0)} : {row.worse.get(n, 0)}"
+    if what == "rank":
+        return f"{row.rank[n]:.1f}" if n in row.rank else ""
+    return f"{getattr(row, what)[n]:.3f}"
+
+
+def line(cells: Sequence[str]) -> str:
     """Return a row of the table in Markdown."""
-    cells = [row.way, str(row.n_places)]
-    cells += [f"{row.regret[n]:.3f}" if n in row.regret else "" for n in BUDGETS]
-    cells += [f"{row.unseen[n]:.3f}" if n in row.unseen else "" for n in BUDGETS]
-    cells += [f"{row.rank[n]:.1f}" if n in row.rank else "" for n in BUDGETS]
-    cells += [f"{row.better[n]} : {row.worse[n]}" if n in row.better else "" for n in BUDGETS]
     return f"| {' | '.join(cells)} |"
 
 
-def show(found: Sequence[Found]) -> None:
+def show(found: Sequence[Found], columns: Sequence[Column] = ALL) -> None:
     """Print the table of all ways that were searched on every task."""
     n_tasks = len(tasks())
     ways = [way.name for way in WAYS]
     whole = [way for way in ways if sum(one.way == way for one in found) >= n_tasks]
     shown = sorted((one for one in found if one.way in whole), key=lambda one: ways.index(one.way))
-    heads = [f"{what} {n}" for what in ("regret", "unseen", "rank", "wins") for n in BUDGETS]
-    print(f"| {' | '.join(['way', 'searches', *heads])} |")
-    print("| --- " * (len(heads) + 2) + "|")
+    print(line(["way", "searches", *(f"{what} {n}" for what, n in columns)]))
+    print(line(["---"] * (len(columns) + 2)))
     for row in rows(shown, *scales(shown), REFERENCE.name) if shown else []:
-        print(line(row))
+        print(line([row.way, str(row.n_places), *(cell(row, one) for one in columns)]))
 
 
 def main() -> None:
@@ -116,6 +135,7 @@ def main() -> None:
     parser.add_argument("--trainings", type=int, default=100, help="budget of a search")
     parser.add_argument("--first", type=int, default=len(WAYS), help="only the first ways")
     parser.add_argument("--runs", type=Path, default=Path("defaults.jsonl"))
+    parser.add_argument("--short", action="store_true", help="the columns of the guide")
     options = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     known = read(options.runs)
@@ -126,7 +146,7 @@ def main() -> None:
             file.write(json.dumps(asdict(known[-1])) + "\n")
             file.flush()
             print(f"{way.name}, task {task}, seed {seed}", file=sys.stderr)
-    show(known)
+    show(known, SHORT if options.short else ALL)
 
 
 if __name__ == "__main__":

@@ -28,8 +28,10 @@ def test_regret_is_0_for_the_best_known_and_1_for_the_median_and_for_nothing() -
 
 def test_a_row_is_the_mean_over_tasks_of_any_scale() -> None:
     [one, other] = rows(
-        [found("x", "a", 0, 0.75, 1.0), found("x", "b", 0, 5.0, 10.0)]
-        + [found("y", "a", 0, 0.5, 0.9), found("y", "b", 0, 5.0, None)],
+        [
+            *(found("x", "a", 0, 0.75, 1.0), found("x", "b", 0, 5.0, 10.0)),
+            *(found("y", "a", 0, 0.5, 0.9), found("y", "b", 0, 5.0, None)),
+        ],
         SCALES,
         SCALES,
         "x",

@@ -83,11 +83,12 @@ _NOW, _FROM_FIRST = "Median, warm-up a third", "Median, warm-up none"
 REFERENCE = Way(_TPE, _FROM_FIRST)
 """The defaults of the first version."""
 
-DEFAULT = Way(_UNIVARIATE, _NOW, parallel=4, n_startup=5)
-"""The defaults of this version."""
+DEFAULT = Way(_UNIVARIATE, _NOW, parallel=4)
+"""The defaults of this version, for more than 20 trials."""
 
 WAYS = (
     DEFAULT,
+    Way(_UNIVARIATE, _NOW, parallel=4, n_startup=5),
     REFERENCE,
     Way(_UNIVARIATE, _NOW),
     Way(_TPE, _NOW),
@@ -95,16 +96,21 @@ WAYS = (
     Way(_UNIVARIATE, _FROM_FIRST),
     Way(_UNIVARIATE, _NOW, space="branches"),
     Way(_TPE, _NOW, space="branches"),
-    Way(_UNIVARIATE, _NOW, parallel=4),
     Way(_UNIVARIATE, _NOW, n_startup=3),
     Way(_RANDOM, "no pruner"),
     Way(_RANDOM, "SuccessiveHalving"),
+    Way(_UNIVARIATE, _FROM_FIRST, parallel=4),
+    Way(_UNIVARIATE, "no pruner", parallel=4),
+    Way(_CMA, _NOW, parallel=4),
+    Way(_UNIVARIATE, _NOW, parallel=1),
+    Way(_UNIVARIATE, "SuccessiveHalving", parallel=4),
+    Way(_UNIVARIATE, "Hyperband", parallel=4),
+    Way(_UNIVARIATE, "Median, warm-up half", parallel=4),
     Way(_UNIVARIATE, "SuccessiveHalving", parallel=4, n_startup=5),
     Way(_UNIVARIATE, _FROM_FIRST, parallel=4, n_startup=5),
     Way(_UNIVARIATE, "Median, warm-up half", parallel=4, n_startup=5),
     Way(_UNIVARIATE, "Median, warm-up a sixth", parallel=4, n_startup=5),
     Way(_UNIVARIATE, "no pruner", parallel=4, n_startup=5),
-    Way(_CMA, _NOW, parallel=4),
     Way(_UNIVARIATE, _NOW, parallel=1, n_startup=5),
     Way(_UNIVARIATE, _NOW, parallel=4, n_startup=3),
     Way(_TPE, _NOW, parallel=4, n_startup=5),

@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 
 from tunecli.report.screen import check_lines
+from tunecli.search.suggest.blind_trials import blind_trials
 from tunecli.study_file.settings.search_settings import SearchSettings
 from tunecli.study_file.study_file import StudyFile
 
@@ -113,6 +114,38 @@ def test_goals_and_limits_are_told_and_that_a_latency_is_inexact() -> None:
     assert "n_weights at most 100,000, recall at least 0.5 and at most 0.9" in text
     assert "latency at most 5 ms" in text
     assert "latency is measured with a clock: it differs from run to run" in text
+
+
+@pytest.mark.parametrize(
+    ("search", "lines"),
+    [
+        (
+            "search: {trials: 30}\n",
+            [
+                "sampler auto took {TPE: {multivariate: false}}: it found the best trials of all "
+                "(measured: `tunecli guide study-file`)",
+                "blind the first 13 of 30 trials; TPE learns from 10 results on, and "
+                "search.parallel: 4 delays each by 3 trials",
+            ],
+        ),
+        (
+            "search: {trials: 6, sampler: {TPE: {n_startup_trials: 1}}, parallel: 1}\n",
+            ["blind the first 1 of 6 trials; TPE learns from 1 result on"],
+        ),
+        (
+            "search: {trials: 6, sampler: TPE, order: free}\n",
+            ["blind the first 6 of 6 trials; TPE learns from 10 results on"],
+        ),
+        ("search: {sampler: Random}\n", []),
+    ],
+)
+def test_what_auto_took_and_how_many_trials_are_blind(search: str, lines: list[str]) -> None:
+    study = StudyFile.from_text(STUDY + search, "digits.yaml")
+    console = Console(file=io.StringIO(), width=300)
+    blind = blind_trials(study.search, len(study.parameters))
+    console.print(check_lines.sampler_lines(study, blind))
+    printed = console.file.getvalue().splitlines()
+    assert [" ".join(line.split()) for line in printed if line.strip()] == lines
 
 
 def remarks(search: SearchSettings, independent: list[str], max_time: float | None = None) -> str:

@@ -15,6 +15,7 @@ from tunecli.report.live.search_state import SearchState
 from tunecli.report.live.time_left import TimeLeft
 from tunecli.report.phrases import foreign_text, wording
 from tunecli.report.phrases.layout import Line, labelled
+from tunecli.report.phrases.parallel_text import on_parallel
 from tunecli.search.events.events import SearchEnded, SearchStarted, TrialFinished
 from tunecli.study_file.settings.units import with_unit
 from tunecli.study_file.text.counts import count
@@ -59,9 +60,7 @@ def beginning(started: SearchStarted) -> Iterator[Line]:
         numbers = ", ".join(map(str, started.adopted))
         noun, were = ("trial", "was") if len(started.adopted) == 1 else ("trials", "were")
         yield notice(f"Resuming {noun} {numbers}, which {were} interrupted.")
-    remark = wording.on_parallel(
-        started.parallel, started.n_jobs, started.n_total, started.n_offered
-    )
+    remark = on_parallel(started.parallel, started.n_jobs, started.n_total, started.n_offered)
     if started.n_jobs and remark:
         yield notice(remark)
     yield from (labelled("learns", foreign_text.plain(text)) for text in started.learned)

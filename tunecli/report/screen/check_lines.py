@@ -12,6 +12,7 @@ from rich.text import Text
 
 from tunecli.report.phrases import foreign_text, wording
 from tunecli.report.phrases.layout import FittedPath, beside
+from tunecli.report.phrases.parallel_text import on_parallel
 from tunecli.report.phrases.width_text import mup_text
 from tunecli.report.screen.trial_tables import range_text
 from tunecli.study_file.settings.metric_names import label
@@ -153,7 +154,7 @@ def remarks(
             f"{search.sampler.name} samples these parameters at random, independently of the "
             f"others: {listed}. TPE models all parameters together."
         )
-    if remark := wording.on_parallel(search.parallel, n_jobs, search.trials, n_offered):
+    if remark := on_parallel(search.parallel, n_jobs, search.trials, n_offered):
         sentences.append(remark)
     if search.timeout is not None:
         sentences.append("search.timeout uses the clock, so the number of trials may vary.")
@@ -176,7 +177,9 @@ def sampler_lines(study: StudyFile, blind: BlindTrials | None) -> RenderableType
         update={"name": search.sampler.name.removesuffix("Sampler")}
     )
     if study.why_sampler:
-        lines.append(("sampler", f"{flow(component_data(sampler))} (auto): {study.why_sampler}"))
+        lines.append(
+            ("sampler", f"auto took {flow(component_data(sampler))}: {study.why_sampler}")
+        )
     if blind is not None:
         why = f"{sampler.name} learns from {count(blind.n_results, 'result')} on"
         if blind.delay:
