@@ -195,8 +195,10 @@ def _convolved_one_by_one(
     n_models = len(weight)
     biases = [None] * n_models if bias is None else bias.unbind(0)
     parts = zip(_divided(x, n_models), weight.unbind(0), biases, strict=True)
-    rest = like.stride, like.padding, like.dilation
-    return _joined([functional.conv2d(*part, *rest) for part in parts])
+    outputs = [
+        functional.conv2d(*part, like.stride, like.padding, like.dilation) for part in parts
+    ]
+    return _joined(outputs)
 
 
 def _convolution(modules: Sequence[nn.Module], stack: Stack) -> Forward:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import torch
@@ -54,6 +55,13 @@ def _is_plain(loss: Loss) -> bool:
     )
 
 
+@lru_cache(maxsize=64)
+def _gradients_of_means(shares: tuple[float, ...], n_rows: int) -> tuple[Tensor, Tensor]:
+    """Return the shares, (n_models,), and those of each row, (n_models, n_rows, 1), negative."""
+    of_models = torch.tensor(shares)
+    return of_models, (of_models / -n_rows).view(-1, 1, 1).expand(-1, n_rows, 1)
+
+
 @torch.no_grad()
 def _cross_entropies(outputs: Tensor, y: Tensor, shares: Shares) -> StackedLosses:
     """Return mean cross-entropies, with torch's kernels; only sums over rows are one by one.
@@ -64,8 +72,7 @@ def _cross_entropies(outputs: Tensor, y: Tensor, shares: Shares) -> StackedLosse
     log_p = torch.log_softmax(outputs, 2)
     pairs = zip(log_p.unbind(0), y.unbind(0), strict=True)
     values = torch.stack([functional.nll_loss(*pair) for pair in pairs])
-    of_models = torch.tensor([float(share) for share in shares])
-    of_rows = (of_models / -y.shape[1]).view(-1, 1, 1).expand(*y.shape, 1)
+    of_models, of_rows = _gradients_of_means(tuple(map(float, shares)), y.shape[1])
     of_log_p = torch.zeros_like(log_p).scatter_(2, y.unsqueeze(2), of_rows)
     of_outputs = torch.ops.aten._log_softmax_backward_data(of_log_p, log_p, 2, log_p.dtype)
     return StackedLosses(values * of_models, outputs, of_outputs)

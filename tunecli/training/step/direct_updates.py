@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 import torch
@@ -117,6 +118,7 @@ class GroupUpdate:
         groups = [optimizer.param_groups[index] for optimizer in optimizers]
         self._kernel = kernel
         self._groups = groups
+        self._options_of = itemgetter(*kernel.options)
         self.weights = _in_turn([group["params"] for group in groups])
         states = _in_turn([_states_of(optimizer, index) for optimizer in optimizers])
         names = kernel.states(groups[0])
@@ -133,20 +135,18 @@ class GroupUpdate:
         """
         if self.steps and not counted:
             torch._foreach_add_(self.steps, 1)
-        options = [self._options(group) for group in self._groups]
+        options = [self._options_of(group) for group in self._groups]
         n = len(options)
-        if all(one == options[0] for one in options[1:]):
+        if options.count(options[0]) == n:
             self._run(gradients, slice(None), options[0])
             return
         for k, own in enumerate(options):
             self._run(gradients, slice(k, None, n), own)
 
-    def _options(self, group: ParameterGroup) -> dict[str, Any]:
-        return {name: group[name] for name in self._kernel.options}
-
-    def _run(self, gradients: list[Tensor], part: slice, options: dict[str, Any]) -> None:
+    def _run(self, gradients: list[Tensor], part: slice, options: Sequence[Any]) -> None:
         states = [values[part] for values in self._states]
-        self._kernel.run(self.weights[part], gradients[part], states, self.steps[part], **options)
+        named = dict(zip(self._kernel.options, options, strict=True))
+        self._kernel.run(self.weights[part], gradients[part], states, self.steps[part], **named)
 
 
 def is_ready(optimizer: Optimizer, kernel: Kernel) -> bool:
