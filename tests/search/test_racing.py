@@ -183,7 +183,8 @@ search: {{trials: 20, sampler: Random, pruner: {pruner}, baselines: false}}
     curves = {}
     for name, racing, pruner in (("on", "on", "Median"), ("off", "off", "none")):
         (tmp_path / f"{name}.yaml").write_text(text.format(racing=racing, pruner=pruner))
-        run_in(tmp_path, "search", f"{name}.yaml", "--jobs", "1")
+        searched = run_in(tmp_path, "search", f"{name}.yaml", "--jobs", "1").stderr
+        assert ("on 2 of 5 folds" in searched) == (name == "on")
         study = read_study(f"sqlite:///{tmp_path}/runs/{name}/study.db")
         ended = {trial.number: trial for trial in study.trials if trial.outcome == "complete"}
         curves[name] = {
@@ -192,3 +193,6 @@ search: {{trials: 20, sampler: Random, pruner: {pruner}, baselines: false}}
         }
     assert 5 < len(curves["on"]) < len(curves["off"]) == 20
     assert curves["on"].items() <= curves["off"].items()
+    stopped = next(n for n in range(20) if n not in curves["on"])
+    told = run_in(tmp_path, "report", "on", "--trial", str(stopped)).stdout
+    assert "pruned on the first 2 of 5 folds (validation.racing)" in told

@@ -53,7 +53,7 @@ class TrialRecord:
         value: value of the first objective, if any: mean over folds at `best_step` (at the last
             evaluation of a pruned trial).
         values: values of all objectives; empty unless complete.
-        fold_scores: one per fold at `best_step`; empty if unknown.
+        fold_scores: one per fold that took part, at `best_step`; empty if unknown.
         metrics: the other metrics at `best_step`, means over folds.
         start, end: UTC.
         peak_memory: bytes.

@@ -76,7 +76,7 @@ trials = Table(
     Column("reason", _LONG),
     Column("traceback", _LONG),
     Column("best_step", Integer),
-    Column("fold_scores", _Json),  # list, one per fold, at best_step
+    Column("fold_scores", _Json),  # list, one per fold that took part, at best_step
     Column("metrics", _Json),  # mapping, means over folds at best_step
     Column("seconds", Double),
     Column("n_weights", BigInteger),

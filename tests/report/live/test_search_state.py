@@ -18,6 +18,7 @@ from tunecli.search.events.events import (
     TrialFinished,
     TrialStarted,
 )
+from tunecli.training.outcome.evaluation import Evaluation
 
 
 def started(**changes: object) -> SearchStarted:
@@ -217,3 +218,31 @@ def test_advice_names_what_the_search_has(
     state.update(DataDescribed(replace(SUMMARY, n_folds=n_folds)), 0.0)
     state.update(TrialStarted(0, {}, n_planned), 0.0)
     assert cost_tips.advice(state, n_cores) == sentence
+
+
+# folds that join in
+
+
+def test_a_trial_whose_folds_join_in_later_is_as_far_as_its_epochs_are() -> None:
+    """Of five folds of ten evaluations: two first, then three that begin from the start."""
+    state = SearchState()
+    state.update(started(n_jobs=1), 0.0)
+    state.update(TrialStarted(0, {}, 10), 0.0)
+    now, spent = 0.0, 0
+    for n_joined, n_new in ((2, 2), (5, 3)):
+        folds = (Evaluation(0, 1.0, 0.1, 0.5, {}, 0.1),) * n_joined
+        for step in range(10):
+            now, spent = now + n_new, spent + n_new
+            event = TrialEvaluated(0, step, 0.5, 0.5, folds, n_waiting=5 - n_joined)
+            state.update(event, now)
+            running = state.running[0]
+            assert running.share == pytest.approx(spent / 50)
+            assert running.at_most(now) == pytest.approx(50 - spent)
+
+
+def test_a_trial_says_on_how_many_folds_it_was_stopped() -> None:
+    state = SearchState()
+    state.update(DataDescribed(replace(SUMMARY, n_folds=5)), 0.0)
+    assert state.folds_of(finished(0, fold_scores=(0.5, 0.6))) == "on 2 of 5 folds"
+    assert state.folds_of(finished(0, fold_scores=(0.5,) * 5)) == ""
+    assert state.folds_of(finished(0, value=None)) == ""

@@ -22,7 +22,8 @@ class TrialFinished:
 
     Attributes:
         spread: standard deviation over folds; None with one fold.
-        fold_scores: scores at the best evaluation, one per split; empty without a value.
+        fold_scores: scores at the best evaluation, one per split that took part; empty without a
+            value.
         n_valid_per_train: validation rows per training row; None if unknown.
         values: the values of all objectives; empty unless complete.
         is_spared: whether the trial does not count, because it broke a limit before its training.

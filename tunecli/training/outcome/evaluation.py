@@ -55,7 +55,7 @@ class TrialResult:
         value: mean score over folds at the best evaluation, see `evaluation_choice.py` (at the
             last one for a pruned trial); None unless complete or pruned.
         best_step: index of that evaluation; None without a value.
-        fold_scores: score of each fold at that evaluation.
+        fold_scores: score of each fold that took part, at that evaluation.
         metrics: mean over folds of the other metrics at that evaluation.
         n_weights: number of the model's parameters.
         seconds: time spent in training and evaluation, without waiting.
