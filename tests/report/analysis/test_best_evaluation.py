@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
@@ -202,6 +203,7 @@ def end_of(folder: Path, curve: Curve, best_step: int = 1, **changes: Any) -> in
         (curve_of(0.8, 0.90, 0.88, 0.89, log_loss=[9, 0.4, 0.4, 0.5]), 3),
         (curve_of(0.8, 0.90, 0.88, 0.89, log_loss=[9, 0.4, 0.4, 0.9]), None),  # overfitted
         (curve_of(0.8, 0.90, 0.88, 0.89, log_loss=[9, 0.9, 0.4, 0.4]), 3),
+        (curve_of(0.8, 0.90, 0.88, 0.89, log_loss=[9, math.inf, 0.4, math.inf]), 3),
         (curve_of(0.8, 0.90, 0.88, 0.89, f1=[0.1, 0.9, 0.4, 0.4]), None),
         (curve_of(0.8, 0.90, 0.88, 0.89, own=[0.1, 0.9, 0.4, -9]), 3),  # no known direction
         (replace(curve_of(0.8, 0.90, 0.88, 0.89), folds=()), None),  # of another program
@@ -218,6 +220,14 @@ def test_nothing_is_after_the_best_evaluation_of_such_trials(
     changes: dict[str, Any], tmp_path: Path
 ) -> None:
     assert end_of(tmp_path, curve_of(0.8, 0.90, 0.88, 0.89), **changes) is None
+
+
+@pytest.mark.parametrize(("last", "end"), [(0.11, 3), (0.09, 3), (0.12, None)])
+def test_a_smaller_loss_is_better(last: float, end: int | None, tmp_path: Path) -> None:
+    study = read_study(made(tmp_path, [(mlp(0.1), complete(0.05, 0.15))]))
+    trial = replace(study.trial(0), best_step=1)
+    curve = curve_of(0.2, 0.10, 0.12, last)
+    assert equal_end(replace(study, direction="minimize"), trial, curve, {}) == end
 
 
 def test_of_one_validation_part_only_the_same_score_is_equal(tmp_path: Path) -> None:

@@ -118,7 +118,7 @@ def equal_end(
 
     Args:
         curve: the curves of the trial; without its folds nothing is known.
-        directions: those of the other metrics that are compared.
+        directions: those of the other metrics that are compared, by name.
 
     Returns:
         None if it is not, or if the best evaluation is the last one.
@@ -153,8 +153,9 @@ def _loses(folds: Sequence[FoldCurve], name: str, sign: float, best: int, last: 
         sign * np.array([fold.metrics[step].get(name, math.nan) for fold in folds])
         for step in (best, last)
     )
-    noise = before.std(ddof=1) if len(before) > 1 else 0.0
-    return bool(before.mean() - after.mean() > REGION * noise)
+    with np.errstate(invalid="ignore"):  # a metric may be infinite
+        noise = before.std(ddof=1) if len(before) > 1 else 0.0
+        return bool(before.mean() - after.mean() > REGION * noise)
 
 
 def stand_out(
