@@ -10,6 +10,7 @@ import torch
 from auto_model_cases import VOCABULARY, columns, some_ids
 from torch import Tensor, nn
 
+from tunecli.errors import ArgumentError
 from tunecli.study_file.settings.settings import Component
 from tunecli.training.models import auto_models
 from tunecli.training.models.auto_models import (
@@ -28,6 +29,7 @@ from tunecli.training.models.frozen_weights import (
 from tunecli.training.models.pretrained.quantized_layers import (
     QuantizedLinear,
     QuantizedWeight,
+    refuse_without_cuda,
     whole_copy,
 )
 
@@ -218,3 +220,11 @@ def test_a_module_that_is_trained_whole_is_not_quantized(folder: Path) -> None:
     arguments = {"r": 2, "target_modules": ["query"], "modules_to_save": ["dense"]}
     model = classifier(folder, adapter=Component(name="LoraConfig", arguments=arguments))
     assert {name.rpartition(".")[2] for name in quantized(model)} == {"base_layer", "key", "value"}
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="they train here")
+@pytest.mark.parametrize("bits", BITS)
+def test_without_cuda_they_are_refused_at_their_argument(bits: int) -> None:
+    with pytest.raises(ArgumentError, match="is for CUDA only, but torch finds none") as caught:
+        refuse_without_cuda(bits)  # type: ignore[arg-type]
+    assert caught.value.setting == f"load_in_{bits}bit"

@@ -36,8 +36,9 @@ def most_tokens(model: Component, config_of: Callable[[str], Mapping[str, object
     if model.name not in AUTO_MODELS or not transformers_is_installed():
         return None
     pretrained = model.arguments.get("pretrained")
-    is_pretrained = isinstance(pretrained, str)
-    content = config_of(pretrained) if is_pretrained else {"pad_token_id": 0, **model.arguments}
+    content: Mapping[str, object] = {"pad_token_id": 0, **model.arguments}
+    if isinstance(pretrained, str):
+        content = config_of(pretrained)
     model_type = content.get("model_type", content.get("config"))
     if model_type not in model_types(model.name):
         return None

@@ -100,29 +100,28 @@ def _transformers(config: TrialConfig) -> Iterator[Conflict]:
 
 def _few_bits(config: TrialConfig) -> Iterator[Conflict]:
     """Yield why the frozen weights of a model cannot be held in few bits."""
-    given = config.model.arguments
+    given, device = config.model.arguments, config.training.device
     names = in_few_bits(config.model.name, given)
-    for name in names[:1]:
-        path, model = ("model", name), ("model",)
-        if given.get("pretrained") is None or given.get("adapter") is None:
-            message = "holds the frozen weights of a pretrained model. Write pretrained: NAME and "
-            yield Conflict(
-                path, f"{message}adapter: {{LoraConfig: {{r: 8}}}}, or remove it.", (model,)
-            )
-        if len(names) > 1:
-            message = "a model is either in 4 or in 8 bits. Remove load_in_4bit or load_in_8bit."
-            yield Conflict(path, message, (("model", names[1]),))
-        if config.training.device in ("cpu", "mps"):
-            device = config.training.device
-            message = f"is for CUDA only, but training.device is {device}. Remove one of them."
-            yield Conflict(path, message, (("training", "device"),))
-        if not config.compression.is_none:
-            message = "cannot be combined with compression. Remove one of them."
-            yield Conflict(path, message, (("compression",),))
-        if not bitsandbytes_is_installed():
-            message = "needs CUDA and the package bitsandbytes: pip install "
-            yield Conflict(path, f"{message}'tunecli[bitsandbytes]'.", (model,))
-        yield from _whole_weights_needed(path, given.get("adapter"))
+    if not names:
+        return
+    path = ("model", names[0])
+    if given.get("pretrained") is None or given.get("adapter") is None:
+        message = "holds the frozen weights of a pretrained model. Write pretrained: NAME and "
+        message += "adapter: {LoraConfig: {r: 8}}, or remove it."
+        yield Conflict(path, message, (("model",),))
+    if len(names) > 1:
+        message = "a model is either in 4 or in 8 bits. Remove load_in_4bit or load_in_8bit."
+        yield Conflict(path, message, (("model", names[1]),))
+    if device in ("cpu", "mps"):
+        message = f"is for CUDA only, but training.device is {device}. Remove one of them."
+        yield Conflict(path, message, (("training", "device"),))
+    if not config.compression.is_none:
+        message = "cannot be combined with compression. Remove one of them."
+        yield Conflict(path, message, (("compression",),))
+    if not bitsandbytes_is_installed():
+        message = "needs CUDA and the package bitsandbytes: pip install 'tunecli[bitsandbytes]'."
+        yield Conflict(path, message, (("model",),))
+    yield from _whole_weights_needed(path, given.get("adapter"))
 
 
 def _whole_weights_needed(path: Path, adapter: object) -> Iterator[Conflict]:
@@ -130,9 +129,8 @@ def _whole_weights_needed(path: Path, adapter: object) -> Iterator[Conflict]:
     start = adapter.arguments.get("init_lora_weights") if isinstance(adapter, Component) else None
     if start not in (None, True, False, "gaussian"):
         message = f"cannot be combined with init_lora_weights: {start}, which changes the frozen "
-        yield Conflict(
-            path, f"{message}weights. Write gaussian, or remove it.", (("model", "adapter"),)
-        )
+        message += "weights. Write gaussian, or remove it."
+        yield Conflict(path, message, (("model", "adapter"),))
 
 
 def length_conflicts(

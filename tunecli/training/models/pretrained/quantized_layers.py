@@ -12,7 +12,7 @@ import copy
 import logging
 from collections.abc import Callable, Collection, MutableMapping
 from functools import cache
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -115,7 +115,8 @@ class QuantizedLinear(nn.Linear):
         from bitsandbytes import functional
 
         if self.quantized.bits == 8:
-            return functional.int8_vectorwise_dequant(self.packed.data, self.scales.data)
+            dequantize = functional.int8_vectorwise_dequant
+            return cast(Tensor, dequantize(self.packed.data, self.scales.data))
         whole: Tensor = functional.dequantize_4bit(self.packed.data, self._state())
         return whole
 
@@ -136,18 +137,18 @@ class QuantizedLinear(nn.Linear):
 
         packed, bias = self.packed.data, self.bias
         if self.quantized.bits == 4:
-            return bitsandbytes.matmul_4bit(x, packed, self._state(), bias=bias)
+            return cast(Tensor, bitsandbytes.matmul_4bit(x, packed, self._state(), bias=bias))
         state = bitsandbytes.MatmulLtState()
         state.CB, state.SCB = packed, self.scales.data
         state.has_fp16_weights, state.is_training = False, self.training
         state.threshold = _OUTLIER
-        return bitsandbytes.matmul(x, packed, bias=bias, state=state)
+        return cast(Tensor, bitsandbytes.matmul(x, packed, bias=bias, state=state))
 
     def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> QuantizedLinear:
         """Move to another device, where all folds share the weight too."""
         device = fn(torch.empty(0, device=self.packed.device)).device
         self.packed, self.scales = self.quantized.on(device)
-        return super()._apply(fn, recurse)
+        return cast(QuantizedLinear, super()._apply(fn, recurse))  # type: ignore[no-untyped-call]
 
     def whole(self) -> nn.Module:
         """Return a layer with the weight that it computes with, as it was before."""
@@ -155,7 +156,7 @@ class QuantizedLinear(nn.Linear):
 
         made: nn.Module
         if self.is_transposed:
-            made = Conv1D(self.out_features, self.in_features)
+            made = Conv1D(self.out_features, self.in_features)  # type: ignore[no-untyped-call]
             made.weight = nn.Parameter(self.weight.T.contiguous(), requires_grad=False)
             made.bias = self.bias
             return made
