@@ -27,6 +27,7 @@ from tunecli.database.attributes import (
     validated_attributes,
 )
 from tunecli.database.curves import Curve, MeanCurves, read_curves
+from tunecli.database.trial_details import trial_details
 from tunecli.database.urls import display_url
 from tunecli.errors import DatabaseError, StudyFileError, StudyNotFoundError
 from tunecli.study_file.settings.metric_names import titles
@@ -309,7 +310,7 @@ def read_trials(opened: Connection, study_id: int) -> tuple[TrialRecord, ...]:
     params = queries.by_trial(queries.rows(opened, queries.PARAMS, study=study_id))
     values = queries.by_trial(queries.rows(opened, queries.VALUES, study=study_id))
     rows = queries.rows_of_ours(opened, "tunecli_trials", queries.DETAILS, study=study_id)
-    details = dict(zip((row.trial_id for row in rows), _details(rows), strict=True))
+    details = dict(zip((row.trial_id for row in rows), trial_details(rows), strict=True))
     return tuple(
         _record(row, details.get(row.trial_id), params[row.trial_id], values[row.trial_id])
         for row in queries.rows(opened, queries.TRIALS, study=study_id)
@@ -342,31 +343,6 @@ def _state(stored: str) -> Any:
     if stored.lower() not in get_args(State):
         raise ValueError(f"unknown trial state {stored!r}")
     return stored.lower()
-
-
-def _outcome(stored: str | None) -> Any:
-    if stored is not None and stored not in get_args(Outcome):
-        raise ValueError(f"unknown outcome {stored!r}")
-    return stored
-
-
-_NUMBERS = ("best_step", "seconds", "n_weights", "peak_memory", "attempt", "worker")
-
-
-def _details(rows: _Rows) -> list[dict[str, Any]]:
-    """Return what tunecli's own table adds to each trial, as keyword arguments of TrialRecord."""
-    if not rows:
-        return []
-    columns = {
-        "fold_scores": queries.all_floats([row.fold_scores or "[]" for row in rows]),
-        "metrics": queries.all_metric_rows([row.metrics or "{}" for row in rows]),
-        "config": queries.all_mappings([row.config for row in rows]),
-        "outcome": [_outcome(row.outcome) for row in rows],
-        "reason": [row.reason or "" for row in rows],
-        "traceback": [row.traceback or "" for row in rows],
-    } | {name: [getattr(row, name) for row in rows] for name in _NUMBERS}
-    of_trials = zip(*columns.values(), strict=True)
-    return [dict(zip(columns, of_trial, strict=True)) for of_trial in of_trials]
 
 
 def _guessed(trial: Row[Any]) -> dict[str, Any]:

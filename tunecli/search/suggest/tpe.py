@@ -77,6 +77,6 @@ class KeepingTPE(TPESampler):
 
 def keep_more_integrals() -> None:
     """Let Optuna keep more of the integrals that it computes one number at a time."""
-    kept = getattr(_truncnorm, "_log_ndtr_single", None)  # other versions compute otherwise
+    kept: Any = getattr(_truncnorm, "_log_ndtr_single", None)  # other versions compute otherwise
     if hasattr(kept, "cache_parameters") and kept.cache_parameters()["maxsize"] < _MOST_INTEGRALS:
         _truncnorm._log_ndtr_single = lru_cache(_MOST_INTEGRALS)(kept.__wrapped__)
