@@ -33,7 +33,7 @@ def test_auto_takes_a_sampler_and_says_why(
     assert written.why_sampler == study.why_sampler
 
 
-@pytest.mark.parametrize(("trials", "n_startup"), [(1, 5), (20, 5), (21, None), (50, None)])
+@pytest.mark.parametrize(("trials", "n_startup"), [(1, 5), (15, 5), (16, None), (50, None)])
 def test_in_few_trials_it_learns_early(trials: int, n_startup: int | None) -> None:
     sampler = read(f"{FLAT}search: {{trials: {trials}}}").search.sampler
     assert sampler.arguments["multivariate"] is False

@@ -13,7 +13,7 @@ from tunecli.study_file.read.read_sections import Sections
 from tunecli.study_file.settings.search_settings import AUTO
 from tunecli.study_file.settings.settings import Component
 
-FEW_TRIALS = 20
+FEW_TRIALS = 15
 """Largest number of trials of a study in which TPE should learn early."""
 EARLY = 5
 """Trials that TPE then draws at random; Optuna's default is 10."""

@@ -240,10 +240,11 @@ def _written(schema: Schema, nested: dict[str, Schema]) -> Schema:
 
 
 def _told(schema: Schema) -> Schema:
-    """Take the default and the description out of a setting's schema; a component by its name."""
+    """Take the default and the description out of a setting's schema; a component as written."""
     told: Schema = {key: schema.pop(key) for key in ("default", "description") if key in schema}
     if isinstance(told.get("default"), dict):
-        told["default"] = told["default"]["name"]
+        name, arguments = told["default"]["name"], told["default"]["arguments"]
+        told["default"] = {name: arguments} if arguments else name
     return told | {"description": _one_line(told["description"])}
 
 

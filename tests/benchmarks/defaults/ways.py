@@ -84,7 +84,7 @@ REFERENCE = Way(_TPE, _FROM_FIRST)
 """The defaults of the first version."""
 
 DEFAULT = Way(_UNIVARIATE, _NOW, parallel=4)
-"""The defaults of this version, for more than 20 trials."""
+"""The defaults of this version, for more than 15 trials."""
 
 WAYS = (
     DEFAULT,

@@ -172,7 +172,8 @@ def sampler_lines(study: StudyFile, blind: BlindTrials | None) -> RenderableType
     Args:
         blind: the first trials, which the sampler suggests before it learns.
     """
-    search, lines = study.search, []
+    search = study.search
+    lines: list[tuple[str, str]] = []
     sampler = search.sampler.model_copy(
         update={"name": search.sampler.name.removesuffix("Sampler")}
     )

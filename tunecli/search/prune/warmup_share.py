@@ -18,11 +18,9 @@ def at_length(pruner: Component, n_evaluations: int) -> Component:
     Args:
         n_evaluations: of the whole trial; 0 if it is not known, and then there is no warm-up.
     """
-    return pruner.model_copy(
-        update={
-            "arguments": dict(_counted(*one, n_evaluations) for one in pruner.arguments.items())
-        }
-    )
+    given = pruner.arguments.items()
+    counted = dict(_counted(name, value, n_evaluations) for name, value in given)
+    return pruner.model_copy(update={"arguments": counted})
 
 
 def _counted(name: str, value: object, n_evaluations: int) -> tuple[str, object]:
