@@ -70,7 +70,7 @@ def edited(old: str, new: str) -> list[tuple[str, str]]:
             "search.pruner: {MedianPruner: {warmup: 0.33}} → MedianPruner",
             "search",
         ),
-        ("TPE", "TPE, parallel: 4", "search.parallel: 8 → 4", "search"),
+        ("TPE", "TPE, parallel: 8", "search.parallel: 4 → 8", "search"),
         ("TPE", "TPE, order: free", "search.order: exact → free", "search"),
         (
             "TPE",
