@@ -76,7 +76,8 @@ SYSTEM_FILES = {
         "training/state/memory.py",
     ),
     "search/study/locks.py",  # the machine's boot
-    *("report/page/html_document.py", "study_file/catalogue/names.py"),  # of installed packages
+    *("report/page/html_document.py", "study_file/catalogue/names.py"),
+    "study_file/catalogue/architectures.py",  # these three: of installed packages
 }
 """Read whole what no user can name."""
 CHECKED = {"model_folder/format/folder.py", "training/saved_models.py"}

@@ -185,6 +185,7 @@ def test_all_ways_of_a_slow_model_are_timed_with_as_few_rows(
     assert "64 rows" in out.getvalue()
 
 
+@pytest.mark.slow
 def test_of_several_objectives_a_trial_is_chosen_as_for_a_refit(tmp_path: Path) -> None:
     two = TINY + "objective: [{maximize: accuracy}, {minimize: n_weights}]\n"
     (tmp_path / "two.yaml").write_text(two)

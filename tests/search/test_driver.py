@@ -37,12 +37,12 @@ TWO = "objective: [{maximize: accuracy}, {minimize: size}]\n"
 LIMITED = "constraints: {size: {max: 20KB}}\n"
 CASES = [
     (BRANCHES, "TPE", "Median"),
-    (BRANCHES + TWO, "TPE", "Median"),
     (FLAT, "CmaEs", "Hyperband"),
-    (FINITE, "BruteForce", "Median"),
-    (FLAT.replace("9}", "9, smooth_score: 5}"), "TPE", "Median"),
 ]
 SLOW_CASES = [
+    (BRANCHES + TWO, "TPE", "Median"),
+    (FINITE, "BruteForce", "Median"),
+    (FLAT.replace("9}", "9, smooth_score: 5}"), "TPE", "Median"),
     (BRANCHES, "TPE", "Hyperband"),
     (BRANCHES, "TPE", "{Percentile: {percentile: 40}}"),
     (BRANCHES, "Random", "Median"),
@@ -151,6 +151,7 @@ def test_pruning_stops_some_and_tpe_learns(new_url: object) -> None:
     assert outcomes.count("complete") > 5
 
 
+@pytest.mark.slow
 def test_tpe_finds_more_than_random(new_url: object) -> None:
     def median_of_last(sampler: str) -> float:
         trials = drive(study(FLAT, sampler, "none", parallel=1), new_url(), 60)

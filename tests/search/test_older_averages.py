@@ -6,6 +6,7 @@ import json
 import sqlite3
 from pathlib import Path
 
+import pytest
 from commands import call_in
 
 from tunecli.database.records import StudyRecord, read_study
@@ -45,6 +46,7 @@ def make_older(database: Path) -> None:
         opened.execute(f"DELETE FROM {table} WHERE key = 'tunecli:metric_titles'")
 
 
+@pytest.mark.slow
 def test_it_goes_on_as_if_the_file_said_macro(tmp_path: Path) -> None:
     for name in ("whole", "older"):
         (tmp_path / f"{name}.yaml").write_text(SAID)

@@ -26,10 +26,10 @@ ON = "validation: {folds: 5, racing: on}\n"
 OFF = "validation: {folds: 5}\n"
 CASES = [
     (BRANCHES + ON, "TPE", "Median"),
-    (FLAT + ON, "Random", "none"),
-    (FLAT + ON, "CmaEs", "Hyperband"),
 ]
 SLOW_CASES = [
+    (FLAT + ON, "Random", "none"),
+    (FLAT + ON, "CmaEs", "Hyperband"),
     (FLAT + ON, "GP", "Median"),
     (FLAT + ON, "TPE", "SuccessiveHalving"),
     (FLAT + ON, "TPE", "{Threshold: {lower: 0.1}}"),
@@ -79,7 +79,14 @@ def test_workers_that_die_change_nothing(new_url: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "pruner", ["none", "Median", "SuccessiveHalving", "{Threshold: {lower: 0}}"]
+    "pruner",
+    [
+        "Median",
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("none", "SuccessiveHalving", "{Threshold: {lower: 0}}")
+        ),
+    ],
 )
 def test_a_complete_trial_has_the_value_of_all_folds(pruner: str, new_url: object) -> None:
     trials = drive(study(FLAT + ON, "Random", pruner), new_url(), 40)
@@ -113,6 +120,7 @@ def test_racing_without_a_pruner_spares_the_other_folds_of_trials_below_the_medi
     assert n_stopped > 10
 
 
+@pytest.mark.slow
 def test_ten_folds_join_in_three_stages(new_url: object) -> None:
     told: list[SearchEvent] = []
     drive(study(FLAT + ON.replace("5,", "10,"), "Random", "Median"), new_url(), 30, told=told)
@@ -123,6 +131,7 @@ def test_ten_folds_join_in_three_stages(new_url: object) -> None:
         assert positions == [*range(len(positions))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("before", "after"), [(OFF, ON), (ON, OFF)])
 def test_racing_may_be_switched_within_a_study(before: str, after: str, new_url: object) -> None:
     """Trials of before are compared with by the folds that both have."""

@@ -84,6 +84,7 @@ def test_a_later_call_tells_them_without_computing_them(url: str) -> None:
     assert scored(told) == [ALL]
 
 
+@pytest.mark.slow
 def test_wherever_a_search_is_killed_the_next_one_has_them_all(tmp_path: Path) -> None:
     partly = set()
     for stop_after in range(0, 24, 2):

@@ -65,7 +65,9 @@ def spared(trials: list[Trial]) -> list[Trial]:
     return [trial for trial in trials if trial.is_untrained]
 
 
-@pytest.mark.parametrize(("text", "sampler"), [(FLAT, "TPE"), (BRANCHES, "Random")])
+@pytest.mark.parametrize(
+    ("text", "sampler"), [(FLAT, "TPE"), pytest.param(BRANCHES, "Random", marks=pytest.mark.slow)]
+)
 def test_jobs_halves_and_kills_give_the_same_trials(
     text: str, sampler: str, new_url: Callable[[], str]
 ) -> None:

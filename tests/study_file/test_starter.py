@@ -340,6 +340,7 @@ def test_it_writes_a_study_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert (tmp_path / "iris.yaml").read_text() == "mine"
 
 
+@pytest.mark.slow
 def test_a_set_of_torchvision_is_looked_at_in_its_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,6 +17,7 @@ from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import (
+    BindParameter,
     Connection,
     DateTime,
     Engine,
@@ -87,7 +88,7 @@ VALUES = _of_trials(
 DETAILS = _of_trials("x.*", "tunecli_trials", "x.trial_id")
 
 _AMONG = "AND x.trial_id IN :trials"
-_TRIALS = bindparam("trials", expanding=True)
+_TRIALS: BindParameter[Any] = bindparam("trials", expanding=True)
 
 
 def _mean_curves(condition: str) -> TextClause:

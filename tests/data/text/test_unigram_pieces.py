@@ -17,7 +17,9 @@ CHARACTERS = st.text(st.characters(codec="utf-8", exclude_characters="▁ "), mi
 
 @settings(max_examples=60, deadline=None)
 @given(words=st.lists(CHARACTERS, min_size=1, max_size=12))
-@example(words=["<unk>", "</s>", "<s>", "a\tb", "\0", "\n", "\r\n", "▅", "�", "\U0010fffd"])
+@example(
+    words=["<unk>", "</s>", "<s>", "a\tb", "\0", "\n", "\r\n", "\x1f", "▅", "�", "\U0010fffd"]
+)
 @example(words=["\U000f0000", "\ufeff", "\u2028", "\x85", "a\U000f0001\tb"])
 def test_every_character_is_a_piece_and_every_piece_is_a_part_of_a_word(words: list[str]) -> None:
     counts = Counter(f"▁{word}" for word in words)

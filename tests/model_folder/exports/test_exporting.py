@@ -100,10 +100,15 @@ def of_folds(name: str, tmp_path: Path) -> Model:
     ("name", "to"),
     [
         ("table", "onnx"),
-        ("table", "pt2"),
-        pytest.param("embedded", "onnx", marks=pytest.mark.slow),
-        ("quantile", "onnx"),
-        ("quantile", "pt2"),
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in [
+                ("table", "pt2"),
+                ("embedded", "onnx"),
+                ("quantile", "onnx"),
+                ("quantile", "pt2"),
+            ]
+        ),
     ],
 )
 def test_each_network_gets_rows_by_the_preprocessing_of_its_own_fold(

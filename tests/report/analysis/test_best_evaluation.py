@@ -156,7 +156,7 @@ def test_a_dip_is_more_than_the_noise_and_than_what_is_negligible(
     assert found is not None
     assert found.is_dip == (found.is_noise and found.gap > negligible)
     if found.is_noise and not found.is_dip:
-        assert "but practically equal (within " in found.in_words()
+        assert "but practically equal to them (within " in found.in_words()
 
 
 COSINE = (0.09, 0.065, 0.035, 0.01)

@@ -132,6 +132,7 @@ def test_the_bundle_draws_every_trace(page: Page) -> None:
     assert types <= {"scatter", "bar", "pie"}
 
 
+@pytest.mark.slow
 def test_a_page_of_fifty_trials_is_small(tmp_path: Path) -> None:
     scores = [0.8 + math.sin(n) / 20 for n in range(50)]
     trials = [

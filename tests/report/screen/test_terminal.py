@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import re
-import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -18,9 +17,11 @@ from study_makers import adjustment_of, complete, made, mlp
 
 from tunecli.database.records import StudyRecord, read_study
 from tunecli.errors import DatabaseError
+from tunecli.report.analysis.importance import Importance
 from tunecli.report.export.study_export import study_json
 from tunecli.report.findings.space.losing_options import isolations
 from tunecli.report.phrases.wording import score
+from tunecli.report.screen import terminal
 from tunecli.report.screen.terminal import study_parts
 from tunecli.report.screen.trial_report import render_trial
 from tunecli.report.screen.trial_tables import importance_bars, isolation_table
@@ -473,7 +474,11 @@ def test_what_was_found_is_there_before_the_importance(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Loading what computes it takes longer than all the rest."""
-    monkeypatch.setitem(sys.modules, "optuna.importance", None)
+
+    def importance(study: StudyRecord) -> Importance:
+        raise ImportError(f"{study.name} without optuna")
+
+    monkeypatch.setattr(terminal, "importance", importance)
     study = branches(tmp_path)
     shown: list[RenderableType] = []
     with pytest.raises(ImportError, match="optuna"):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -36,7 +36,10 @@ from tunecli.data.splits.split import Split, split
 from tunecli.numerics import NUMERICS
 from tunecli.study_file.settings.settings import DataSettings, ValidationSettings
 
-Facts = TypeVar("Facts")
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Facts = TypeVar("Facts", bound="DataclassInstance")
 
 _COLUMNS = TypeAdapter(tuple[Column, ...])
 _TENSORS = ("x", "y", "groups", "times", "weights", "copies", "given_test", "given_folds")
@@ -78,9 +81,11 @@ def kept_facts(
         type_: a dataclass of plain data.
         find: reads the files and returns the facts.
     """
-    entry = _kept(
-        kind, files, (asked, type_), workspace, lambda _: {"facts": [*map(asdict, find())]}
-    )
+
+    def found(_: NewArray) -> dict[str, Any]:
+        return {"facts": [asdict(fact) for fact in find()]}
+
+    entry = _kept(kind, files, (asked, type_), workspace, found)
     return TypeAdapter(list[type_]).validate_python(entry.facts["facts"])  # type: ignore[valid-type]
 
 

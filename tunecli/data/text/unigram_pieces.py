@@ -12,7 +12,7 @@ from itertools import chain
 
 _UNKNOWN = "\U0010fffd"
 """Name of the library's own piece for the unknown, which no piece of the texts may have."""
-_RESERVED = f"\0\t\n\r \u2585\ufffd{_UNKNOWN}"
+_RESERVED = f"\0\t\n\r\x1f \u2585\ufffd{_UNKNOWN}"
 """Characters that separate or mark something in the library, for which others stand in."""
 _STAND_INS = range(0xF0000, 0xFFFFE)
 """Characters without a meaning, to which the library applies no rule."""

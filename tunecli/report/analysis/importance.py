@@ -242,7 +242,7 @@ def _drawn(
     if _is_single(kind):
         return None
     places = np.flatnonzero(has_it)
-    values: Sequence[Any] = [trials[place].params[name] for place in places]
+    values: Sequence[Any] = [trials[place].params[name] for place in places.tolist()]
     density = _parzen_density()
     if isinstance(kind, Categories):
         index_of = to_distribution(kind).to_internal_repr

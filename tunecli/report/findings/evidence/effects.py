@@ -155,14 +155,14 @@ def _share(score: Array, basis: Array) -> float:
     return float(((basis.T @ score) ** 2).sum() / max(float(score @ score), 1e-12))
 
 
-def _normal_scores(values: Sequence[float]) -> Array:
+def _normal_scores(values: Sequence[float] | Array) -> Array:
     """Return Blom's normal scores of the ranks, ties averaged; mean 0."""
     scores: Array = ndtri((ranks(values) - 0.375) / (len(values) + 0.25))
     centred: Array = scores - scores.mean()
     return centred
 
 
-def ranks(values: Sequence[float]) -> Array:
+def ranks(values: Sequence[float] | Array) -> Array:
     """Return (n,) ranks from 1, where equal values share their mean rank."""
     _, inverse, n_equal = np.unique(values, return_inverse=True, return_counts=True)
     means: Array = np.cumsum(n_equal) - (n_equal - 1) / 2

@@ -97,7 +97,8 @@ def _parts_of(evidence: Evidence, trials: Sequence[TrialRecord], name: str) -> l
 
 def _indicators(names: Sequence[str]) -> Array:
     """Return (n, n_parts) with a 1 where a trial is in a part."""
-    return (np.array(names)[:, None] == np.unique(names)).astype(float)
+    is_in: NDArray[np.bool_] = np.array(names)[:, None] == np.unique(names)
+    return is_in.astype(float)
 
 
 def _residual(design: Array, score: Array) -> tuple[float, int]:
