@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import statistics
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from itertools import groupby
 from operator import attrgetter
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Row, TextClause
 
@@ -60,10 +60,8 @@ def read_curves(
     """
     keys = {"study": study_id, **queries.between(trial_ids)}
     with queries.connection(url) as opened:
-        means = queries.rows(opened, queries.MEAN_CURVES, **keys)
-        return _assemble(
-            means, queries.rows_of_ours(opened, "tunecli_curves", queries.FOLD_CURVES, **keys)
-        )
+        rows = queries.rows_of_ours(opened, "tunecli_curves", queries.FOLD_CURVES, **keys)
+        return _curves(_points(opened, queries.MEAN_CURVES, keys), _fold_curves(rows))
 
 
 def read_mean_curves(
@@ -88,32 +86,39 @@ def read_mean_curves(
 def _mean_curves(
     opened: Connection, scores: TextClause, losses: TextClause, keys: Mapping[str, Any]
 ) -> dict[int, Curve]:
-    points = queries.rows(opened, scores, **keys)
-    kinds = (row.intermediate_value_type for row in points)
-    values = (row.intermediate_value for row in points)
-    scores_ = [queries.stored_float(*one) for one in zip(values, kinds, strict=True)]
+    points = _points(opened, scores, keys)
     rows = queries.rows_of_ours(opened, "tunecli_curves", losses, **keys)
-    losses_ = _by_trial(rows, [queries.finite_or_nan(row.train_loss) for row in rows])
-    steps = _by_trial(points, [row.step for row in points])
+    values = [queries.finite_or_nan(row.train_loss) for row in rows]
+    means = {trial_id: values[span] for trial_id, span in _spans([row.trial_id for row in rows])}
     return {
-        trial_id: Curve(steps[trial_id], score, losses_.get(trial_id, ())[: len(score)])
-        for trial_id, score in _by_trial(points, scores_).items()
+        trial_id: Curve(steps, score, tuple(means.get(trial_id, ())[: len(score)]))
+        for trial_id, (steps, score) in points.items()
     }
 
 
-def _by_trial(rows: Sequence[Row[Any]], values: Sequence[Any]) -> dict[int, tuple[Any, ...]]:
-    """Return the values of each trial, by `trial_id`.
+_Points = Mapping[int, tuple[tuple[int, ...], tuple[float, ...]]]
+"""Steps and mean scores of each trial, by `trial_id`."""
 
-    Args:
-        rows: sorted by trial.
-        values: one per row.
-    """
-    found, start = {}, 0
-    for trial_id, of_trial in groupby(row.trial_id for row in rows):
-        end = start + len([*of_trial])
-        found[trial_id] = tuple(values[start:end])
+
+def _points(opened: Connection, query: TextClause, keys: Mapping[str, Any]) -> _Points:
+    columns = queries.columns(queries.rows(opened, query, **keys))
+    if not columns:
+        return {}
+    trial_ids, steps, stored, kinds = columns.values()
+    scores = tuple(map(queries.stored_float, stored, kinds))
+    return {trial_id: (steps[span], scores[span]) for trial_id, span in _spans(trial_ids)}
+
+
+_Key = TypeVar("_Key")
+
+
+def _spans(keys: Iterable[_Key]) -> Iterator[tuple[_Key, slice]]:
+    """Yield the key of each run of equal keys, and where the run lies."""
+    start = 0
+    for key, run in groupby(keys):
+        end = start + len([*run])
+        yield key, slice(start, end)
         start = end
-    return found
 
 
 class MeanCurves(Mapping[int, Curve]):
@@ -144,7 +149,7 @@ class MeanCurves(Mapping[int, Curve]):
 def mean_scores(opened: Connection, study_id: int) -> dict[int, Curve]:
     """Return the mean scores of all trials that have some, by `trial_id`."""
     keys = {"study": study_id, **queries.between(None)}
-    return _assemble(queries.rows(opened, queries.MEAN_CURVES, **keys), [])
+    return _curves(_points(opened, queries.MEAN_CURVES, keys), {})
 
 
 def fold_scores(opened: Connection, study_id: int) -> dict[int, list[list[float]]]:
@@ -159,38 +164,43 @@ def fold_scores(opened: Connection, study_id: int) -> dict[int, list[list[float]
     }
 
 
-def _assemble(means: Iterable[Row[Any]], folds: Iterable[Row[Any]]) -> dict[int, Curve]:
-    points, curves = queries.by_trial(means), queries.by_trial(folds)
+def _curves(points: _Points, folds: Mapping[int, Sequence[FoldCurve]]) -> dict[int, Curve]:
+    """Return the curves of all trials that have points or folds."""
     return {
-        trial_id: _curve(points[trial_id], curves[trial_id]) for trial_id in {*points, *curves}
+        trial_id: _curve(*points.get(trial_id, ((), ())), folds.get(trial_id, ()))
+        for trial_id in {*points, *folds}
     }
 
 
-def _curve(means: Sequence[Row[Any]], rows: Iterable[Row[Any]]) -> Curve:
-    """Return the curve of one trial from its means, and its rows fold by fold."""
-    folds = tuple(_fold_curve([*fold]) for _, fold in groupby(rows, attrgetter("fold")))
+def _curve(step: tuple[int, ...], score: tuple[float, ...], folds: Sequence[FoldCurve]) -> Curve:
     losses = zip(*(fold.train_loss for fold in folds), strict=False)
-    return Curve(
-        step=tuple(row.step for row in means),
-        score=tuple(
-            queries.stored_float(row.intermediate_value, row.intermediate_value_type)
-            for row in means
-        ),
-        train_loss=tuple(map(statistics.fmean, losses)),
-        folds=folds,
-    )
+    return Curve(step, score, tuple(map(statistics.fmean, losses)), tuple(folds))
 
 
-def _fold_curve(rows: Sequence[Row[Any]]) -> FoldCurve:
-    columns = dict(zip(rows[0]._fields, zip(*rows, strict=True), strict=True))
-    return FoldCurve(
-        step=columns["step"],
-        epoch=columns["epoch"],
-        train_loss=tuple(map(queries.finite_or_nan, columns["train_loss"])),
-        score=tuple(map(queries.finite_or_nan, columns["score"])),
-        lr=columns["lr"],
-        metrics=queries.all_metric_rows(columns["metrics"]),
-    )
+_FOLD = tuple(field.name for field in fields(FoldCurve))
+
+
+def _fold_curves(rows: Sequence[Row[Any]]) -> Mapping[int, Sequence[FoldCurve]]:
+    """Return the curves of the folds of each trial, by `trial_id`.
+
+    Whole columns are read at once, and then cut: a study has a million evaluations.
+
+    Args:
+        rows: sorted by trial, fold and step.
+    """
+    columns = queries.columns(rows)
+    if not columns:
+        return {}
+    parsed = columns | {
+        "train_loss": tuple(map(queries.finite_or_nan, columns["train_loss"])),
+        "score": tuple(map(queries.finite_or_nan, columns["score"])),
+        "metrics": queries.all_metric_rows(columns["metrics"]),
+    }
+    of_fold = [parsed[name] for name in _FOLD]
+    folds = defaultdict[int, list[FoldCurve]](list)
+    for (trial_id, _), span in _spans(zip(columns["trial_id"], columns["fold"], strict=True)):
+        folds[trial_id].append(FoldCurve(*(column[span] for column in of_fold)))
+    return folds
 
 
 class CurveBuffer:

@@ -12,7 +12,7 @@ import math
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import groupby
+from itertools import chain, groupby
 from operator import attrgetter
 from typing import Any
 
@@ -190,6 +190,11 @@ def rows_of_ours(
     return rows(opened, query, **parameters) if table in existing_tables(opened) else []
 
 
+def columns(rows: Sequence[Row[Any]]) -> dict[str, tuple[Any, ...]]:
+    """Return the columns of rows by name; without rows, none."""
+    return dict(zip(rows[0]._fields, zip(*rows, strict=True), strict=True)) if rows else {}
+
+
 def stored_predictions(url: str, study_id: int, trial_id: int) -> bytes | None:
     """Return a trial's out-of-fold predictions as they are stored; None without any."""
     with connection(url) as opened:
@@ -244,10 +249,9 @@ def all_metric_rows(stored: Sequence[str]) -> tuple[dict[str, float], ...]:
     values = _all_of(dict, stored)
     if values is None:
         return tuple(map(metric_rows, stored))
-    return tuple(
-        {key: math.nan if number is None else float(number) for key, number in value.items()}
-        for value in values
-    )
+    if set(map(type, chain.from_iterable(map(dict.values, values)))) <= {float}:
+        return tuple(values)
+    return tuple({key: finite_or_nan(number) for key, number in value.items()} for value in values)
 
 
 def all_mappings(stored: Sequence[str]) -> Sequence[dict[str, Any]]:
@@ -278,7 +282,7 @@ def _all_of(kind: type, stored: Sequence[str]) -> list[Any] | None:
         values = json.loads(f"[{','.join(stored)}]")
     except ValueError:
         return None
-    is_sound = len(values) == len(stored) and all(isinstance(value, kind) for value in values)
+    is_sound = len(values) == len(stored) and set(map(type, values)) <= {kind}
     return values if is_sound else None
 
 

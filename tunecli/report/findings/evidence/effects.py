@@ -110,7 +110,7 @@ def permutation_p(effect: Effect, rng: np.random.Generator) -> float:
     observed = _share(effect.score, own)
     columns = np.ascontiguousarray(own.T)
     orders = (rng.permutation(len(own)) for _ in range(_N_PERMUTATIONS))
-    projected = np.array([columns[:, order] @ effect.score for order in orders])
+    projected = np.array([columns.take(order, axis=1) @ effect.score for order in orders])
     shares = (projected**2).sum(axis=1) / max(float(effect.score @ effect.score), 1e-12)
     return float((1 + (shares >= observed - 1e-12).sum()) / (1 + _N_PERMUTATIONS))
 
