@@ -174,3 +174,12 @@ def test_what_cannot_be_exported_says_what_can(
     _run("refit", "s", "--as-searched", "-o", "mean")
     message = _run("export", "mean", "--to", "onnx", code=1)
     assert "mean of 2 networks, each with its own tokenizer" in message
+
+
+@pytest.mark.slow
+def test_texts_that_fill_all_positions_are_refused_in_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _refit(tmp_path, monkeypatch, BERT[0], f"{BERT[1]}, max_position_embeddings: 6")
+    message = _run("export", "runs/s/model", "--to", "onnx", code=1)
+    assert "max_length is 6, but the onnx file would take at most 5 tokens per text" in message
