@@ -14,6 +14,8 @@ from commands import call_in
 from tokenizers import Tokenizer
 
 import tunecli
+from tunecli.model_folder.exports.exporting import some_rows
+from tunecli.model_folder.exports.graph import given_to_graph
 
 STUDY = """
 data: {source: reviews.csv, target: mood, text: review, test: 0.25, max_length: 6}
@@ -27,6 +29,12 @@ _BERT = "num_hidden_layers: 1, num_attention_heads: 2, hidden_size: 8, intermedi
 BERT = ("AutoModelForSequenceClassification", f"config: bert, {_BERT}")
 GPT = ("AutoModelForSequenceClassification", "config: gpt2, n_layer: 1, n_head: 2, n_embd: 8")
 ENCODER = ("TransformerEncoder", "d_model: 8, nhead: 2, num_layers: 1, dim_feedforward: 16")
+LORA = (
+    BERT[0],
+    f"{BERT[1]}, adapter: {{LoraConfig: {{r: 2, target_modules: all-linear}}}}",
+)
+PROMPT = (BERT[0], f"{BERT[1]}, adapter: {{PromptTuningConfig: {{num_virtual_tokens: 2}}}}")
+CLS = (ENCODER[0], f"{ENCODER[1]}, pooling: cls")
 NEW = ["a fine film", "awful and far too long , all seven words", "schön"]
 
 
@@ -84,6 +92,52 @@ def test_an_onnx_file_predicts_from_the_tokens_of_its_tokenizer(
     assert about["vocab_size"] == Tokenizer.from_file("runs/s/tokenizer.json").get_vocab_size()
 
 
+def _run_onnx(rows: np.ndarray) -> np.ndarray:
+    session = onnxruntime.InferenceSession("runs/s/model.onnx", providers=["CPUExecutionProvider"])
+    return np.asarray(session.run(None, {"rows": rows})[0])
+
+
+def _run_pt2(rows: np.ndarray) -> np.ndarray:
+    program = torch.export.load("runs/s/model.pt2").module()
+    return np.asarray(program(torch.from_numpy(rows)))
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize(
+    ("model", "arguments"),
+    [
+        ("TextCNN", "embed: 8, channels: 4"),
+        ("LSTM", "embed: 4, hidden_size: 5"),
+        *(ENCODER, CLS, BERT, GPT, LORA, PROMPT),
+    ],
+)
+def test_a_file_takes_numbers_and_categories_before_the_tokens(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str, arguments: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    draw = np.random.default_rng(1)
+    frame = _reviews().assign(price=draw.normal(9, 4, 60), city=draw.choice(["Bonn", "Ulm"], 60))
+    frame.to_csv("reviews.csv", index=False)
+    Path("s.yaml").write_text(STUDY.replace("test: 0.25, ", "") % (model, arguments))
+    _run("search", "s.yaml", "--jobs", "1")
+    _run("refit", "s")
+    new = pd.DataFrame({"review": NEW, "price": [9.0, 20.0, -3.0], "city": ["Ulm", "Bonn", "Ulm"]})
+    new.to_csv("new.csv", index=False)
+    loaded = tunecli.load("runs/s/model", device="cpu")
+    n_features = loaded.members[0].preprocessing.tokens.n_features
+    features = given_to_graph(loaded, some_rows(loaded, "new.csv"))[:, :n_features]
+    expected = loaded.predict_proba(new)
+    files = {"onnx": _run_onnx} if model == "LSTM" else {"onnx": _run_onnx, "pt2": _run_pt2}
+    for to, predicted in files.items():
+        _run("export", "runs/s/model", "--to", to)
+        rows = np.hstack([features, _ids(NEW)]).astype(np.float32)
+        for n in (1, 3):  # any number of rows, and padding that changes nothing
+            np.testing.assert_allclose(predicted(rows[:n]), expected[:n], atol=1e-5)
+        np.testing.assert_allclose(predicted(rows[2:, : n_features + 1]), expected[2:], atol=1e-5)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("model", "arguments"), [BERT, GPT, ENCODER])
 def test_a_pt2_file_of_a_transformer_predicts_what_the_model_predicts(
@@ -120,3 +174,12 @@ def test_what_cannot_be_exported_says_what_can(
     _run("refit", "s", "--as-searched", "-o", "mean")
     message = _run("export", "mean", "--to", "onnx", code=1)
     assert "mean of 2 networks, each with its own tokenizer" in message
+
+
+@pytest.mark.slow
+def test_texts_that_fill_all_positions_are_refused_in_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _refit(tmp_path, monkeypatch, BERT[0], f"{BERT[1]}, max_position_embeddings: 6")
+    message = _run("export", "runs/s/model", "--to", "onnx", code=1)
+    assert "max_length is 6, but the onnx file would take at most 5 tokens per text" in message

@@ -126,6 +126,7 @@ def _graph(model: Model, to: Format, part: Path, path: Path, source: str) -> Exp
     expected = model.of_rows(rows)
     graph = Graph(model.members, not left_out, model.facts.temperature)
     metadata = file_metadata(model, left_out)
+    _refuse_all_positions(graph, model, to)
     # A single row shows whether the export fixed the number of rows, or the length of a text.
     given = {n: given_to_graph(model, rows.split(n)[0]) for n in (1, len(rows))}
     run = (_onnx if to == "onnx" else _pt2)(graph, given[len(rows)], part, metadata)
@@ -138,6 +139,22 @@ def _graph(model: Model, to: Format, part: Path, path: Path, source: str) -> Exp
             f"at most {TOLERANCE:g} is allowed. The file was not written."
         )
     return Exported(path, left_out, len(rows), difference, len(model.members))
+
+
+def _refuse_all_positions(graph: Graph, model: Model, to: Format) -> None:
+    """Refuse a model whose tokenizer makes longer texts than an exported graph takes.
+
+    Raises:
+        ExportError: it is one.
+    """
+    text = text_preprocessing(model)
+    if text is None or graph.longest is None or text.tokenizer.max_length <= graph.longest:
+        return
+    raise ExportError(
+        f"max_length is {text.tokenizer.max_length}, but the {to} file would take at most "
+        f"{graph.longest} tokens per text, since torch exports this model with one token of "
+        f"padding. Search with max_length: {graph.longest} or less, or write --to transformers."
+    )
 
 
 def some_rows(model: Model, source: str) -> Tensor | TextRows:

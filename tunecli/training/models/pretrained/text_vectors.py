@@ -27,8 +27,9 @@ def real_tokens(ids: Tensor, pad: int) -> Tensor:
 
     Padding is what follows the last token that is not padding. An empty text has one token.
     """
-    is_real = ((ids != pad).flip(1).cumsum(1).flip(1) > 0).long()
-    return torch.cat([torch.ones_like(is_real[:, :1]), is_real[:, 1:]], dim=1)
+    is_real = (ids != pad).flip(1).cumsum(1).flip(1) > 0
+    is_first = torch.arange(ids.shape[1], device=ids.device) == 0
+    return (is_real | is_first).long()  # a slice from the second token on would not export
 
 
 def pooled(vectors: Tensor, mask: Tensor, how: Pooling) -> Tensor:
@@ -42,7 +43,7 @@ def pooled(vectors: Tensor, mask: Tensor, how: Pooling) -> Tensor:
         return vectors[:, 0]
     if how == "last":
         last = mask.sum(1) - 1
-        return vectors[torch.arange(len(vectors), device=vectors.device), last]
+        return vectors[torch.arange(vectors.shape[0], device=vectors.device), last]
     weights = mask.to(vectors.dtype).unsqueeze(2)
     return (vectors * weights).sum(1) / weights.sum(1)
 

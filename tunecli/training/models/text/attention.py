@@ -56,7 +56,7 @@ class Attention(nn.Module):
         """Return (batch, d_model) for vectors (batch, length, d_model)."""
         x = self.dropout(x + sinusoids(x.shape[1], x.shape[2], x.device))
         if self.start is not None:
-            x = torch.cat([self.start.expand(len(x), 1, -1), x], dim=1)
+            x = torch.cat([self.start.expand(x.shape[0], 1, -1), x], dim=1)
             is_token = pad(is_token, (1, 0), value=True)
         # In a text without tokens all places are attended to, since a softmax needs one.
         ignored = ~is_token & is_token.any(1, keepdim=True)
