@@ -265,6 +265,6 @@ def test_what_is_done_is_said_before() -> None:
     noisy = replace(made.trial, stand_out=DIP)
     assert training_in_words(noisy, made.store) == (
         "training on nine tenths of all rows outside the test set, because the best evaluation of "
-        "the search beats its neighbours by more than their noise and by more than the region of "
-        "practical equivalence"
+        "the search beats its neighbours by more than their noise and is not practically equal to "
+        "them"
     )

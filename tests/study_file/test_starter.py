@@ -296,7 +296,7 @@ def test_a_table_that_is_refused_as_it_is_gets_a_study_with_the_lines_that_the_m
     rows = "".join(f"{i},5;{i % 3 or 'k.A.'};{i % 7 / 2}\n".replace(".", ",") for i in range(60))
     (tmp_path / "t.csv").write_text("a;b;y\n" + rows.replace("k,A,", "k.A."))
     refused = run_in(tmp_path, "init", "t.csv", "--target", "a", code=2)
-    assert "For example, for decimal: ',' add\n  --set 'data.decimal=,'\n" in refused.stderr
+    assert "For example, `decimal: ','` becomes\n  --set 'data.decimal=,'\n" in refused.stderr
     assert not list(tmp_path.glob("*.yaml"))
     sets = ("--set", "data.decimal=,", "--set", "data.missing=[k.A.]")
     run_in(tmp_path, "init", "t.csv", "--target", "a", *sets)

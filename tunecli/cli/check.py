@@ -14,7 +14,7 @@ def check(
 ) -> None:
     """Check a study file and its data, and train a few batches.
 
-    The configurations that it trains cover every pair of options.
+    Together, the trained configurations cover every pair of searched options.
 
     Example: tunecli check studies/digits.yaml
     """

@@ -80,7 +80,7 @@ def init(
         if ". Write " in str(error) and target is not None:
             say(
                 "init wrote no file. With --set, pass the setting that the message below asks "
-                "for. For example, for decimal: ',' add\n  --set 'data.decimal=,'"
+                "for. For example, `decimal: ','` becomes\n  --set 'data.decimal=,'"
             )
         raise
     options = "".join(f" --code {option}" for option in code or [])

@@ -70,7 +70,7 @@ def next_round(
         say(f"Left out: {sentence}")
     if not following_round.made and style == "go on":
         say(
-            f"No study file: the findings of {count(len(record.trials), 'trial')} suggest no "
+            f"Wrote no file: the findings of {count(len(record.trials), 'trial')} suggest no "
             f"change. For more trials in the same space, resume {record.name} instead of starting "
             f"a new study:\n  {search_again(record, again)}"
         )

@@ -277,6 +277,6 @@ def _check_task(config: TrialConfig, store: FoldStore) -> None:
     if metric.name in METRICS and not is_for(metric, task):
         raise DataError(
             f"{config.data.source} with {inline(config.data.arguments)} returns data for {task}, "
-            f"but the study's objective is {metric.name}, for {tasks_in_words(metric.name)}. "
-            "The task must be the same for all arguments."
+            f"but the study's objective, {metric.name}, is for {tasks_in_words(metric.name)}. "
+            "The task must be the same whatever the arguments."
         )

@@ -34,7 +34,7 @@ WHY: Mapping[HeldOutFor, str] = {
     "early stopping": "the study uses early stopping",
     "schedule": "the learning rate depends on the scores",
     "noise": "the best evaluation of the search beats its neighbours by more than their noise "
-    "and by more than the region of practical equivalence",
+    "and is not practically equal to them",
     "fine-tuning": "fine-tuning needs scores",
 }
 

@@ -59,8 +59,8 @@ class PrintedLines:
             where = error.filename or trial_log(self._folder, event.number)  # a full disk has none
             yield event
             yield Notice(
-                f"{where} cannot be written any more ({error.strerror}), so what trials "
-                "print is shown but not saved."
+                f"{where} cannot be written any more ({error.strerror}), so the output "
+                "of trials is shown but not saved."
             )
             return
         if lines:

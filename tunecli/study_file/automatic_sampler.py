@@ -54,7 +54,9 @@ def choose_sampler(n_objectives: int, n_trials: int) -> SamplerChoice:
     if n_trials <= FEW_TRIALS:
         why = f"it learns early, which is better in up to {FEW_TRIALS} trials ({_SOURCE})"
         return SamplerChoice(_tpe(multivariate=False, n_startup_trials=EARLY), why)
-    return SamplerChoice(_tpe(multivariate=False), f"it found the best trials of all ({_SOURCE})")
+    return SamplerChoice(
+        _tpe(multivariate=False), f"of all samplers, it found the best trials ({_SOURCE})"
+    )
 
 
 def _tpe(**arguments: object) -> Component:

@@ -78,7 +78,7 @@ def test_with_nothing_to_change_the_study_goes_on_and_no_file_is_written(
     written = {"study_file": TEXT, "overrides": [], "file": "studies/digits.yaml"}
     made(tmp_path / "runs/digits", trials, attributes=written)
     done = call_in(tmp_path, "next", "digits", *options, code=1)
-    assert f"No study file: the findings of {n_trials} trials suggest no change" in done.stderr
+    assert f"Wrote no file: the findings of {n_trials} trials suggest no change" in done.stderr
     assert done.stderr.endswith(
         "resume digits instead of starting a new study:\n"
         f"  tunecli search studies/digits.yaml{more}\n"

@@ -122,10 +122,10 @@ def test_goals_and_limits_are_told_and_that_a_latency_is_inexact() -> None:
         (
             "search: {trials: 30}\n",
             [
-                "sampler auto took {TPE: {multivariate: false}}: it found the best trials of all "
-                "(measured: `tunecli guide study-file`)",
-                "blind the first 13 of 30 trials; TPE learns from 10 results on, and "
-                "search.parallel: 4 delays each by 3 trials",
+                "sampler auto took {TPE: {multivariate: false}}: of all samplers, it found the "
+                "best trials (measured: `tunecli guide study-file`)",
+                "blind the first 13 of 30 trials; TPE needs 10 results to learn, and "
+                "search.parallel: 4 delays each result by 3 trials",
             ],
         ),
         (
@@ -134,7 +134,7 @@ def test_goals_and_limits_are_told_and_that_a_latency_is_inexact() -> None:
         ),
         (
             "search: {trials: 6, sampler: TPE, order: free}\n",
-            ["blind the first 6 of 6 trials; TPE learns from 10 results on"],
+            ["blind the first 6 of 6 trials; TPE needs 10 results to learn"],
         ),
         ("search: {sampler: Random}\n", []),
     ],

@@ -288,7 +288,7 @@ class ByTimeAndGroups:
             raise DataError(
                 f"a split in time leaves no row {side}: validation rows must be later than "
                 f"training rows and from other groups, but {n} on both sides of the split, and "
-                "each side needs its own. Use fewer folds, or remove group or time.",
+                "each side needs its own group. Use fewer folds, or remove group or time.",
                 "data.group",
             )
         share = len(valid) / (len(train) + len(valid))

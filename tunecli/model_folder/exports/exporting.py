@@ -190,7 +190,7 @@ def _unit(model: Model, expected: Predictions) -> float:
 def _pt2(graph: Graph, rows: Tensor, path: Path, metadata: dict[str, str]) -> Run:
     if _is_recurrent_text(graph):
         raise ExportError(
-            "torch cannot write recurrent layers as a pt2 file for texts of any length. "
+            "torch cannot write recurrent layers as a pt2 file for texts of varying length. "
             "Use --to onnx."
         )
     program = _traced(graph, rows)

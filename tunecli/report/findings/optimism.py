@@ -34,7 +34,7 @@ _WORSE: Mapping[Cause, str] = {
     "either": "Chance does not explain this gap: the test rows differ from the rows of the "
     "search, or the training on all rows gave a worse model.",
 }
-_EASIER = "It is better than chance explains: the test rows are easier than the rows of the search"
+_EASIER = "Chance does not explain this gain: the test rows are easier than the rows of the search"
 _BETTER: Mapping[Cause, str] = {
     "rows": f"{_EASIER}.",
     "either": f"{_EASIER}, or the training on all rows helped.",

@@ -24,7 +24,7 @@ ERROR_DEFINITION = (
 )
 _OF_SINGLE = (
     "fitted and scored with single networks; the model predicts their mean, which is less "
-    "confident and may gain more or less from them"
+    "confident and may gain more or less"
 )
 JUDGED = "each fold was scored with a temperature and a threshold fitted to the other folds."
 

@@ -182,10 +182,10 @@ def sampler_lines(study: StudyFile, blind: BlindTrials | None) -> RenderableType
             ("sampler", f"auto took {flow(component_data(sampler))}: {study.why_sampler}")
         )
     if blind is not None:
-        why = f"{sampler.name} learns from {count(blind.n_results, 'result')} on"
+        why = f"{sampler.name} needs {count(blind.n_results, 'result')} to learn"
         if blind.delay:
             delay = count(blind.delay, "trial")
-            why += f", and search.parallel: {search.parallel} delays each by {delay}"
+            why += f", and search.parallel: {search.parallel} delays each result by {delay}"
         lines.append(("blind", f"the first {blind.n} of {count(search.trials, 'trial')}; {why}"))
     return Group(*starmap(beside, lines))
 
@@ -215,7 +215,7 @@ def _memory(rehearsal: StudyRehearsal) -> str:
         parts.append(f"{wording.memory_text(largest.shared_bytes)} of frozen weights, held once")
     if largest.waiting_bytes:
         waiting = wording.memory_text(largest.waiting_bytes)
-        parts.append(f"{waiting} of weights after each evaluation, until all folds have joined")
+        parts.append(f"{waiting} for the weights of each evaluation until all folds train")
     of_parts = f" ({'; '.join(parts)})" if parts else ""
     on_disk = largest.fold_bytes * largest.n_folds + largest.waiting_bytes
     checkpoint = wording.memory_text(on_disk)

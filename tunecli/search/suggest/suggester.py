@@ -269,8 +269,8 @@ class Suggester:
             again = self.ask(trial.number)
             if again is None or again.params != trial.params:
                 raise ReplayError(
-                    f"{self._study_file.search.sampler.name} suggests other parameters for "
-                    f"trial {trial.number} than the study has, so the search cannot resume "
+                    f"{self._study_file.search.sampler.name} suggests other values for "
+                    f"trial {trial.number} than those stored, so the search cannot resume "
                     "exactly. Optuna, cmaes or scipy may have been updated. Install the versions "
                     "that `tunecli report` shows, or write search.order: free."
                 )

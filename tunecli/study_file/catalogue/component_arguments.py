@@ -69,8 +69,8 @@ WITHDRAWN: dict[str, dict[str, str]] = {
     "CmaEsSampler": {
         "sigma0": f"{_DEPRECATED} CMA-ES then starts with a step size of a sixth of each range.",
         "restart_strategy": "it has no effect: Optuna no longer restarts CMA-ES. Leave it out.",
-        "inc_popsize": "it has no effect: Optuna no longer restarts CMA-ES. Write popsize, "
-        "or leave both out.",
+        "inc_popsize": "it has no effect: Optuna no longer restarts CMA-ES. Write popsize "
+        "instead, or neither.",
     },
 }
 """Arguments, by sampler, that the library still accepts but has deprecated, and what to do."""
