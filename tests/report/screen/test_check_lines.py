@@ -130,7 +130,7 @@ def test_goals_and_limits_are_told_and_that_a_latency_is_inexact() -> None:
         ),
         (
             "search: {trials: 6, sampler: {TPE: {n_startup_trials: 1}}, parallel: 1}\n",
-            ["blind the first 1 of 6 trials; TPE learns from 1 result on"],
+            ["blind the first 1 of 6 trials; TPE needs 1 result to learn"],
         ),
         (
             "search: {trials: 6, sampler: TPE, order: free}\n",
