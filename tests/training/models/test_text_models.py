@@ -113,7 +113,9 @@ DROPPING = [name for name in TEXT_MODELS if name != "TransformerEncoder"]
 @pytest.mark.parametrize("name", DROPPING)
 @settings(max_examples=25, deadline=None)
 @given(p=st.sampled_from([0.1, 0.5, 0.9]), seed=st.integers(0, 99))
-def test_embed_dropout_zeroes_entries_of_the_tokens_vectors(name: str, p: float, seed: int) -> None:
+def test_embed_dropout_zeroes_entries_of_the_tokens_vectors(
+    name: str, p: float, seed: int
+) -> None:
     model = text_model(name, embed=5, embed_dropout=p)
     ids = padded([list(range(2, VOCAB_SIZE)), [3]])
     vectors = model.embedding.table(ids)
