@@ -82,7 +82,9 @@ def failures(text: str, fold: FoldData) -> list[str]:
 
 
 def classes(section: str, text: str) -> str:
-    sections = {"data": "digits", "model": "MLP", "optimizer": "{SGD: {lr: 0.01}}"} | {section: text}
+    sections = {"data": "digits", "model": "MLP", "optimizer": "{SGD: {lr: 0.01}}"} | {
+        section: text
+    }
     return "\n".join(f"{key}: {value}" for key, value in sections.items())
 
 

@@ -44,6 +44,11 @@ LBFGS = {"optimizer": "LBFGS", "training": "{batch_size: full}"}
             "model.MLP.dropout",
             "but got 0.1",
         ),
+        (
+            LBFGS | TEXT | {"model": "{EmbeddingBag: {embed_dropout: 0.1}}"},
+            "model.EmbeddingBag.embed_dropout",
+            "without dropout, but got 0.1. Write embed_dropout: 0.",
+        ),
         (LBFGS | {"training": "{batch_size: full, clip_norm: 1}"}, "training.clip_norm", "LBFGS"),
         (
             LBFGS | {"training": "{batch_size: full, clip_value: 1}"},
@@ -247,6 +252,7 @@ def test_pairs_of_choices_are_tried_wherever_they_stand() -> None:
         ("model", "{CNN: {channels: 0}}", "channels"),
         ("model", "{CNN: {kernel: 0}}", "kernel"),
         ("model", "{TextCNN: {channels: 0}}", "channels"),
+        ("model", "{TextCNN: {embed_dropout: 1}}", "embed_dropout"),
         ("model", "{TextCNN: {kernel_sizes: []}}", "kernel_sizes"),
         ("model", "{TextCNN: {kernel_sizes: [3, 0]}}", "kernel_sizes[1]"),
         ("model", "{LSTM: {num_layers: 0}}", "num_layers"),

@@ -20,7 +20,7 @@ from text_cases import (
     text_model,
 )
 from torch import Tensor, nn
-from torch.nn.functional import conv1d, embedding, embedding_bag
+from torch.nn.functional import conv1d, dropout, embedding, embedding_bag
 from torch.nn.functional import pad as zeros_around
 
 from tunecli.errors import DataError
@@ -104,6 +104,44 @@ def test_text_cnn_is_the_one_of_kim_written_out() -> None:
         parts.append(torch.cat(maxima))
     expected = torch.stack(parts) @ model.head.weight.T + model.head.bias
     torch.testing.assert_close(model(padded(texts)), expected)
+
+
+DROPPING = [name for name in TEXT_MODELS if name != "TransformerEncoder"]
+"""Those with `embed_dropout`; a `TransformerEncoder` drops entries through its `dropout`."""
+
+
+@pytest.mark.parametrize("name", DROPPING)
+@settings(max_examples=25, deadline=None)
+@given(p=st.sampled_from([0.1, 0.5, 0.9]), seed=st.integers(0, 99))
+def test_embed_dropout_zeroes_entries_of_the_tokens_vectors(
+    name: str, p: float, seed: int
+) -> None:
+    model = text_model(name, embed=5, embed_dropout=p)
+    ids = padded([list(range(2, VOCAB_SIZE)), [3]])
+    vectors = model.embedding.table(ids)
+    torch.manual_seed(seed)
+    dropped, is_token = model.embedding(ids)
+    torch.manual_seed(seed)
+    torch.testing.assert_close(dropped, dropout(vectors, p))
+    kept = (dropped[is_token] != 0).float().mean().item()
+    assert kept == pytest.approx(1 - p, abs=0.2)  # 145 entries: 4.8 standard deviations
+
+
+@pytest.mark.parametrize("name", DROPPING)
+def test_embed_dropout_changes_training_alone(name: str) -> None:
+    ids = padded([[3, 4, 5], [6]])
+    plain, dropping = (text_model(name, embed=5, dropout=0, embed_dropout=p) for p in (0, 0.5))
+    assert not torch.equal(plain(ids), dropping(ids))
+    torch.testing.assert_close(plain.eval()(ids), dropping.eval()(ids), rtol=0, atol=0)
+    assert plain.state_dict().keys() == dropping.state_dict().keys()
+
+
+@pytest.mark.parametrize("name", DROPPING)
+def test_without_embed_dropout_nothing_is_drawn(name: str) -> None:
+    model = text_model(name, embed=5, dropout=0.0)
+    before = torch.get_rng_state()
+    model(padded([[3, 4, 5], [6]]))
+    assert torch.equal(before, torch.get_rng_state())
 
 
 @pytest.mark.parametrize("mode", ["mean", "sum", "max"])
@@ -197,6 +235,7 @@ def test_other_models_refuse_text(name: str, what: str) -> None:
         ("TextCNN", {"kernel_sizes": [3, 0]}, "kernel_sizes must be at least 1, but got 0"),
         ("TextCNN", {"kernel_sizes": []}, r"len\(kernel_sizes\) must be at least 1"),
         ("LSTM", {"dropout": 1.0}, "dropout must be at least 0 and below 1"),
+        ("TextCNN", {"embed_dropout": 1.0}, "embed_dropout must be at least 0 and below 1"),
         ("GRU", {"hidden_size": 0}, "hidden_size must be at least 1, but got 0"),
         ("TransformerEncoder", {"d_model": 10, "nhead": 4}, "d_model must be a multiple of nhead"),
     ],

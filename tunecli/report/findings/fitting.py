@@ -32,7 +32,17 @@ from tunecli.report.findings.space.wider import widened
 from tunecli.report.phrases.foreign_text import plain
 
 REGULARIZERS = frozenset(
-    {"weight_decay", "dropout", "l1", "label_smoothing", "mixup", "cutmix", "input_noise", "ema"}
+    {
+        "weight_decay",
+        "dropout",
+        "embed_dropout",
+        "l1",
+        "label_smoothing",
+        "mixup",
+        "cutmix",
+        "input_noise",
+        "ema",
+    }
 )
 
 _FEWEST_EVALUATIONS = 6

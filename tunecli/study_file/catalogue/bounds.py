@@ -36,6 +36,7 @@ _WRITTEN = {
         "encoder_hidden_size": "[1, inf)",
         "embed": "[1, inf)",
         "category_embed": "[1, inf)",
+        "embed_dropout": "[0, 1)",
         "kernel_sizes": "[1, 99]",
         "hidden_size": "[1, inf)",
         "num_layers": "[1, 1000]",

@@ -69,10 +69,10 @@ def _lbfgs(config: TrialConfig) -> Iterator[Conflict]:
     if config.data.augment:
         message = "LBFGS cannot be combined with augment. Leave it out, or use another optimizer."
         yield Conflict(("data", "augment"), message, (_OPTIMIZER,))
-    if _number(config.model, "dropout") > 0:
-        message = "LBFGS needs a model without dropout, but got {:g}. Write dropout: 0."
-        dropout = _number(config.model, "dropout")
-        yield Conflict(("model", "dropout"), message.format(dropout), (_OPTIMIZER,))
+    for name in ("dropout", "embed_dropout"):
+        if (dropout := _number(config.model, name)) > 0:
+            message = f"LBFGS needs a model without dropout, but got {dropout:g}. Write {name}: 0."
+            yield Conflict(("model", name), message, (_OPTIMIZER,))
 
 
 def _pictures_only(config: TrialConfig) -> Iterator[Conflict]:

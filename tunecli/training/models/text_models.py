@@ -80,10 +80,15 @@ def tokens_of(columns: Columns) -> TokenForm:
 
 
 def _embedding(
-    columns: Columns, size: int, vectors: str | None, freeze_vectors: bool
+    columns: Columns,
+    size: int,
+    vectors: str | None,
+    freeze_vectors: bool,
+    embed_dropout: float = 0.0,
 ) -> TokenEmbedding:
     check_at_least_one(embed=size)
-    return TokenEmbedding(tokens_of(columns), size, vectors, freeze_vectors)
+    check_dropout(embed_dropout=embed_dropout)
+    return TokenEmbedding(tokens_of(columns), size, vectors, freeze_vectors, embed_dropout)
 
 
 def _others(columns: Columns, category_embed: int | None) -> RowEmbedding:
@@ -108,6 +113,8 @@ class TextCNN(TextModel):
         vectors: file of word vectors that the tokens' vectors start from, .txt or .safetensors.
         freeze_vectors: keep the tokens' vectors as they start.
         category_embed: size of the vector per category of the other columns; none for one-hot.
+        embed_dropout: probability of dropping an entry of a token's vector in training.
+            Range [0, 1).
     """
 
     def __init__(
@@ -121,11 +128,12 @@ class TextCNN(TextModel):
         vectors: str | None = None,
         freeze_vectors: bool = False,
         category_embed: int | None = None,
+        embed_dropout: float = 0.0,
     ) -> None:
         check_at_least_one(channels=channels, **{"len(kernel_sizes)": len(kernel_sizes)})
         for size in kernel_sizes:
             check_at_least_one(kernel_sizes=size)
-        embedding = _embedding(columns, embed, vectors, freeze_vectors)
+        embedding = _embedding(columns, embed, vectors, freeze_vectors, embed_dropout)
         encoder = Convolutions(embed, channels, kernel_sizes)
         super().__init__(n_outputs, columns, embedding, encoder, dropout, category_embed)
 
@@ -144,6 +152,8 @@ class EmbeddingBag(TextModel):
         vectors: file of word vectors that the tokens' vectors start from, .txt or .safetensors.
         freeze_vectors: keep the tokens' vectors as they start.
         category_embed: size of the vector per category of the other columns; none for one-hot.
+        embed_dropout: probability of dropping an entry of a token's vector in training.
+            Range [0, 1).
     """
 
     def __init__(
@@ -156,8 +166,9 @@ class EmbeddingBag(TextModel):
         vectors: str | None = None,
         freeze_vectors: bool = False,
         category_embed: int | None = None,
+        embed_dropout: float = 0.0,
     ) -> None:
-        embedding = _embedding(columns, embed, vectors, freeze_vectors)
+        embedding = _embedding(columns, embed, vectors, freeze_vectors, embed_dropout)
         encoder = Pooling(mode, embed)
         super().__init__(n_outputs, columns, embedding, encoder, dropout, category_embed)
 
@@ -179,6 +190,8 @@ class RecurrentModel(TextModel):
         vectors: file of word vectors that the tokens' vectors start from, .txt or .safetensors.
         freeze_vectors: keep the tokens' vectors as they start.
         category_embed: size of the vector per category of the other columns; none for one-hot.
+        embed_dropout: probability of dropping an entry of a token's vector in training.
+            Range [0, 1).
     """
 
     kind: ClassVar[type[nn.LSTM] | type[nn.GRU]]
@@ -196,9 +209,10 @@ class RecurrentModel(TextModel):
         vectors: str | None = None,
         freeze_vectors: bool = False,
         category_embed: int | None = None,
+        embed_dropout: float = 0.0,
     ) -> None:
         check_at_least_one(hidden_size=hidden_size, num_layers=num_layers)
-        embedding = _embedding(columns, embed, vectors, freeze_vectors)
+        embedding = _embedding(columns, embed, vectors, freeze_vectors, embed_dropout)
         sizes = (embed, hidden_size, num_layers)
         encoder = Recurrent(self.kind, *sizes, bidirectional, dropout, pooling)
         super().__init__(n_outputs, columns, embedding, encoder, dropout, category_embed)

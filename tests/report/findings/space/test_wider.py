@@ -67,6 +67,7 @@ def test_within_the_noise_by_at_most_three(
         ("schedule", "OneCycleLR", "max_momentum", FloatRange(0.8, 0.9), 1, FloatRange(0.8, 0.95)),
         ("model", "MLP", "dropout", FloatRange(0.1, 0.5), 0, FloatRange(0.0, 0.5)),
         ("model", "MLP", "dropout", FloatRange(0.1, 0.8), 1, FloatRange(0.1, 0.9)),
+        ("model", "LSTM", "embed_dropout", FloatRange(0.1, 0.8), 1, FloatRange(0.1, 0.9)),
         ("loss", "focal.py:Focal", "gamma", FloatRange(1.0, 2.0), 1, FloatRange(1.0, 2.5)),
         ("model", "CNN", "depth", IntRange(4, 9), 1, IntRange(4, 10)),
     ],

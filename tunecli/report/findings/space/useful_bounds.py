@@ -20,6 +20,7 @@ _SHARE = "a share or probability"
 _DECAY = "a factor above 1 would raise the learning rate"
 _NOT_NEGATIVE = "a negative one has no meaning"
 _WHOLE = "it must be at least one"
+_FEW_UNITS = "Srivastava et al. 2014, section 7.3: a model with few units underfits"
 
 
 @dataclass(frozen=True)
@@ -48,10 +49,8 @@ _WRITTEN: Mapping[str, tuple[str, str]] = {
         "[0, 0.99]",
         "Goodfellow et al. 2016, section 8.3.2: 0.5, 0.9 and 0.99",
     ),
-    "dropout": (
-        "[0, 0.9]",
-        "Srivastava et al. 2014, section 7.3: a model with few units underfits",
-    ),
+    "dropout": ("[0, 0.9]", _FEW_UNITS),
+    "embed_dropout": ("[0, 0.9]", _FEW_UNITS),
     "optimizer.alpha": ("[0, 0.9999]", _AVERAGE),
     "optimizer.rho": ("[0, 0.9999]", _AVERAGE),
     "optimizer.betas[0]": ("[0, 0.99]", "like momentum"),

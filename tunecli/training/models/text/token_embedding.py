@@ -26,6 +26,7 @@ class TokenEmbedding(nn.Module):
         size: length of a vector.
         vectors: file of word vectors that known tokens start from; see `word_vectors`.
         freeze_vectors: train no vector, neither the given nor the random ones.
+        dropout: probability of dropping an entry of a vector in training.
 
     Raises:
         ArgumentError: the file cannot be read.
@@ -33,7 +34,12 @@ class TokenEmbedding(nn.Module):
     """
 
     def __init__(
-        self, tokens: TokenForm, size: int, vectors: str | None, freeze_vectors: bool
+        self,
+        tokens: TokenForm,
+        size: int,
+        vectors: str | None,
+        freeze_vectors: bool,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         self._pad = tokens.pad
@@ -47,10 +53,11 @@ class TokenEmbedding(nn.Module):
                 weight[known.ids] = known.vectors
             weight[tokens.pad] = 0.0
         weight.requires_grad_(not freeze_vectors)
+        self.dropout = nn.Dropout(dropout)
 
     def forward(self, ids: Tensor) -> tuple[Tensor, Tensor]:
         """Return the vectors (batch, length, size), and which ids are tokens (batch, length)."""
-        return cast(Tensor, self.table(ids)), ids != self._pad
+        return cast(Tensor, self.dropout(self.table(ids))), ids != self._pad
 
 
 def _check_size(file: str, given: int, size: int) -> None:
