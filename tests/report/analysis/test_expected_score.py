@@ -297,7 +297,7 @@ def test_the_scale_of_scores_does_not_matter(
 def test_luck_is_mentioned_where_it_is_visible(drop: float, n_test: int | None, text: str) -> None:
     found = ExpectedScore(0.95, 0.93, 0.97, drop, 30, n_test)
     assert found.sentence.startswith(text)
-    assert ("lucky" in found.sentence) == bool(drop)
+    assert ("luck" in found.sentence) == bool(drop)
 
 
 def test_scores_that_nearly_diverged_give_no_interval() -> None:
