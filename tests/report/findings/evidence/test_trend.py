@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -52,6 +53,24 @@ def test_it_is_a_weighted_polynomial_fit_near_the_end() -> None:
     fit = np.polyfit(places[kept], values[kept], 2, w=np.sqrt(weights[kept]))
     found = trend(of_one(places, values))
     assert found.slope == pytest.approx(np.polyval(np.polyder(fit), 1.0), rel=1e-6)
+
+
+def test_trials_that_were_pruned_on_their_first_folds_count_as_if_on_all() -> None:
+    places = np.linspace(0, 1, 40)
+    whole = of_one(places, places - 0.4 * places**2)
+    folds = (-0.3, -0.3, 0.2, 0.2, 0.2)  # the first ones are harder for every trial
+    trials = [
+        replace(trial, fold_scores=tuple(trial.value + fold for fold in folds))
+        for trial in whole.study.trials
+        if trial.value is not None
+    ]
+    for n in range(0, 40, 3):
+        some = trials[n].fold_scores[:2]
+        trials[n] = replace(
+            trials[n], state="pruned", outcome="pruned", value=some[0], fold_scores=some
+        )
+    raced = Evidence(replace(whole.study, trials=tuple(trials)))
+    assert trend(raced).slope == pytest.approx(trend(whole).slope, abs=1e-8)
 
 
 @pytest.mark.slow

@@ -199,8 +199,8 @@ class Evidence:
         return gains
 
     def all_goodness(self, trials: Sequence[TrialRecord]) -> NDArray[np.float64]:
-        """Return (n,) the `goodness` of ranked trials."""
-        return self.sign * np.array([trial.value for trial in trials], float)
+        """Return (n,) the `goodness` of trials."""
+        return np.array([self.goodness(trial) for trial in trials], float)
 
     def positions_of(self, name: str, trials: Sequence[TrialRecord]) -> list[float]:
         """Return the position of a parameter's number in each of some trials that have it."""
