@@ -116,7 +116,7 @@ def parts(url: str, runs: Path) -> None:
         evidence = Evidence.of(study)
     with timed("all_findings"):
         all_findings(evidence)
-    with timed("study_parts, importance included"):
+    with timed("study_parts, importance known"):
         Console(file=open("/dev/null", "w"), width=80).print(*study_parts(study))
     with timed("to_csv"):
         to_csv(study)

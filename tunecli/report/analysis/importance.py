@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunecli.database.records import StudyRecord, TrialRecord
-from tunecli.report.analysis.ranking import ranked
+from tunecli.report.analysis.ranking import once_per_study, ranked
 from tunecli.study_file.settings.ranges import Categories, FloatRange, IntRange, Range
 
 Indices = NDArray[np.intp]
@@ -56,6 +56,7 @@ class Importance:
     reason: str = ""
 
 
+@once_per_study
 def importance(study: StudyRecord) -> Importance:
     """Return the importance of parameters over the complete trials of a study."""
     trials = ranked(study)
