@@ -54,6 +54,15 @@ def test_it_writes_a_file_that_goes_on_beyond_the_edge(folder: Path) -> None:
     assert done.stdout == ""
 
 
+def test_the_report_advises_it_only_where_it_writes_a_file(folder: Path) -> None:
+    assert "tunecli next digits -o digits-2.yaml" in call_in(folder, "report", "digits").stdout
+    trials = [({"optimizer.AdamW.lr": (1e-4, LR)}, complete(0.5, 0.5))] * 6
+    even = folder / "even"
+    made(even / "runs/digits", trials, attributes={"study_file": TEXT, "overrides": []})
+    call_in(even, "next", "digits", code=1)
+    assert "tunecli next" not in call_in(even, "report", "digits").stdout
+
+
 def test_without_a_file_it_prints(folder: Path) -> None:
     for option in ("--explore", "--exploit"):
         done = call_in(folder, "next", "digits", option)

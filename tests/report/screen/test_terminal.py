@@ -191,7 +191,6 @@ Parameter importance over 1 complete trial
 Next
   tunecli report digits --runs x --trial 0
   tunecli report digits --runs x --html digits.html
-  tunecli next digits --runs x -o digits-2.yaml
   tunecli refit digits --runs x
   tunecli search studies/digits.yaml --trials 2 --runs x"""
     )
@@ -315,7 +314,7 @@ def test_brackets_are_no_markup(tmp_path: Path) -> None:
         tmp_path, [(odd, complete(0.9, 0.8))] * 2, name=name, attributes={"objective": objective}
     )
     shown = text(render_study(read_study(url), study_file=name))
-    assert shown.count("[b]x") == shown.count("[/]") == 16
+    assert shown.count("[b]x") == shown.count("[/]") == 14
     assert text(render_trial(read_study(url), 0)).count(name) == 6
 
 

@@ -58,12 +58,6 @@ def advice_of(findings: Iterable[Finding]) -> list[Advice]:
     ]
 
 
-def is_possible(advice: Advice) -> bool:
-    """Return whether scores stay comparable after a change; the training may differ."""
-    change = advice.change
-    return not isinstance(change, NewSetting) or change.path.startswith("training.")
-
-
 def settled(advice: Sequence[Advice], parameters: Sequence[Parameter]) -> list[Advice]:
     """Return at most one change per parameter, that of the smallest `FindingKind.rank`.
 

@@ -14,9 +14,9 @@ from tunecli.database.records import StudyRecord
 from tunecli.errors import StudyFileError, TunecliError
 from tunecli.report.analysis.ranking import best_trial
 from tunecli.report.findings.evidence.evidence import INDEPENDENT_SAMPLERS, Evidence
-from tunecli.report.findings.evidence.finding import NewSetting
+from tunecli.report.findings.evidence.finding import NewSetting, keeps_scores_comparable
 from tunecli.report.next_round.averages import means_macro, say_macro
-from tunecli.report.next_round.chosen_changes import Advice, closer, is_possible, settled
+from tunecli.report.next_round.chosen_changes import Advice, closer, settled
 from tunecli.report.next_round.editing import Editing, UnfitError
 from tunecli.report.next_round.opening import Renaming, opened
 from tunecli.report.next_round.paths import moved
@@ -89,9 +89,9 @@ def write_next_round(
         f"those of {study.name}. {_comment(one)} Make this change yourself, in a new study, if "
         "you want it."
         for one in advice
-        if not is_possible(one)
+        if not keeps_scores_comparable(one.change)
     ]
-    wanted = settled([one for one in advice if is_possible(one)], parameters)
+    wanted = settled([one for one in advice if keeps_scores_comparable(one.change)], parameters)
     new_name = name or following(study.name)
     new_file = str(file) if file is not None else f"{new_name}.yaml"
     renaming = Renaming(study.name, new_name, new_file, options)

@@ -17,7 +17,12 @@ from tunecli.report.analysis.importance import Importance, importance
 from tunecli.report.analysis.rivals import rival_scores
 from tunecli.report.analysis.standings import standings_of
 from tunecli.report.findings.evidence.evidence import Evidence
-from tunecli.report.findings.evidence.finding import Finding, Severity
+from tunecli.report.findings.evidence.finding import (
+    ENOUGH_TRIALS,
+    Finding,
+    Severity,
+    keeps_scores_comparable,
+)
 from tunecli.report.phrases import foreign_text, wording
 from tunecli.report.phrases.layout import beside, heading
 from tunecli.report.phrases.search_again import search_again
@@ -58,12 +63,15 @@ def study_parts(
         study_file: YAML of the best trial, see `best.config_yaml`; empty leaves it out.
         options: what the next commands need to find the study, e.g. `--runs elsewhere`.
     """
+    from tunecli.report.findings.all_findings import all_findings, sure
+
     yield from _head(study)
     if not study.trials:
-        yield from _next(study, None, options)
+        yield from _next(study, None, [], options)
         return
     evidence = Evidence.of(study)
-    yield from _findings(evidence, everything)
+    findings = all_findings(evidence)
+    yield from _findings(evidence, findings, everything)
     best = ranking.best_trial(study)
     if best is not None:
         if study.further_objectives:
@@ -77,7 +85,7 @@ def study_parts(
         yield from _isolations(evidence)
         yield from _curves(evidence)
     yield from _troubles(study)
-    yield from _next(study, best, options)
+    yield from _next(study, best, sure(findings, evidence), options)
 
 
 def _leaders(study: StudyRecord, top: int, study_file: str) -> Iterator[RenderableType]:
@@ -98,17 +106,19 @@ def _front(study: StudyRecord) -> Iterator[RenderableType]:
         yield trial_tables.front_table(study, front.trials)
 
 
-def _next(study: StudyRecord, best: TrialRecord | None, options: str) -> Iterator[RenderableType]:
+def _next(
+    study: StudyRecord, best: TrialRecord | None, findings: Sequence[Finding], options: str
+) -> Iterator[RenderableType]:
     yield from heading("Next")
-    yield from (Text(f"  {command}") for command in _next_commands(study, best, options))
+    yield from (Text(f"  {command}") for command in _next_commands(study, best, findings, options))
 
 
-def _findings(evidence: Evidence, everything: bool) -> Iterator[RenderableType]:
+def _findings(
+    evidence: Evidence, findings: Sequence[Finding], everything: bool
+) -> Iterator[RenderableType]:
     """Yield the findings, and how many trials are needed for more."""
-    from tunecli.report.findings.all_findings import all_findings, leading_findings
-    from tunecli.report.findings.evidence.finding import ENOUGH_TRIALS
+    from tunecli.report.findings.all_findings import leading_findings
 
-    findings = all_findings(evidence)
     chosen = findings if everything else leading_findings(findings, evidence)
     n_hidden = len(findings) - len(chosen)
     notes = [f"{count(n_hidden, 'more finding')} with --all"] if n_hidden else []
@@ -283,14 +293,17 @@ def _troubles(study: StudyRecord) -> Iterator[RenderableType]:
         yield beside("", f"{count(n_others, 'trial')} for other reasons")
 
 
-def _next_commands(study: StudyRecord, best: TrialRecord | None, options: str) -> Iterable[str]:
+def _next_commands(
+    study: StudyRecord, best: TrialRecord | None, findings: Sequence[Finding], options: str
+) -> Iterable[str]:
+    changes = [change for finding in findings for change in finding.changes]
     name = " ".join(filter(None, [foreign_text.plain(shlex.quote(study.name)), options]))
     if best is not None:
         yield f"tunecli report {name} --trial {best.number}"
         page = foreign_text.plain(shlex.quote(f"{study.name}.html"))
         yield f"tunecli report {name} --html {page}"
         if best.config is not None:  # a trial of another program has none
-            if not study.further_objectives:
+            if not study.further_objectives and any(map(keeps_scores_comparable, changes)):
                 file = foreign_text.plain(shlex.quote(study.name + "-2.yaml"))
                 yield f"tunecli next {name} -o {file}"
             if best.config.get("train") is None:  # the user's own training makes its own models

@@ -86,6 +86,11 @@ class NewSetting:
 Change = NewRange | Fixed | DroppedChoices | NewSetting
 
 
+def keeps_scores_comparable(change: Change) -> bool:
+    """Return whether new scores are comparable with old ones; the training may differ."""
+    return not isinstance(change, NewSetting) or change.path.startswith("training.")
+
+
 @dataclass(frozen=True)
 class Finding:
     """One thing that a study shows.
