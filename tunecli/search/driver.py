@@ -295,7 +295,7 @@ class Driver:
         scores = [evaluation.score for evaluation in event.evaluations]
         trial.curve.append(fmean(scores))
         curves = self._curves[trial.number]
-        for stage, score in curves.add(event.step, scores, event.n_waiting):
+        for stage, score in curves.add(event.step, scores, event.n_waiting).items():
             self._judge.add(trial.number, score, stage)
         if self._judge.judges(trial.number) and not event.is_last:
             self._executor.reply(trial.number, go_on=not self._stops(event))
