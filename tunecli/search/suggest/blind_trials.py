@@ -41,8 +41,8 @@ class BlindTrials:
 def blind_trials(search: SearchSettings, n_searched: int) -> BlindTrials | None:
     """Return the blind trials of a study.
 
-    None for samplers that never learn, and with `learn_from`: before the data is read, nobody knows
-    how many results of other studies fit.
+    None for samplers that never learn, and with `learn_from`: how many results of other studies
+    fit is not known before the search.
 
     Args:
         n_searched: number of searched parameters.
