@@ -201,7 +201,7 @@ def searched(some: Sequence[Curves], pruner: Component | None, racing: str) -> S
             if step == 0 and n_joined == stages_of(config, N_FOLDS)[0]:
                 curves = StageCurves(config, config)
             scores = [fold[step] for fold in one.folds[:n_joined]]
-            for stage, score in curves.add(step, scores, N_FOLDS - n_joined):
+            for stage, score in curves.add(step, scores, N_FOLDS - n_joined).items():
                 judge.add(number, score, stage)
             is_last = step + 1 == len(one.means) and not ends_stage
             stopped = not is_last and judge.stops(

@@ -58,10 +58,9 @@ def check(
     independent = drawn_independently(study.search.sampler.name, study.parameters)
     max_time = study.training.max_time
     idle = ""
-    if (pruner := study.search.pruner) is not None:
+    if (pruner := study.search.pruner) is not None and "pruner" not in study.left_open:
         verdict = first_verdict(pruner, conclusion.n_evaluations)
-        if "pruner" not in study.left_open:
-            idle = check_lines.idle_pruner(pruner, verdict, conclusion.n_evaluations)
+        idle = check_lines.idle_pruner(pruner, verdict, conclusion.n_evaluations)
     n_jobs, n_offered = conclusion.n_jobs, conclusion.n_offered
     out.print(check_lines.remarks(study.search, independent, n_jobs, max_time, idle, n_offered))
     if conclusion.mistakes:

@@ -276,7 +276,7 @@ class StudyDatabase:
         ids, buffer = self._trial_ids, self._buffer
         for number in buffer.begun_again:
             _delete(connection, (_MEANS,), ids[number])
-        means = [_mean_row(ids[key[0]], key[1], mean) for key, mean in buffer.means.items()]
+        means = [_mean_row(ids[n], step, mean) for (n, step), mean in buffer.means.items()]
         curves = [
             {"trial_id": ids[number], "fold": fold, **vars(evaluation)}
             for (number, fold), evaluation in buffer.evaluations

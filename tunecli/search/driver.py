@@ -110,7 +110,7 @@ class Driver:
         self._free = study.search.order == "free"
         self._running: dict[int, Trial] = {}
         self._concluded = ConcludedTrials()
-        self._any_config = study.first_config
+        self._first_config = study.first_config
         self._curves: dict[int, StageCurves] = {}  # of running trials
         self._finished = {trial.number for trial in history if trial.outcome is not None}
         self._charged = ChargedTrials(study.search.parallel)
@@ -210,7 +210,7 @@ class Driver:
     def _submit(self, trial: Trial) -> Iterator[events.SearchEvent]:
         self._judge.start(trial.number, trial.config, self._visible(trial.number))
         self._running[trial.number] = trial
-        self._curves[trial.number] = StageCurves(trial.config, self._any_config)
+        self._curves[trial.number] = StageCurves(trial.config, self._first_config)
         self._executor.submit(
             messages.TrialJob(
                 trial.number,
@@ -295,7 +295,7 @@ class Driver:
         scores = [evaluation.score for evaluation in event.evaluations]
         trial.curve.append(fmean(scores))
         curves = self._curves[trial.number]
-        for stage, score in curves.add(event.step, scores, event.n_waiting):
+        for stage, score in curves.add(event.step, scores, event.n_waiting).items():
             self._judge.add(trial.number, score, stage)
         if self._judge.judges(trial.number) and not event.is_last:
             self._executor.reply(trial.number, go_on=not self._stops(event))

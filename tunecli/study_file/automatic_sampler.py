@@ -7,7 +7,7 @@ does not change it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from tunecli.study_file.read.read_sections import Sections
 from tunecli.study_file.settings.search_settings import AUTO
@@ -21,42 +21,27 @@ EARLY = 5
 _SOURCE = "measured: `tunecli guide study-file`"
 
 
-@dataclass(frozen=True)
-class SamplerChoice:
-    """The sampler that `auto` takes.
-
-    Attributes:
-        reason: why, as the end of a sentence.
-    """
-
-    sampler: Component
-    reason: str
-
-
 def with_sampler(sections: Sections) -> tuple[Sections, str]:
     """Return the sections with a sampler in place of `auto`, and why this one."""
     if sections.search.sampler != AUTO:
         return sections, ""
-    choice = choose_sampler(len(sections.objectives), sections.search.trials)
-    search = sections.search.model_copy(update={"sampler": choice.sampler})
-    return replace(sections, search=search), choice.reason
+    sampler, why = _choice(len(sections.objectives), sections.search.trials)
+    return replace(sections, search=sections.search.model_copy(update={"sampler": sampler})), why
 
 
-def choose_sampler(n_objectives: int, n_trials: int) -> SamplerChoice:
-    """Return the sampler for a study.
+def _choice(n_objectives: int, n_trials: int) -> tuple[Component, str]:
+    """Return the sampler for a study, and why, as the end of a sentence.
 
     Args:
         n_objectives: 0 if the file names none, which means one.
         n_trials: `search.trials`.
     """
     if n_objectives > 1:
-        return SamplerChoice(Component(name="TPESampler"), "it learns from all objectives")
+        return Component(name="TPESampler"), "it learns from all objectives"
     if n_trials <= FEW_TRIALS:
         why = f"it learns early, which is better in up to {FEW_TRIALS} trials ({_SOURCE})"
-        return SamplerChoice(_tpe(multivariate=False, n_startup_trials=EARLY), why)
-    return SamplerChoice(
-        _tpe(multivariate=False), f"of all samplers, it found the best trials ({_SOURCE})"
-    )
+        return _tpe(multivariate=False, n_startup_trials=EARLY), why
+    return _tpe(multivariate=False), f"of all samplers, it found the best trials ({_SOURCE})"
 
 
 def _tpe(**arguments: object) -> Component:

@@ -73,6 +73,10 @@ def test_blind_trials_are_those_before_enough_results_are_visible(
     assert blind.n == sum(lag.n_shown(number) < max(n_startup, 1) for number in range(n_trials))
 
 
+def test_none_are_known_where_other_studies_give_results() -> None:
+    assert blind_trials(SearchSettings(learn_from=["digits"]), 3) is None
+
+
 def test_random_never_learns() -> None:
     assert blind_trials(SearchSettings(sampler=Component(name="RandomSampler")), 3) is None
 

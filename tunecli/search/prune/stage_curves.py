@@ -7,7 +7,7 @@ itself. A stage is named by the number of folds that have not joined yet: 0 is t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from statistics import fmean
 
 from tunecli.database.trials import Trial
@@ -32,19 +32,18 @@ class StageCurves:
         self.choices: dict[int, EvaluationChoice] = {}
         self._configs = (config, others)
 
-    def add(
-        self, step: int, scores: Sequence[float], n_waiting: int
-    ) -> Iterator[tuple[int, float]]:
-        """Add an evaluation of the folds that take part, and yield each new score of a curve.
+    def add(self, step: int, scores: Sequence[float], n_waiting: int) -> dict[int, float]:
+        """Add an evaluation of the folds that take part, and return each new score of a curve.
 
         Args:
             step: index of the evaluation in the current stage.
             scores: scores of the folds that take part, in their order.
             n_waiting: number of folds that have not joined yet.
 
-        Yields:
-            the stage of the curve, and the mean score, smoothed over those before it.
+        Returns:
+            the mean score, smoothed over those before it, by the stage of the curve.
         """
+        added = {}
         n_folds = len(scores) + n_waiting
         sizes = {len(scores), *(size for one in self._configs for size in stages_of(one, n_folds))}
         for size in sorted(size for size in sizes if size <= len(scores)):
@@ -52,7 +51,8 @@ class StageCurves:
             choice = self.choices.setdefault(stage, choice_for(self._configs[0]))
             if len(choice) == step:  # else the first folds were further in an earlier stage
                 choice.add(fmean(scores[:size]))
-                yield stage, choice.smoothed[-1]
+                added[stage] = choice.smoothed[-1]
+        return added
 
     def best_step(self, n_waiting: int) -> int:
         """Return the best evaluation of a stage that has one."""
@@ -69,6 +69,5 @@ def stored_curves(trial: Trial, others: TrialConfig) -> Mapping[int, Sequence[fl
     n_folds = len(trial.fold_curves) + trial.n_waiting
     for step in range(max(map(len, trial.fold_curves))):
         scores = [curve[step] for curve in trial.fold_curves if step < len(curve)]
-        for _ in curves.add(step, scores, n_folds - len(scores)):
-            pass
+        curves.add(step, scores, n_folds - len(scores))
     return {stage: choice.smoothed for stage, choice in curves.choices.items()}

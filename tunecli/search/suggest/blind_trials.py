@@ -39,13 +39,16 @@ class BlindTrials:
 
 
 def blind_trials(search: SearchSettings, n_searched: int) -> BlindTrials | None:
-    """Return the blind trials of a study; None for samplers that never learn.
+    """Return the blind trials of a study.
+
+    None for samplers that never learn, and with `learn_from`: how many results of other studies
+    fit is not known before the search.
 
     Args:
         n_searched: number of searched parameters.
     """
     waits = _waits(search.sampler, n_searched)
-    if not waits:
+    if not waits or search.learn_from:
         return None
     delay = search.parallel - 1 if search.order == "exact" else 0
     n = sum(waits) + delay * len(waits)
