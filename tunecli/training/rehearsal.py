@@ -254,7 +254,6 @@ def _measured(
     """Train: the first step measures memory, the others time, of a stack if there is one."""
     with _saved_for_backward(training) as saved:
         next(training)
-    next(training)  # the same step evaluated again
     n_at_once = 1 if stack is None else len(folds)
     turn = partial(next, training) if stack is None else warm_turn(stack)
     per_step, per_evaluation = seconds_of_turns(turn)

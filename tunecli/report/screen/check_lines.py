@@ -13,8 +13,8 @@ from rich.text import Text
 from tunecli.report.phrases import foreign_text, wording
 from tunecli.report.phrases.layout import FittedPath, beside
 from tunecli.report.phrases.parallel_text import on_parallel
+from tunecli.report.phrases.range_text import range_text
 from tunecli.report.phrases.width_text import mup_text
-from tunecli.report.screen.trial_tables import range_text
 from tunecli.study_file.settings.metric_names import label
 from tunecli.study_file.settings.ranges import (
     GATE,

@@ -16,12 +16,9 @@ from tunecli.report.analysis.standings import standings_of
 from tunecli.report.findings.space.losing_options import Branch, Isolation
 from tunecli.report.phrases import foreign_text, wording
 from tunecli.report.phrases.layout import FittedPath, folded, numeric, plain_table, unbroken
+from tunecli.report.phrases.range_text import range_text
 from tunecli.study_file.settings.ranges import (
     GATE,
-    Categories,
-    FloatRange,
-    IntRange,
-    Range,
     is_gate,
 )
 from tunecli.study_file.text.scalars import Scalar
@@ -255,17 +252,6 @@ def _parameter_rows(
             continue  # the range has a row
         path = FittedPath.of(name, {*names, name}, indent=2)
         yield path, text, Text(from_, style="dim")
-
-
-def range_text(kind: Range, between: str = "to") -> str:
-    """Return a range in words: `0.001 to 1, log`."""
-    match kind:
-        case Categories(choices):
-            return ", ".join(wording.scalar(choice) for choice in choices)
-        case FloatRange() | IntRange():
-            step = f", step {wording.scalar(kind.step)}" if kind.step not in (None, 1) else ""
-            log = ", log" if kind.log else ""
-            return f"{wording.scalar(kind.low)} {between} {wording.scalar(kind.high)}{log}{step}"
 
 
 def _common(trials: Sequence[TrialRecord]) -> dict[str, Scalar]:

@@ -23,7 +23,7 @@ from tunecli.report.page.plots.plot import (
 )
 from tunecli.report.page.plots.scores import ScoreAxis, outcome_points
 from tunecli.report.phrases import foreign_text, wording
-from tunecli.report.screen.trial_tables import range_text
+from tunecli.report.phrases.range_text import range_text
 from tunecli.study_file.settings.ranges import Categories, IntRange, Range
 from tunecli.study_file.text.counts import count
 from tunecli.study_file.text.scalars import Scalar
