@@ -126,6 +126,13 @@ def test_text_gets_models_of_text_and_a_tokenizer(
     assert ("scale: standard" in text) == has_scale
 
 
+def test_texts_without_spaces_are_read_by_characters() -> None:
+    look = FirstLook("t.csv", "classification", 900, (1,), 3, 0.4, target="y", text=("t",))
+    text = starter(replace(look, has_spaces=False), "first.yaml")
+    StudyFile.from_text(text, "first.yaml")
+    assert "tokenizer: characters " in text
+
+
 def test_a_large_pretrained_model_is_trained_by_an_adapter_alone() -> None:
     look = FirstLook("t.csv", "classification", 900, (1,), 3, 0.4, target="y", text=("review",))
     for n_bytes, variants in (

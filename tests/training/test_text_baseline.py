@@ -87,6 +87,15 @@ def test_trees_take_the_other_columns_alone(tmp_path: Path) -> None:
     assert (baseline.fold_scores, baseline.note) == ((), "the rows have no columns besides text")
 
 
+def test_a_character_is_a_word_where_no_spaces_separate_words(tmp_path: Path) -> None:
+    levels = _table().level
+    likes = {level: "好坏中"[n] for n, level in enumerate(sorted(set(levels)))}
+    titles = [f"第{chr(0x4E00 + n)}家酒店很{likes[level]}" for n, level in enumerate(levels)]
+    table = pd.DataFrame({"title": titles, "level": levels})
+    baseline, _, _ = _baseline(tmp_path, table, "level", "logistic regression")
+    assert min(baseline.fold_scores) == 1.0
+
+
 def test_texts_without_words_have_no_baseline(tmp_path: Path) -> None:
     table = _table()[["title", "level"]].assign(title=["! ?" + "." * i for i in range(90)])
     baseline, _, _ = _baseline(tmp_path, table, "level", "logistic regression")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from tunecli.data.rows.workspace import Workspace
 from tunecli.data.sources import load_dataset
 from tunecli.data.starting_models import columns_of_text, fine_tuning_for
 from tunecli.data.tables.tables import columns_at_a_glance, sentence_columns, split_proposals
+from tunecli.data.text.unspaced_scripts import have_spaces
 from tunecli.errors import DataError
 from tunecli.study_file.settings import source_kinds
 from tunecli.study_file.settings.setting_types import SourceKind
@@ -223,6 +225,7 @@ def _described(asked: Asked, dataset: Dataset) -> FirstLook:
         fine_tuning=fine_tuning_for(dataset, asked.pretrained, asked.workspace.folder),
         text_bytes=sum(len(texts.content) for texts in columns_of_text(dataset)),
         is_one_text=dataset.is_one_text,
+        has_spaces=have_spaces(_some_texts(dataset)),
         has_test="test" in dataset.given,
         has_validation="validation" in dataset.given,
         target=asked.target,
@@ -232,6 +235,12 @@ def _described(asked: Asked, dataset: Dataset) -> FirstLook:
         common=of_two[1 - (positive or 0)],
         positive=of_two[positive or 0],
     )
+
+
+def _some_texts(dataset: Dataset) -> Iterator[str]:
+    """Yield the beginnings of the first texts, which show the script."""
+    for texts in columns_of_text(dataset):
+        yield from (text[:1000] for text in islice(texts, 1000))
 
 
 def _likely_target(columns: list[ColumnExample]) -> str:

@@ -54,6 +54,7 @@ class FirstLook:
         fine_tuning: the pretrained model to fine-tune, too; None for none.
         text_bytes: bytes of the texts.
         is_one_text: whether that text has no documents.
+        has_spaces: whether spaces separate most words of the texts.
         common, positive: of two classes the more frequent one and the other; of equally frequent
             ones, `positive` is the second. Empty otherwise.
         root, download: settings of a torchvision data set.
@@ -90,6 +91,7 @@ class FirstLook:
     fine_tuning: FineTuning | None = None
     text_bytes: int = 0
     is_one_text: bool = False
+    has_spaces: bool = True
 
     @property
     def in_words(self) -> str:
@@ -229,7 +231,7 @@ def _text(look: FirstLook) -> Iterator[str]:
         columns = flow(look.text[0] if len(look.text) == 1 else list(look.text))
         yield f"{f'  text: {columns}':<33} # read as tokens: `tunecli guide text`"
     if look.fine_tuning is None:
-        yield f"  {_TOKENIZER}"
+        yield f"  {_tokenizer(look)}"
 
 
 def _proposed_time(look: FirstLook) -> Iterator[str]:
@@ -262,7 +264,7 @@ def _parts(look: FirstLook) -> Iterator[str]:
         yield "  choice:                         # each trial uses one of these"
         yield "    from_scratch:"
         yield "      data:"
-        yield f"        {_TOKENIZER}"
+        yield f"        {_tokenizer(look)}"
         yield from (f"      {line}" for line in _trained_from_scratch(look) if line)
         yield from fine_tuning_variants(look.fine_tuning)
         yield ""
@@ -300,7 +302,12 @@ def _models(look: FirstLook) -> Iterator[str]:
         yield from _TABLE_MODELS
 
 
-_TOKENIZER = "tokenizer: {words: {min_frequency: {int: [1, 3]}}}   # rarer words are one token"
+def _tokenizer(look: FirstLook) -> str:
+    if look.has_spaces:
+        return "tokenizer: {words: {min_frequency: {int: [1, 3]}}}   # rarer words are one token"
+    return "tokenizer: characters         # few spaces separate the words"
+
+
 _TEXT_MODELS = (
     "    EmbeddingBag:                 # the mean of the tokens' vectors",
     "      embed: {int: [32, 256], log: true}",

@@ -12,8 +12,11 @@ from tunecli.data.preprocessing.feature_form import FeatureForm
 from tunecli.data.preprocessing.preparation import prepared_rows
 from tunecli.data.rows.features import as_features
 from tunecli.data.rows.texts import TextRows
+from tunecli.data.text.unspaced_scripts import UNSPACED
 from tunecli.study_file.settings.settings import Component
 
+_WORD = rf"[{UNSPACED}]|(?:(?![{UNSPACED}])\w){{2,}}"
+"""Scikit-learn's words of two or more letters; of scripts without spaces, each character."""
 _SECONDS = 2.5e-7  # per byte of text for its words; measured on one core
 _SECONDS_PER_OUTPUT = 4e-7  # per byte of text and output, for the fit
 
@@ -68,7 +71,7 @@ def _tf_idf(store: FoldStore, train: Tensor, valid: Tensor) -> tuple[Any, Any]:
     """Return the tf-idf of the words of training and validation rows, fitted on the former."""
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    vectorizer = TfidfVectorizer()
+    vectorizer = TfidfVectorizer(token_pattern=_WORD)
     of_train, of_valid = (list(_rows(store)[rows].joined()) for rows in (train, valid))
     try:
         return vectorizer.fit_transform(of_train), vectorizer.transform(of_valid)

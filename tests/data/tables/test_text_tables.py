@@ -127,9 +127,12 @@ def test_a_text_that_is_different_in_every_row_is_no_leak_and_no_identifier(
     assert load(tmp_path).notes == ()
 
 
-@pytest.mark.parametrize(("n", "is_sentence"), [(60, True), (60, False)])
-def test_a_column_of_sentences_is_recognized(tmp_path: Path, n: int, is_sentence: bool) -> None:
-    cells = [f"this is text {i}" if is_sentence else f"id{i}" for i in range(n)]
+@pytest.mark.parametrize(
+    ("cell", "is_sentence"), [("this is text {}", True), ("id{}", False), ("这家酒店很好{}", True)]
+)
+def test_a_column_of_sentences_is_recognized(tmp_path: Path, cell: str, is_sentence: bool) -> None:
+    n = 60
+    cells = [cell.format(i) for i in range(n)]
     frame = pd.DataFrame({"t": cells, "n": [i * i % 7 for i in range(n)], "y": ["a", "b"] * 30})
     write(tmp_path, "t.csv", frame)
     notes = load(tmp_path, text=[]).notes

@@ -16,6 +16,7 @@ from tunecli.data.columns.date_texts import Order
 from tunecli.data.columns.number_forms import PLAIN, NumberForm
 from tunecli.data.columns.unread_cells import refuse_lookalikes, text_among_numbers
 from tunecli.data.rows.dataset import Column
+from tunecli.data.text.unspaced_scripts import n_words
 from tunecli.errors import DataError
 from tunecli.study_file.settings.settings import DataSettings
 from tunecli.study_file.text.counts import count
@@ -186,9 +187,9 @@ class Cells:
     def are_sentences(self) -> bool:
         """Whether most rows have a unique text of several words."""
         there = int(np.isfinite(self.values).sum())
-        n_words = sum(len(text.split()) for text in self.column.categories)
+        n_all = sum(n_words(text) for text in self.column.categories)
         n_texts = len(self.column.categories)
-        is_long = n_words >= FEWEST_WORDS * n_texts
+        is_long = n_all >= FEWEST_WORDS * n_texts
         return there >= FEWEST_ROWS and n_texts > there / 2 and is_long
 
 
