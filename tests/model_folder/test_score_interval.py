@@ -1,13 +1,14 @@
-"""Bootstrap intervals of test scores."""
+"""Intervals of test scores."""
 
 from __future__ import annotations
 
 import math
 
 import numpy as np
+import pytest
 from scipy import stats
 
-from tunecli.model_folder.score_interval import Predicted, bootstrap_intervals
+from tunecli.model_folder.score_interval import Predicted, score_intervals
 from tunecli.study_file.settings.settings import Component
 
 ACCURACY, RMSE, AUC = (Component(name=name) for name in ("accuracy", "rmse", "roc_auc"))
@@ -23,9 +24,7 @@ def of_hits(hits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def test_the_interval_of_a_share_is_the_binomial_one() -> None:
     y, predictions = of_hits(np.arange(400) % 10 != 0)
-    found = bootstrap_intervals([ACCURACY], Predicted("classification", y, predictions, 2))[
-        "accuracy"
-    ]
+    found = score_intervals([ACCURACY], Predicted("classification", y, predictions, 2))["accuracy"]
     spread = math.sqrt(0.9 * 0.1 / 400)
     assert found.score == 0.9
     np.testing.assert_allclose(
@@ -37,7 +36,7 @@ def test_it_is_what_scipy_s_percentile_bootstrap_gives() -> None:
     rng = np.random.default_rng(1)
     y = rng.normal(size=300).astype(np.float32)
     predictions = (y + rng.normal(0, 0.5, 300)).astype(np.float32)
-    found = bootstrap_intervals([RMSE], Predicted("regression", y, predictions, 0))["rmse"]
+    found = score_intervals([RMSE], Predicted("regression", y, predictions, 0))["rmse"]
 
     def rmse(errors: np.ndarray, axis: int) -> np.ndarray:
         return np.sqrt(np.mean(errors**2, axis=axis))
@@ -48,10 +47,34 @@ def test_it_is_what_scipy_s_percentile_bootstrap_gives() -> None:
     np.testing.assert_allclose([found.low, found.high], expected, atol=0.01)
 
 
+@pytest.mark.parametrize("n", [1, 20, 60, 1000])
+def test_an_accuracy_of_one_is_not_certain(n: int) -> None:
+    y, predictions = of_hits(np.ones(n, dtype=bool))
+    found = score_intervals([ACCURACY], Predicted("classification", y, predictions, 2))
+    assert found["accuracy"].high == 1.0
+    assert found["accuracy"].low == pytest.approx(n / (n + stats.norm.ppf(0.975) ** 2))
+    assert found["accuracy"].error > 0
+
+
+def test_a_perfect_score_of_another_metric_has_no_interval() -> None:
+    y, predictions = of_hits(np.ones(50, dtype=bool))
+    metrics = [Component(name="f1"), ACCURACY, Component(name="balanced_accuracy")]
+    found = score_intervals(metrics, Predicted("classification", y, predictions, 2, positive=1))
+    assert [name for name, one in found.items() if one.is_known] == ["accuracy"]
+
+
+def test_rows_with_weights_are_drawn() -> None:
+    y, predictions = of_hits(np.arange(100) % 4 != 0)
+    equal = Predicted("classification", y, predictions, 2, np.ones(100))
+    found = score_intervals([ACCURACY], equal)["accuracy"]
+    assert found.score == 0.75
+    np.testing.assert_allclose([found.low, found.high], [0.66, 0.83], atol=0.02)
+
+
 def test_it_is_the_same_each_time_and_holds_the_score() -> None:
     y, predictions = of_hits(np.arange(50) % 3 != 0)
     first, second = (
-        bootstrap_intervals([ACCURACY, AUC], Predicted("classification", y, predictions, 2))
+        score_intervals([ACCURACY, AUC], Predicted("classification", y, predictions, 2))
         for _ in "ab"
     )
     assert first == second
@@ -61,6 +84,6 @@ def test_it_is_the_same_each_time_and_holds_the_score() -> None:
 def test_samples_without_a_class_are_left_out() -> None:
     y = np.array([0] * 9 + [1])
     predictions = np.eye(2, dtype=np.float32)[[0] * 8 + [1, 1]]
-    found = bootstrap_intervals([AUC], Predicted("classification", y, predictions, 2))["roc_auc"]
+    found = score_intervals([AUC], Predicted("classification", y, predictions, 2))["roc_auc"]
     assert math.isfinite(found.low)
     assert math.isfinite(found.high)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from io import BytesIO
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -151,6 +152,18 @@ def test_a_pruned_trial_has_the_scores_of_the_folds_that_took_part() -> None:
     result = training.result("pruned")
     assert result.fold_scores == tuple(evaluation.score for evaluation in rounds[-1])
     assert (len(result.fold_scores), result.best_step, result.predictions) == (2, 1, None)
+
+
+@pytest.mark.parametrize("n_before", [2, 8])
+def test_a_resumed_trial_can_be_pruned_at_an_earlier_evaluation(n_before: int) -> None:
+    training = training_of("plain")
+    rounds: list[Round] = [next(training) for _ in range(n_before)]
+    resumed = training_of("plain")
+    resumed.load_state_dict(training.state_dict())
+    result = resumed.result("pruned", rounds[0])
+    assert result.fold_scores == tuple(evaluation.score for evaluation in rounds[0])
+    assert (len(result.fold_scores), result.best_step) == (2, 0)
+    assert result.value == fmean(result.fold_scores)
 
 
 def test_all_evaluations_are_kept_until_all_folds_have_joined() -> None:

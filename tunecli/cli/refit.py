@@ -204,8 +204,9 @@ def results_lines(results: "Results") -> list[str]:
         lines.append(f"test        no {results.unit}s were held out, so there is no test score")
     else:
         low, high = (_score(end) for end in (test.low, test.high))
-        interval = f"(95 %: {low} to {high}, {count(results.n_test, results.unit)})"
-        lines.append(f"test        {metric} {_score(test.score)} {interval}")
+        interval = f"95 %: {low} to {high}, " if test.is_known else ""
+        rows = count(results.n_test, results.unit)
+        lines.append(f"test        {metric} {_score(test.score)} ({interval}{rows})")
         lines += [
             f"            {metric} {_score(single)}: mean score of its {results.n_networks} "
             "single networks, as in the search"

@@ -146,7 +146,7 @@ def _scores(results: Results, summary: DataSummary) -> Iterator[str]:
             "has the scores of all networks together."
         )
     rows = count(results.n_test, f"test {results.unit}")
-    yield f"The intervals are bootstrap intervals over the {rows}."
+    yield f"The intervals are by the bootstrap over the {rows}; that of the accuracy is Wilson's."
     if len(results.seeds) > 1:
         scores = [seed.scores[results.metric] for seed in results.seeds]
         yield (
@@ -209,7 +209,9 @@ def _score(value: float) -> str:
 
 def _interval(interval: ScoreInterval) -> str:
     ends = (interval.low, interval.high)
-    return " to ".join(map(_score, ends)) if all(map(math.isfinite, ends)) else NOT_DEFINED
+    if not all(map(math.isfinite, ends)):
+        return NOT_DEFINED
+    return " to ".join(map(_score, ends)) if interval.is_known else "unknown"
 
 
 def _mean_of(scores: list[float]) -> str:

@@ -18,7 +18,7 @@ from tunecli.model_folder.final_training import WHY, HeldOutFor
 from tunecli.model_folder.format.folder import weight_files
 from tunecli.model_folder.format.model import Member, Model
 from tunecli.model_folder.refitting import Refitted, RefitTrial
-from tunecli.model_folder.score_interval import Predicted, ScoreInterval, bootstrap_intervals
+from tunecli.model_folder.score_interval import Predicted, ScoreInterval, score_intervals
 from tunecli.report.analysis.best_evaluation import StandOut
 from tunecli.report.analysis.expected_score import ExpectedScore, RowCounts
 from tunecli.study_file.settings.metric_names import label, prediction_metrics, titles
@@ -226,9 +226,9 @@ def results_of(
     unadjusted: dict[str, ScoreInterval] = {}
     confusion, residuals = None, None
     if first.predictions is not None:
-        test = bootstrap_intervals(metrics, _on_test(store, y, first.predictions, decision))
+        test = score_intervals(metrics, _on_test(store, y, first.predictions, decision))
         if first.unadjusted is not None:
-            unadjusted = bootstrap_intervals(metrics, _on_test(store, y, first.unadjusted))
+            unadjusted = score_intervals(metrics, _on_test(store, y, first.unadjusted))
         if dataset.task == "classification":
             guessed = predicted_classes(first.predictions, decision)
             counts = confusion_matrix(y, guessed, labels=range(len(dataset.classes)))

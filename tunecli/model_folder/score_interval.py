@@ -1,4 +1,4 @@
-"""Confidence intervals of test scores, by the bootstrap over the test rows."""
+"""Confidence intervals of test scores: Wilson's for the accuracy, else by the bootstrap."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import binomtest
 
 from tunecli.errors import UserCodeError
 from tunecli.study_file.settings.code_names import is_code
@@ -27,11 +28,20 @@ _QUANTILE = NormalDist().inv_cdf((1 + LEVEL) / 2)
 
 @dataclass(frozen=True)
 class ScoreInterval:
-    """A score on the test rows, and its 95 % interval."""
+    """A score on the test rows, and its 95 % interval.
+
+    Both ends are equal where the rows do not show how far the score may be off, such as those of a
+    perfect f1; both are NaN where the metric is not defined.
+    """
 
     score: float
     low: float
     high: float
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the rows show how far the score may be off."""
+        return self.low < self.high
 
     @property
     def error(self) -> float:
@@ -86,12 +96,14 @@ class Predicted:
         )
 
 
-def bootstrap_intervals(
+def score_intervals(
     metrics: Sequence[Component], predicted: Predicted
 ) -> dict[str, ScoreInterval]:
-    """Return percentile intervals (Efron and Tibshirani 1993, chapter 13), by metric.
+    """Return the score and the interval of each metric.
 
-    Samples in which a metric is not defined are left out of its interval.
+    That of the accuracy is Wilson's (1927), which also holds near 0 and 1, unless the rows are
+    weighted. All others are percentile intervals (Efron and Tibshirani 1993, chapter 13); samples
+    in which a metric is not defined are left out.
     """
     scores = predicted.measured(metrics)
     n_rows = len(predicted.y_true)
@@ -101,7 +113,15 @@ def bootstrap_intervals(
     for _ in range(n_samples):
         for name, value in predicted.at(rng.integers(0, n_rows, n_rows)).measured(metrics).items():
             drawn[name].append(value)
-    return {label(m): _interval(scores[label(m)], drawn[label(m)]) for m in metrics}
+    found = {label(m): _interval(scores[label(m)], drawn[label(m)]) for m in metrics}
+    if "accuracy" in found and predicted.weights is None:
+        found["accuracy"] = _of_share(scores["accuracy"], n_rows)
+    return found
+
+
+def _of_share(share: float, n_rows: int) -> ScoreInterval:
+    ends = binomtest(round(share * n_rows), n_rows).proportion_ci(LEVEL, "wilson")
+    return ScoreInterval(share, float(ends.low), float(ends.high))
 
 
 def _interval(score: float, drawn: Sequence[float]) -> ScoreInterval:

@@ -203,24 +203,29 @@ class CrossValidation:
         direction = self.config.objective.direction
         return no_longer_improves(self._choice.smoothed, direction, stopping)
 
-    def result(self, outcome: Literal["complete", "pruned"] = "complete") -> TrialResult:
+    def result(
+        self, outcome: Literal["complete", "pruned"] = "complete", last: Round | None = None
+    ) -> TrialResult:
         """Return the result of the trial when the caller stops iterating.
 
         Args:
             outcome: `pruned` if the caller stopped it early. The result of a diverged or failed
                 trial has that outcome in any case.
+            last: the evaluations after which a pruned trial ends, which are not the newest ones if
+                it was resumed; None for the newest.
         """
         if self.outcome is not None and self.outcome != "complete":
             return self.measured(TrialResult(self.outcome, self.reason))
-        step = self.best_step if outcome == "complete" else len(self.curve) - 1
-        if step is None or step < 0:
+        if self.best_step is None:
             raise ValueError("A trial has no result before its first evaluation.")
-        evaluations = self.curve[step]
+        evaluations = self.curve[self.best_step]
+        if outcome == "pruned":
+            evaluations = last or self.curve[-1]
         outputs = (training.best_outputs for training in self.folds)
         result = TrialResult(
             outcome=outcome,
             value=_mean_score(evaluations),
-            best_step=step,
+            best_step=evaluations[0].step,
             fold_scores=tuple(evaluation.score for evaluation in evaluations),
             metrics={
                 name: mean(evaluation.metrics[name] for evaluation in evaluations)

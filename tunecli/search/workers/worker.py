@@ -187,7 +187,7 @@ class Trainer:
                 break
             answer = self._hear(job.asks)
             if answer == "prune":
-                return training.result("pruned")
+                return training.result("pruned", evaluations)
             if answer == "suspend":
                 saved = checkpoints is not None and self._save(checkpoints, training, job)
                 self._say(messages.Suspended(job.number, saved))

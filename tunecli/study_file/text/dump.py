@@ -76,4 +76,11 @@ def inline(data: Any, longest: int = 60) -> str:
 
 
 def _on_one_line(data: Any) -> str:
-    return yaml.dump(data, Dumper=_Dumper, default_flow_style=True, sort_keys=False, width=10**6)
+    return yaml.dump(
+        data,
+        Dumper=_Dumper,
+        sort_keys=False,
+        allow_unicode=True,
+        default_flow_style=True,
+        width=10**6,
+    )
