@@ -16,8 +16,8 @@ from typing import Any, Protocol
 EXIT_CODES: dict[int, int] = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
 
 COPIES = 1.0
-"""Seconds in which a repeated SIGTERM counts once: a batch system may send it to a job's script and
-to all processes of the job, and the script passes it on.
+"""Seconds in which a repeated SIGTERM counts once: a batch system may send it to a script and to
+the processes that it started, and the script passes it on.
 """
 
 _ended_by: list[int] = []

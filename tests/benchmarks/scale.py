@@ -2,9 +2,10 @@
 
     OMP_NUM_THREADS=1 python tests/benchmarks/scale.py [--workers 16 200 1000] [--seconds 1 10 60]
 
-A whole search in real time, with its SQLite database, event log and printed lines; only the
-workers are simulated (`simulated_cluster.py`): they wait instead of training. The study is that
-of `driver.py`: 8 parameters, 5 folds, 10 evaluations per trial, each judged.
+A whole search with its SQLite database, event log and printed lines; only the workers are
+simulated (`simulated_cluster.py`): they wait instead of training. The study is that of
+`driver.py`: 8 parameters, 5 folds, 10 evaluations per trial, each judged. Seconds are those of the
+clock, without the time in which another process had the driver's core (`OwnTime`).
 
 - utilization: the share of the workers' time in which they trained, from the first trial that
   counts to the start of the last one. `--before` trials come first and take no time, since a
@@ -25,7 +26,6 @@ import io
 import itertools
 import platform
 import sys
-import time
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -38,9 +38,9 @@ from unittest.mock import patch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import psutil
-from driver import NAME, SAMPLER_METHODS, STUDY, Split
+from driver import NAME, STUDY, Split
 from rich.console import Console
-from simulated_cluster import DriverEnd, SimulatedCluster
+from simulated_cluster import DriverEnd, OwnTime, SimulatedCluster
 
 from tunecli.database.write import StudyDatabase
 from tunecli.report.live.live import LiveView
@@ -65,7 +65,8 @@ OWN = [part for part in WATCHED if part != "workers"] + ["the rest"]
 HEAD = ("workers", "trial", "trials", "utilization", "full after", "trials/s", "busy", *OWN)
 
 
-SPLIT = Split(time.process_time)
+CLOCK = OwnTime()
+SPLIT = Split(CLOCK)
 
 
 @dataclass(frozen=True)
@@ -136,14 +137,14 @@ class Window:
         return self._cells()
 
     def _executor(self, *arguments: Any) -> SimulatedCluster:
-        self._cluster = SimulatedCluster(self._case.length, self._submitted, *arguments)
+        self._cluster = SimulatedCluster(self._case.length, self._submitted, CLOCK, *arguments)
         return self._cluster
 
     def _submitted(self, number: int) -> None:
         """Note the start of a trial; the last one ends the search."""
         if number < self._case.n_before:
             return
-        self._started.append(time.monotonic())
+        self._started.append(CLOCK())
         if len(self._started) == 1:
             SPLIT.take()
         if len(self._started) == self._case.n_counted:
@@ -156,7 +157,6 @@ class Window:
         case, started = self._case, self._started
         start, end, n = started[0], started[-1], len(started)
         worked = self._cluster.worked(start, end)
-        ended = [until for _, until in self._cluster.slices if until <= end]
         busy = end - start - self._split["workers"]
         return [
             f"{case.n_workers:,}",
