@@ -7,10 +7,10 @@ simulated (`simulated_cluster.py`): they wait instead of training. The study is 
 `driver.py`: 8 parameters, 5 folds, 10 evaluations per trial, each judged. Seconds are those of the
 clock, without the time in which another process had the driver's core (`OwnTime`).
 
-- utilization: the share of the workers' time in which they trained, from the first trial that
-  counts to the start of the last one. `--before` trials come first and take no time, since a
-  driver costs more the longer its study is.
-- full after: seconds until every worker has a trial.
+- full after: seconds until every worker has a trial. `--before` trials come first and take no
+  time, since a driver costs more the longer its study is.
+- utilization: the share of the workers' time in which they train, from then to the start of the
+  last trial.
 - busy: the share of that time in which the driver does not wait; the other columns are where it
   spends it, in milliseconds per trial. Where it is busy all the time, it is saturated.
 
@@ -62,7 +62,7 @@ WATCHED = {
 """Parts of the driver's time; `workers` is the simulation, with the time of waiting."""
 
 OWN = [part for part in WATCHED if part != "workers"] + ["the rest"]
-HEAD = ("workers", "trial", "trials", "utilization", "full after", "trials/s", "busy", *OWN)
+HEAD = ("workers", "trial", "trials", "full after", "utilization", "trials/s", "busy", *OWN)
 
 
 CLOCK = OwnTime()
@@ -115,7 +115,7 @@ class Case:
 
 
 class Window:
-    """What happens from the first trial that counts to the start of the last one."""
+    """What happens from when every worker has a trial to the start of the last trial."""
 
     def __init__(self, case: Case) -> None:
         self._case = case
@@ -145,7 +145,7 @@ class Window:
         if number < self._case.n_before:
             return
         self._started.append(CLOCK())
-        if len(self._started) == 1:
+        if len(self._started) == self._case.n_workers:
             SPLIT.take()
         if len(self._started) == self._case.n_counted:
             self._split = SPLIT.take()
@@ -155,15 +155,15 @@ class Window:
     def _cells(self) -> list[str]:
         assert self._cluster is not None
         case, started = self._case, self._started
-        start, end, n = started[0], started[-1], len(started)
+        start, end, n = started[case.n_workers - 1], started[-1], case.n_counted - case.n_workers
         worked = self._cluster.worked(start, end)
         busy = end - start - self._split["workers"]
         return [
             f"{case.n_workers:,}",
             f"{case.seconds:g} s",
-            f"{case.n_before:,} + {n:,}",
+            f"{case.n_before:,} + {case.n_counted:,}",
+            f"{start - started[0]:.1f} s",
             f"{worked / (end - start) / case.n_workers:.1%}",
-            f"{started[case.n_workers - 1] - start:.1f} s",
             f"{n / (end - start):.1f}",
             f"{busy / (end - start):.0%}",
             *(f"{1000 * self._split[part] / n:.1f}" for part in OWN),
@@ -186,7 +186,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=float, default=3)
     parser.add_argument("--spread", type=float, default=0.0)
     parser.add_argument("--prune", action="store_true")
-    parser.add_argument("--sampler", default="TPE")
+    parser.add_argument("--sampler", default="auto")
     options = parser.parse_args()
     for part, (owner, names) in WATCHED.items():
         SPLIT.watch(part, owner, names)

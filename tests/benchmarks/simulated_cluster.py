@@ -70,14 +70,12 @@ class _Training:
         job: as unpickled by its worker.
         pace: seconds between its evaluations.
         means: its whole curve, of which `n_done` evaluations are done.
-        since: when its worker began with the current evaluation.
     """
 
     job: TrialJob
     worker: int
     pace: float
     means: list[float]
-    since: float
     n_done: int = 0
 
 
@@ -158,17 +156,18 @@ class SimulatedCluster:
             job: TrialJob = ForkingPickler.loads(self._waiting.popleft())
             pace = self._seconds(job.number) / N_EVALUATIONS
             number = job.number
-            training = _Training(job, self._free.popleft(), pace, curve(number), self._clock())
+            training = _Training(job, self._free.popleft(), pace, curve(number))
             self._trainings[number] = training
             self._evaluate_next(training)
 
     def _evaluate_next(self, training: _Training) -> None:
-        training.since = self._clock()
-        heappush(self._due, (training.since + training.pace, training.job.number))
+        start = self._clock()
+        end = start + training.pace
+        self.slices.append((start, end))
+        heappush(self._due, (end, training.job.number))
 
     def _evaluate(self, number: int) -> None:
         training = self._trainings[number]
-        self.slices.append((training.since, training.since + training.pace))
         step, mean = training.n_done, training.means[training.n_done]
         training.n_done += 1
         is_last = training.n_done == N_EVALUATIONS

@@ -23,7 +23,7 @@ import pytest
 import yaml
 from commands import environment
 from locations import STUDIES
-from searches import Searches, everything, session
+from searches import Searches, everything, seconds_until, session
 
 JOBS = sorted((STUDIES / "clusters").iterdir())
 SCRIPTS = [path for path in JOBS if path.suffix == ".sh"]
@@ -151,15 +151,16 @@ def test_trials_are_saved_before_the_time_is_up(path: Path) -> None:
 def test_a_job_that_returns_to_the_queue_finds_the_same_trials(tmp_path: Path) -> None:
     searches = Searches.prepared(tmp_path)
     slurm = Slurm.with_job(tmp_path, "slurm.sh")
-    for run, notify in enumerate((_time_is_up, preempt, _time_is_up)):
+    for notify in (_time_is_up, preempt, _time_is_up):
         n_before = len(everything(searches.database))
         with slurm.begun() as process:
-            searches.wait_for_trials(process)
-            time.sleep(searches.seconds / 6)
+            while len(everything(searches.database)) < n_before + 8:
+                assert process.poll() is None, slurm.log
+                time.sleep(0.05)
             notify(process)
             assert process.wait(timeout=120) == 143, slurm.log
-            assert not session(process.pid), "a process was left behind"
-        assert n_before < len(everything(searches.database)) < len(searches.table), run
+            seconds_until(lambda leader=process.pid: not session(leader))
+        assert len(everything(searches.database)) < len(searches.table)
         assert slurm.log.count("could not be saved") == 0
     assert slurm.requeued == ["requeue 4711"] * 2, "what is preempted, Slurm requeues by itself"
     with slurm.begun() as process:
