@@ -41,6 +41,7 @@ def programs(folder: Path, **texts: str) -> Path:
 
 SCONTROL = '#!/bin/sh\necho "$@" >> requeued\n'
 TUNECLI = f'#!/bin/sh\nexec {sys.executable} -m tunecli "$@"\n'
+RAY = f'#!/bin/sh\nexec {sys.executable} -m ray.scripts.scripts "$@"\n'
 SRUN = """#!/bin/bash
 # Run the command of a step once per task, and end with it.
 trap 'kill $(jobs -p)' TERM
@@ -193,7 +194,8 @@ def test_a_job_of_several_nodes_starts_ray_on_them_and_returns_to_the_queue(
     tmp_path: Path,
 ) -> None:
     pytest.importorskip("ray", reason="ray is not installed: pip install 'tunecli[ray]'")
-    slurm = Slurm.with_job(tmp_path, "slurm_ray.sh", srun=SRUN, tunecli=SEARCH_ON_RAY)
+    programs_of_ray = {"srun": SRUN, "ray": RAY, "tunecli": SEARCH_ON_RAY}
+    slurm = Slurm.with_job(tmp_path, "slurm_ray.sh", **programs_of_ray)
     with slurm.begun() as process:
         deadline = time.monotonic() + 180
         while "nodes: 3 3.0" not in slurm.log:
