@@ -8,11 +8,17 @@ import select
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Protocol
 
 EXIT_CODES: dict[int, int] = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
+
+COPIES = 1.0
+"""Seconds in which a repeated SIGTERM counts once: a batch system may send it to a script and to
+the processes that it started, and the script passes it on.
+"""
 
 _ended_by: list[int] = []
 """The signal that ended the command of this process, if one did."""
@@ -97,11 +103,14 @@ def ended_by(number: int) -> int:
 
 def _leave_at_the_second(signals: int) -> None:
     """Read one byte per signal from Python's wakeup descriptor, until it is closed."""
-    first = 0
+    first, since = 0, 0.0
     while byte := os.read(signals, 1):
-        if byte[0] in EXIT_CODES and first:
-            _leave(first)
-        first = first or (byte[0] if byte[0] in EXIT_CODES else 0)
+        number, now = byte[0], time.monotonic()
+        is_copy = number == first == signal.SIGTERM and now - since < COPIES
+        if number in EXIT_CODES and not is_copy:
+            if first:
+                _leave(first)
+            first, since = number, now
     os.close(signals)
 
 

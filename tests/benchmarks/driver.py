@@ -17,7 +17,7 @@ import shutil
 import sys
 import time
 from collections import Counter, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
@@ -55,12 +55,17 @@ SAMPLER_METHODS = (
 
 
 class Split:
-    """CPU seconds by part; time in a watched method that another calls counts for the inner."""
+    """Seconds by part; time in a watched method that another calls counts for the inner.
 
-    def __init__(self) -> None:
+    Args:
+        clock: CPU time by default.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.process_time) -> None:
         self.seconds: Counter[str] = Counter()
         self._parts = ["the rest"]
-        self._since = time.process_time()
+        self._clock = clock
+        self._since = clock()
 
     def watch(self, part: str, owner: type, names: Iterable[str]) -> None:
         """From now on the time in these methods belongs to `part`."""
@@ -87,7 +92,7 @@ class Split:
         self._parts.pop()
 
     def _charge(self) -> None:
-        now = time.process_time()
+        now = self._clock()
         self.seconds[self._parts[-1]] += now - self._since
         self._since = now
 

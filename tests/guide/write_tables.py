@@ -2,6 +2,7 @@
 
 A table is in `tunecli/guide/*.md` between `<!-- table: name -->` and `<!-- end -->`, and is made
 from the code: settings from their fields, options from the commands, names from the catalogue.
+Files that users copy are shown whole in the same way.
 `tests/guide/test_written_tables.py` fails while one of them is stale.
 """
 
@@ -293,8 +294,21 @@ def conventions_table() -> str:
     return table(("argument", "useful values", "why"), body)
 
 
+# Files
+
+CLUSTERS = Path(__file__).parents[2] / "studies" / "clusters"
+"""Job files for batch systems."""
+
+
+def shown_file(path: Path) -> str:
+    """Return a file as a block of code."""
+    language = {".sh": "bash", ".yaml": "yml"}[path.suffix]  # `yaml` marks study files
+    return f"```{language}\n{path.read_text(encoding='utf-8')}```\n"
+
+
 TABLES_OF_GUIDE: dict[str, Callable[[], str]] = {
     **{f"settings of {name}": lambda name=name: settings_table(name) for name in SECTIONS},  # type: ignore[misc]
+    **{f"file {path.name}": lambda path=path: shown_file(path) for path in CLUSTERS.iterdir()},  # type: ignore[misc]
     "commands": commands_table,
     "options": options_table,
     "metrics": metrics_table,

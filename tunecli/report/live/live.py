@@ -129,12 +129,16 @@ class LiveView:
         self._print(search_lines.printed(number, text) for number, text in lines)
 
     def _estimate(self, event: SearchEvent) -> None:
-        """Print the expected time whenever more is known, and how to make a long search faster."""
-        now = self.clock()
-        left = self._state.remaining(now)
-        if left is None:
-            self._estimate_first_trial(now)
+        """Print the expected time whenever more is known, and how to make a long search faster.
+
+        Most events change nothing, and the estimate takes longer the more trials run.
+        """
+        if not self._state.has_durations:
+            self._estimate_first_trial(self.clock())
         elif isinstance(event, TrialFinished) and self._state.n_to_come:
+            now = self.clock()
+            left = self._state.remaining(now)
+            assert left is not None
             if self._live is None and self._is_due():
                 self._print([search_lines.estimate(left, self._state.n_to_come)])
             whole = self._state.elapsed(now) + left.likely

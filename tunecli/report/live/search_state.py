@@ -217,6 +217,11 @@ class SearchState:
             return 0
         return max(self.started.n_total - self.n_done, len(self.running))
 
+    @property
+    def has_durations(self) -> bool:
+        """Whether a trial that counts has ended, so that the rest can be estimated."""
+        return self.started is not None and bool(self._durations)
+
     def remaining(self, now: float) -> TimeLeft | None:
         """Return the seconds until the last trial ends; None before the first one has ended."""
         if self.started is None or not self._durations:

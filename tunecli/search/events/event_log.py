@@ -33,13 +33,15 @@ class EventLog:
         return None
 
 
+_STORED_ELSEWHERE = ("earlier", "folds")
+"""Fields that a line leaves out: earlier trials are in the log, evaluations in the database."""
+
+
 def _as_line(event: SearchEvent) -> str:
-    fields = dataclasses.asdict(event)
-    fields.pop("earlier", None)  # the log contains these trials already
-    fields.pop("folds", None)  # the database stores them
+    names = (field.name for field in dataclasses.fields(event))
     line = {
         "time": utc_now().isoformat(timespec="milliseconds"),
         "event": type(event).__name__,
-        **fields,
+        **{name: getattr(event, name) for name in names if name not in _STORED_ELSEWHERE},
     }
-    return json.dumps(line) + "\n"
+    return json.dumps(line, default=dataclasses.asdict) + "\n"
