@@ -18,6 +18,7 @@ from tempfile import mkdtemp
 from typing import Any
 
 import psycopg
+import pytest
 from psycopg import sql
 
 PASSWORD = "qzq@s/cr:et"
@@ -34,6 +35,11 @@ def programs() -> Path | None:
         return Path(found).parent
     folders = sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl"))
     return folders[-1].parent if folders else None
+
+
+needs_postgresql = pytest.mark.skipif(
+    programs() is None, reason="PostgreSQL's server is not installed: apt-get install postgresql"
+)
 
 
 @dataclass(frozen=True)

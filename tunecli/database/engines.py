@@ -139,9 +139,9 @@ def clear_errors(url: str) -> Iterator[None]:
         sqlite3.Error,
         OSError,
     ) as error:
-        error = _of_sqlalchemy(error)
-        kind = DatabaseAwayError if is_away(error) else DatabaseError
-        raise kind(masked(_sentence(display_url(url), error), url)) from error
+        cause = _of_sqlalchemy(error)
+        kind = DatabaseAwayError if is_away(cause) else DatabaseError
+        raise kind(masked(_sentence(display_url(url), cause), url)) from error
 
 
 def _of_sqlalchemy(error: Exception) -> Exception:

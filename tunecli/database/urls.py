@@ -90,7 +90,10 @@ def url_for_the_screen(url: str) -> str | None:
     parsed = make_url(url)
     if parsed.get_backend_name() != "postgresql" or "psycopg" not in parsed.get_driver_name():
         return None
-    bare = parsed.set(password=None).difference_update_query(["password"])
+    bare = URL.create(
+        *(parsed.drivername, parsed.username, None, parsed.host, parsed.port, parsed.database),
+        query={name: value for name, value in parsed.query.items() if name != "password"},
+    )
     shown = bare.render_as_string(hide_password=False)
     return None if has_secret(shown) else shown
 
