@@ -13,13 +13,19 @@ from pathlib import Path
 import pytest
 from commands import run_in, wait_for
 from postgres_server import PASSWORD, ROLE, Server, needs_postgresql, running_server
-from searches import Rows, Searches, everything_in, seconds_until, session
+from searches import STUDY, Rows, Searches, everything_in, seconds_until, session
 
 pytestmark = [pytest.mark.slow, needs_postgresql]
 
 SEED = 1
 DATABASE = "studies"
 LONG_AWAY = 60.0  # seconds
+
+
+def write_short_study(folder: Path) -> None:
+    """Write a study of 36 short trials."""
+    text = STUDY.replace("epochs: 20", "epochs: 6").replace("trials: 60", "trials: 36")
+    (folder / "study.yaml").write_text(text)
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +68,7 @@ class OnServer:
 
 @pytest.fixture
 def study(tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[OnServer]:
-    searches = Searches.prepared(tmp_path)
+    searches = Searches.prepared(tmp_path, write_short_study)
     monkeypatch.setenv("TUNECLI_STORAGE", server.create_database(DATABASE))
     yield OnServer(searches, server)
     with server.connected() as owner:
@@ -90,7 +96,7 @@ def test_nothing_is_lost_whenever_the_driver_is_killed(
                 time.sleep(chance.uniform(0, searches.startup))
             else:
                 searches.wait_for_trials(process)
-                time.sleep(chance.uniform(0, searches.seconds / 20))
+                time.sleep(chance.uniform(0, searches.seconds / 25))
             assert process.poll() is None, "the search ended before the kills did"
             process.kill()
             process.wait()

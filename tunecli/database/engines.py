@@ -174,7 +174,7 @@ def _sentence_of_server(database: str, error: Exception, cause: str, again: str)
     if sql_state(error) == "55P03":  # lock_timeout
         waited = f"{LOCKED_SECONDS:g} s"
         return f"{database} was locked by another session for {waited}. End it. {again}"
-    if sql_state(error) == "53300":
+    if "too many c" in cause or "connection slots" in cause:  # clients, or connections
         advice = "Close other connections, or raise the limit of the server or of the role."
         return f"{database} takes no more connections ({cause}). {advice} {again}"
     if sql_state(error) in ("25006", "42501"):  # read-only, no privilege

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 
 from tunecli.errors import DatabaseAwayError
 from tunecli.search.events.events import Notice, SearchEvent
-from tunecli.search.waits import Waits
 
 LONGEST_ABSENCE = 600.0
 """How long, in seconds, a search waits for the server before it ends."""
@@ -33,21 +32,18 @@ class Absences:
         Raises:
             DatabaseAwayError: the server is away for too long, or the search is interrupted.
         """
-        since, waits = time.monotonic(), Waits()
-        cause = ""
+        began, is_away = time.monotonic(), False
         while True:
             try:
                 write()
                 break
             except DatabaseAwayError as error:
-                seconds = time.monotonic() - since
-                if self._is_interrupted() or seconds > LONGEST_ABSENCE:
+                if self._is_interrupted() or time.monotonic() - began > LONGEST_ABSENCE:
                     raise
-                if not cause:
-                    cause = str(error)
-                    yield Notice(f"Waiting for the database server. {cause}")
-                yield from waits.on("waiting for the database server")
+                if not is_away:
+                    yield Notice(f"Waiting for the database server. {error}")
+                is_away = True
                 time.sleep(_PAUSE)
-        if cause:
-            away = time.monotonic() - since
-            yield Notice(f"The database server is back after {away:.0f} s; nothing was lost.")
+        if is_away:
+            seconds = time.monotonic() - began
+            yield Notice(f"The database server is back after {seconds:.0f} s. Nothing was lost.")

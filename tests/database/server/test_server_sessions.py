@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from itertools import count
 from pathlib import Path
 
 import optuna
@@ -43,9 +44,12 @@ def server() -> Iterator[Server]:
 
 
 @pytest.fixture
-def url(server: Server, request: pytest.FixtureRequest) -> str:
+def url(server: Server) -> str:
     """A database of its own for each test."""
-    return server.create_database(request.node.name[:60])
+    return server.create_database(f"studies{next(_NUMBERS)}")
+
+
+_NUMBERS = count()
 
 
 def trial(number: int, lr: float = 0.01) -> Trial:
@@ -96,8 +100,9 @@ def test_what_is_written_is_read(url: str) -> None:
     assert record.predictions(record.trials[0]) is None
     (listing,) = studies_in(url)
     assert (listing.best, listing.n_trials) == (0.75, 3)
-    theirs = optuna.load_study(study_name="digits", storage=url)
-    assert theirs.best_trial.number == 1
+    storage = optuna.storages.RDBStorage(url)
+    assert optuna.load_study(study_name="digits", storage=storage).best_trial.number == 1
+    storage.engine.dispose()
 
 
 def test_neither_a_report_nor_a_dashboard_can_write(url: str) -> None:
@@ -157,8 +162,6 @@ def test_a_lost_session_is_opened_again_and_still_alone(server: Server, url: str
     with closing(opened_alone(url)) as database:
         database.start_trial(trial(0))
         end_sessions(server, url)
-        with pytest.raises(DatabaseAwayError, match=r"cannot be used: .*terminat|clos"):
-            database.finish_trial(0, complete(0.5), worker=1)
         database.finish_trial(0, complete(0.5), worker=1)
     assert [one.value for one in read_study(url, "digits").trials] == [0.5]
 
@@ -181,8 +184,6 @@ def test_a_lost_session_is_not_opened_while_another_process_has_the_study(
             stdin=subprocess.PIPE,
         )
         wait_for_claim(server, url, other.pid)
-        with pytest.raises(DatabaseAwayError):
-            database.start_trial(trial(0))
         with pytest.raises(StudyBusyError, match=rf"in use by process {other.pid} on .* since 2"):
             database.start_trial(trial(0))
         other.communicate(b"\n")
@@ -196,8 +197,6 @@ def test_nor_after_another_process_has_had_it(
     with closing(opened_alone(url)) as database:
         end_sessions(server, url)
         in_another_process(f"{ELSEWHERE}database.close()")
-        with pytest.raises(DatabaseAwayError):
-            database.start_trial(trial(0))
         with pytest.raises(StudyBusyError, match=r"and process \d+ on .* used the study before"):
             database.start_trial(trial(0))
     assert read_study(url, "digits").trials == ()
@@ -234,6 +233,7 @@ def test_nothing_is_written_twice_whenever_the_server_went(
         def lose(connection: sqlalchemy.Connection) -> None:
             if is_committed:
                 connection.connection.commit()
+                connection.connection.cursor().execute("SELECT 1")  # so that COMMIT is sent again
             end_sessions(server, url)
 
         sqlalchemy.event.listen(database._engine, "commit", lose)

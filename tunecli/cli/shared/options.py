@@ -47,7 +47,10 @@ def _unless_off(storage: str | None) -> str | None:
     if storage is None or storage.strip() in ("", "none"):
         return None
     if any(storage in word for word in sys.argv):
-        hide_in_process_title(storage)
+        from tunecli.database.urls import has_secret  # importing SQLAlchemy is slow
+
+        if has_secret(storage):
+            hide_in_process_title(storage)
     return storage
 
 

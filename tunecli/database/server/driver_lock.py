@@ -98,16 +98,17 @@ def _lock(connection: Any, study: str, role: Role) -> None:
     end = time.monotonic() + DYING_SECONDS
     while value_of(connection, f"SELECT pg_try_advisory_lock({key})") != (True,):
         holder = _holder(connection, key)
-        if holder is None or (holder.is_gone and time.monotonic() < end):
+        if (holder is None or holder.is_gone) and time.monotonic() < end:
             time.sleep(0.05)  # it ends just now
-        elif holder.is_own and role == "write":
+        elif holder is not None and holder.is_own and role == "write":
             raise DatabaseAwayError(
                 "The database server has not noticed yet that it lost this search's session. Run "
                 "the same command in a minute to resume."
             )
         else:
+            who = holder or "another session"
             raise StudyBusyError(
-                f"Study {study} is in use by {holder}. Wait until it ends, or stop it. If its "
+                f"Study {study} is in use by {who}. Wait until it ends, or stop it. If its "
                 "machine is gone, the server notices within a minute."
             )
 

@@ -40,8 +40,8 @@ def connect_arguments(url: str) -> dict[str, Any]:
 
 
 def writing_engine(url: str) -> Engine:
-    """Return an engine with one session, which is opened again once it is lost."""
-    return _engine(url, pool_size=1, max_overflow=0)
+    """Return an engine with one session; another is opened if it was lost between transactions."""
+    return _engine(url, pool_size=1, max_overflow=0, pool_pre_ping=True)
 
 
 def reading_engine(url: str) -> Engine:
@@ -108,7 +108,6 @@ def _configure(connection: Any, _: object) -> None:
         "tcp_keepalives_idle": "30",
         "tcp_keepalives_interval": "10",
         "tcp_keepalives_count": "3",
-        "client_connection_check_interval": "10s",
     }
     rows = ", ".join(f"('{name}', '{value}')" for name, value in wanted.items())
     value_of(
