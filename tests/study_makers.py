@@ -114,7 +114,7 @@ def made(
         )
         if result is not None:
             for step in range(3 if result.fold_scores else 0):
-                folds = [_evaluation(step, score) for score in result.fold_scores]
+                folds = [evaluation(step, score) for score in result.fold_scores]
                 database.add_evaluations(number, step, folds)
             database.finish_trial(number, result, worker=number % 2)
     database.close()
@@ -166,6 +166,6 @@ def _empty_database() -> bytes:
         return path.read_bytes()
 
 
-def _evaluation(step: int, score: float) -> Evaluation:
+def evaluation(step: int, score: float) -> Evaluation:
     share = ((step + 1) / 3) ** 0.5
     return Evaluation(step, step + 1.0, 2.0 - share, score * share, {"f1": share / 2}, 0.1)

@@ -23,6 +23,7 @@ TunecliError
 ├── ExportError         a model cannot be exported, or the file would predict differently
 ├── StandardOutputError standard output cannot be written
 └── DatabaseError       the study database is damaged, foreign, locked or full
+    └── DatabaseAwayError   its server cannot be reached now
 
 The text of each is a message for the user: the rule, the value, the next step. The command line
 prints it without a traceback; every other exception is a bug and keeps its traceback.
@@ -261,6 +262,10 @@ class StandardOutputError(TunecliError):
 
 class DatabaseError(TunecliError):
     """The study database is damaged, foreign, locked or full."""
+
+
+class DatabaseAwayError(DatabaseError):
+    """The server of the study database cannot be reached now, or takes no connections."""
 
 
 class TrialStopped(BaseException):

@@ -196,11 +196,35 @@ def test_a_command_to_copy_leaves_a_password_to_the_environment(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv("TUNECLI_STORAGE", raising=False)
-    assert options_again(Path("r"), SECRET) == "--runs r"
-    told = capsys.readouterr().err
-    assert "export TUNECLI_STORAGE=" in told
-    assert "secret" not in told
+    monkeypatch.delenv("PGPASSWORD", raising=False)
+    for url in ("mysql+pymysql://me:secret@host/base", f"{SECRET}?sslpassword=secret"):
+        assert options_again(Path("r"), url) == "--runs r"
+        told = capsys.readouterr().err
+        assert "export TUNECLI_STORAGE=" in told
+        assert "secret" not in told
     monkeypatch.setenv("TUNECLI_STORAGE", SECRET)
     assert options_again(Path("runs"), SECRET) == ""
     assert capsys.readouterr().err == ""
     assert options_again(Path("runs"), "sqlite:///a.db") == "--storage sqlite:///a.db"
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        (SECRET, "postgresql://me@host/base"),
+        ("postgresql+psycopg://me@host/b?password=secret", "postgresql+psycopg://me@host/b"),
+        ("postgresql+psycopg2://me:s%40@[::1]:1/b", "'postgresql+psycopg2://me@[::1]:1/b'"),
+    ],
+)
+def test_a_command_for_postgresql_names_the_server_and_leaves_the_password_to_its_client(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], url: str, shown: str
+) -> None:
+    monkeypatch.delenv("TUNECLI_STORAGE", raising=False)
+    monkeypatch.delenv("PGPASSWORD", raising=False)
+    assert options_again(Path("runs"), url) == f"--storage {shown}"
+    told = capsys.readouterr().err
+    assert "read -rs PGPASSWORD; export PGPASSWORD" in told
+    assert "secret" not in told
+    monkeypatch.setenv("PGPASSWORD", "secret")
+    assert options_again(Path("runs"), url) == f"--storage {shown}"
+    assert capsys.readouterr().err == ""

@@ -153,31 +153,39 @@ def everything(path: Path) -> Rows:
     if not path.exists():
         return {}
     with closing(sqlite3.connect(path)) as connection:
-        ended = "SELECT trial_id, number, state FROM trials WHERE state != 'RUNNING'"
-        trials = connection.execute(ended).fetchall()
-        found: Rows = {number: [state] for _, number, state in trials}
-        numbers = {trial_id: number for trial_id, number, _ in trials}
-        for table in (
-            "trial_params",
-            "trial_values",
-            "trial_user_attributes",
-            "trial_intermediate_values",
-            "tunecli_trials",
-            "tunecli_curves",
-        ):
-            cursor = connection.execute(f"SELECT * FROM {table}")
-            columns = [column[0] for column in cursor.description]
-            kept = [i for i, name in enumerate(columns) if _is_compared(name)]
-            rows = [(row[columns.index("trial_id")], row) for row in cursor]
-            for trial_id, row in sorted(rows, key=lambda told: repr([told[1][i] for i in kept])):
-                if trial_id in numbers:
-                    values = [row[i] for i in kept]
-                    found[numbers[trial_id]].append((table, *values))
-        return found
+        return everything_in(connection)
+
+
+def everything_in(connection: Any, study: str = "%") -> Rows:
+    """The same through any connection that executes SQL, of one study or of all."""
+    ended = (
+        "SELECT trial_id, number, state FROM trials JOIN studies USING (study_id) "
+        f"WHERE state != 'RUNNING' AND study_name LIKE '{study}'"
+    )
+    trials = connection.execute(ended).fetchall()
+    found: Rows = {number: [state] for _, number, state in trials}
+    numbers = {trial_id: number for trial_id, number, _ in trials}
+    for table in (
+        "trial_params",
+        "trial_values",
+        "trial_user_attributes",
+        "trial_intermediate_values",
+        "tunecli_trials",
+        "tunecli_curves",
+    ):
+        cursor = connection.execute(f"SELECT * FROM {table}")
+        columns = [column[0] for column in cursor.description]
+        kept = [i for i, name in enumerate(columns) if _is_compared(name)]
+        rows = [(row[columns.index("trial_id")], row) for row in cursor]
+        for trial_id, row in sorted(rows, key=lambda told: repr([told[1][i] for i in kept])):
+            if trial_id in numbers:
+                values = [row[i] for i in kept]
+                found[numbers[trial_id]].append((table, *values))
+    return found
 
 
 def _is_compared(column: str) -> bool:
-    rows_own = column.startswith("trial_") and column.endswith("_id")
+    rows_own = column == "param_id" or (column.startswith("trial_") and column.endswith("_id"))
     return column not in BY_THE_CLOCK and not rows_own
 
 

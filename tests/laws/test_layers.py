@@ -43,6 +43,7 @@ ORDER = [
     "training/compression",
     "training/user_loop",
     "training",
+    "database/server",
     "database",
     "search/study",
     "search/suggest",

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict
 from typing import Any
 
 from optuna.study import StudyDirection
-from sqlalchemy import Connection, Table, delete, insert, select, update
+from sqlalchemy import Connection, Engine, Table, delete, insert, select, update
 
 from tunecli.database import schema
 from tunecli.database.clock import stamps
-from tunecli.database.engines import clear_errors, exists, models, open_engine
+from tunecli.database.engines import (
+    clear_errors,
+    closing_engine,
+    exists,
+    models,
+    open_engine,
+)
+from tunecli.database.server.driver_lock import in_turn_on_server
+from tunecli.database.server.sessions import reading_engine
 from tunecli.database.urls import display_url, sqlite_file, sqlite_url
 from tunecli.errors import DatabaseError
 from tunecli.files.file_lock import in_turn
@@ -91,9 +100,8 @@ def _write(
     url: str, name: str, directions: Sequence[Direction], attributes: Mapping[str, Any]
 ) -> None:
     """Write the study in one transaction, after the tables."""
-    engine = open_engine(url)
+    engine = _engine_with_tables(url)
     try:
-        schema.metadata.create_all(engine)
         with engine.begin() as connection:
             _remove_orphans(connection)
             if find_study_id(connection, name) is not None:
@@ -108,6 +116,18 @@ def _write(
                 connection.execute(insert(_ATTRIBUTES), attribute_rows(study_id, attributes))
     finally:
         engine.dispose()
+
+
+def _engine_with_tables(url: str) -> Engine:
+    """Open a database and create what it lacks; on a server, one process at a time."""
+    with ExitStack() as turn:
+        if sqlite_file(url) is None:
+            waiting = reading_engine(url)
+            turn.enter_context(closing_engine(waiting))
+            turn.enter_context(in_turn_on_server(waiting))
+        engine = open_engine(url)
+        schema.metadata.create_all(engine)
+        return engine
 
 
 def _remove_orphans(connection: Connection) -> None:

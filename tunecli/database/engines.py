@@ -1,10 +1,10 @@
-"""Open a study database: SQLite's settings, and errors as plain sentences."""
+"""Open a study database: in a file or on a server, and errors as plain sentences."""
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import optuna
@@ -16,8 +16,17 @@ from optuna.storages._rdb import models as models
 from sqlalchemy import Connection, Engine, event
 
 from tunecli.database import schema, sqlite_files
+from tunecli.database.server.driver_lock import lock_on_connect
+from tunecli.database.server.sessions import (
+    LOCKED_SECONDS,
+    connect_arguments,
+    is_away,
+    reading_engine,
+    sql_state,
+    writing_engine,
+)
 from tunecli.database.urls import display_url, masked, refuse_unusable, sqlite_file
-from tunecli.errors import NO_RIGHT, NO_ROOM, DatabaseError
+from tunecli.errors import NO_RIGHT, NO_ROOM, DatabaseAwayError, DatabaseError
 
 
 def open_engine(url: str) -> Engine:
@@ -28,7 +37,8 @@ def open_engine(url: str) -> Engine:
     """
     refuse_unusable(url)
     path = sqlite_file(url)
-    arguments = {"timeout": sqlite_files.BUSY_SECONDS} if path is not None else {}
+    busy = {"timeout": sqlite_files.BUSY_SECONDS}
+    arguments = connect_arguments(url) if path is None else busy
     with clear_errors(url):
         try:
             storage = optuna.storages.RDBStorage(
@@ -46,7 +56,8 @@ def open_engine(url: str) -> Engine:
                 f"{display_url(url)} cannot be used, and nothing was written to it: "
                 f"{masked(sqlite_files.in_one_line(error), url)}"
             ) from error
-        return _with_sqlite_settings(storage.engine)
+        storage.engine.dispose()  # connections that Optuna opened before lack our settings
+        return writing_engine(url) if path is None else _with_sqlite_settings(storage.engine)
 
 
 def _columns() -> dict[str, set[str]]:
@@ -57,19 +68,55 @@ def _columns() -> dict[str, set[str]]:
 
 
 def exists(url: str) -> bool:
-    """Return whether the database exists; a server is contacted only when it is opened.
+    """Return whether the file exists, or the database on a server has Optuna's tables.
 
     Raises:
-        DatabaseError: the file exists, but is not a complete study database.
+        DatabaseError: the file exists, but is not a complete study database; the server cannot be
+            reached.
     """
     path = sqlite_file(url)
     if path is None:
-        return True
+        return _has_tables(url)
     with clear_errors(url):
         if not _holds_something(path):
             return False
         sqlite_files.refuse_unfit(path)
     return True
+
+
+def _has_tables(url: str) -> bool:
+    engine = reading_engine(url)
+    with clear_errors(url), closing_engine(engine), engine.connect() as connection:
+        return sqlalchemy.inspect(connection).has_table(_LAST_OF_OPTUNA)
+
+
+_LAST_OF_OPTUNA = "alembic_version"
+"""Optuna creates this table after all others."""
+
+
+@contextmanager
+def hold_study(url: str, name: str) -> Iterator[None]:
+    """Hold a study on a PostgreSQL server; no other server can lock something for so long.
+
+    Raises:
+        StudyBusyError: another process holds it.
+        DatabaseError: the server cannot be reached.
+    """
+    engine = reading_engine(url)
+    with closing_engine(engine), ExitStack() as held:
+        if lock_on_connect(engine, name, "search"):
+            with clear_errors(url):
+                held.enter_context(engine.connect())
+        yield
+
+
+@contextmanager
+def closing_engine(engine: Engine) -> Iterator[None]:
+    """Close the connections of an engine at the end."""
+    try:
+        yield
+    finally:
+        engine.dispose()
 
 
 def _holds_something(path: Path) -> bool:
@@ -92,13 +139,23 @@ def clear_errors(url: str) -> Iterator[None]:
         sqlite3.Error,
         OSError,
     ) as error:
-        raise DatabaseError(masked(_sentence(display_url(url), error), url)) from error
+        cause = _of_sqlalchemy(error)
+        kind = DatabaseAwayError if is_away(cause) else DatabaseError
+        raise kind(masked(_sentence(display_url(url), cause), url)) from error
+
+
+def _of_sqlalchemy(error: Exception) -> Exception:
+    """Return the error that Optuna's own wraps, if it wraps one."""
+    cause = error.__cause__
+    return cause if isinstance(cause, sqlalchemy.exc.SQLAlchemyError) else error
 
 
 def _sentence(database: str, error: Exception) -> str:
     original = getattr(error, "orig", None) or error.__cause__ or error
     cause, number = sqlite_files.in_one_line(original), getattr(original, "errno", None)
     again = "Stored results are kept: run the same command to resume."
+    if sql_state(error) is not None:
+        return _sentence_of_server(database, error, cause, again)
     if "locked" in cause:
         waited = f"{sqlite_files.BUSY_SECONDS:g} s"
         advice = "Close that program."
@@ -113,10 +170,20 @@ def _sentence(database: str, error: Exception) -> str:
     return f"The study database {database} cannot be used: {cause}."
 
 
+def _sentence_of_server(database: str, error: Exception, cause: str, again: str) -> str:
+    if sql_state(error) == "55P03":  # lock_timeout
+        waited = f"{LOCKED_SECONDS:g} s"
+        return f"{database} was locked by another session for {waited}. End it. {again}"
+    if "too many c" in cause or "connection slots" in cause:  # clients, or connections
+        advice = "Close other connections, or raise the limit of the server or of the role."
+        return f"{database} takes no more connections ({cause}). {advice} {again}"
+    if sql_state(error) in ("25006", "42501"):  # read-only, no privilege
+        return f"{database} cannot be written ({cause}). Use a role that may write. {again}"
+    return f"The study database {database} cannot be used: {cause.rstrip('.?')}. {again}"
+
+
 def _with_sqlite_settings(engine: Engine) -> Engine:
     """Take the write lock at the start of every transaction, and wait for the disk at its end."""
-    if engine.dialect.name != "sqlite":
-        return engine
 
     @event.listens_for(engine, "connect")
     def _configure(connection: sqlite3.Connection, _: object) -> None:
@@ -127,5 +194,4 @@ def _with_sqlite_settings(engine: Engine) -> Engine:
     def _begin(connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
-    engine.dispose()  # connections that Optuna opened before lack these settings
     return engine

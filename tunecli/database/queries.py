@@ -31,10 +31,10 @@ from sqlalchemy import (
     inspect,
     text,
 )
-from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
+from tunecli.database.server.sessions import reading_engine
 from tunecli.database.sqlite_files import WAYS_OUT, in_one_line, open_read_only, refuse_other_file
 from tunecli.database.urls import display_url, masked, sqlite_file
 from tunecli.database.validate_rows import refuse_nonsense, validated_rows
@@ -310,7 +310,7 @@ def stored_floats(stored: str) -> tuple[float, ...]:
 def _engine(url: str) -> Engine:
     path = sqlite_file(url)
     if path is None:
-        return create_engine(make_url(url), poolclass=NullPool)
+        return reading_engine(url)
     if not path.is_file():
         raise StudyNotFoundError(
             f"There is no study database at {path}. `tunecli report` lists all studies."

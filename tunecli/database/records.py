@@ -111,7 +111,7 @@ class StudyRecord(StudyAttributes):
         further_objectives: the other objectives.
     """
 
-    url: str
+    url: str = field(repr=False)  # with its password
     study_id: int
     name: str
     metric: str

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
+from typing import Any
 
 from optuna.distributions import (
     BaseDistribution,
@@ -20,8 +22,9 @@ from tunecli.errors import DatabaseError
 from tunecli.study_file.settings.fold_stages import stages_of
 from tunecli.study_file.settings.ranges import Categories, FloatRange, IntRange, Range
 from tunecli.study_file.settings.settings import TrialConfig
+from tunecli.study_file.settings.units import NOT_DEFINED
 from tunecli.study_file.text.scalars import Scalar
-from tunecli.training.outcome.evaluation import Outcome, ended_untrained
+from tunecli.training.outcome.evaluation import Outcome, TrialResult, ended_untrained
 from tunecli.training.outcome.objectives import objective_values, violations
 from tunecli.training.step.timetable import n_evaluations
 
@@ -153,6 +156,17 @@ class Trial:
     def begin_again(self) -> None:
         """Forget the evaluations so far."""
         self.curve, self.n_waiting, self.n_before = [], 0, 0
+
+
+def user_attributes(result: TrialResult) -> dict[str, Any]:
+    """Return the few user attributes that other Optuna tools show."""
+    attributes: dict[str, Any] = {"outcome": result.outcome}
+    if result.reason:
+        attributes["reason"] = result.reason
+    if result.fold_scores:
+        attributes["fold_scores"] = result.fold_scores
+    metrics = result.metrics.items()
+    return attributes | {n: value if math.isfinite(value) else NOT_DEFINED for n, value in metrics}
 
 
 def refuse_others(records: Sequence[TrialRecord]) -> None:

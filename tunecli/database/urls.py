@@ -81,10 +81,33 @@ def _secrets(url: str) -> Iterator[tuple[int, int]]:
             start = value.end()
 
 
+def url_for_the_screen(url: str) -> str | None:
+    """Return a URL without its password, which PostgreSQL's own client finds elsewhere, or None.
+
+    The client reads `PGPASSWORD`, the user's password file or a service file. None: another
+    database, or a URL with further secrets.
+    """
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "postgresql" or "psycopg" not in parsed.get_driver_name():
+        return None
+    bare = URL.create(
+        *(parsed.drivername, parsed.username, None, parsed.host, parsed.port, parsed.database),
+        query={name: value for name, value in parsed.query.items() if name != "password"},
+    )
+    shown = bare.render_as_string(hide_password=False)
+    return None if has_secret(shown) else shown
+
+
 def display_url(url: str) -> str:
     """Return the name of a database for the screen: the file, or the URL without its password."""
     path = sqlite_file(url)
     return without_password(url) if path is None else str(path)
+
+
+_DRIVER = (
+    "Install it (for PostgreSQL: pip install 'tunecli[postgres]', and write "
+    "postgresql+psycopg://), or name another driver, such as mysql+pymysql://."
+)
 
 
 def refuse_unusable(url: str) -> None:
@@ -114,10 +137,8 @@ def refuse_unusable(url: str) -> None:
             "write @, : and / as %40, %3A and %2F."
         ) from None
     except ImportError as error:
-        raise PlaceError(
-            f"--storage {without_password(url)} needs the Python package {error.name}, which is "
-            "not installed. Install it, or name another driver, such as mysql+pymysql://."
-        ) from None
+        needed = f"{without_password(url)} needs the Python package {error.name or error}"
+        raise PlaceError(f"--storage {needed}, which is not installed. {_DRIVER}") from None
     if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
         raise PlaceError(
             "--storage: an SQLite database in memory is lost when the search ends. "

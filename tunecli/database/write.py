@@ -8,7 +8,6 @@ are buffered and written in batches, at the latest when the next trial ends.
 from __future__ import annotations
 
 import json
-import math
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -26,12 +25,13 @@ from tunecli.database.clock import utc_now
 from tunecli.database.curves import Curve, CurveBuffer, fold_scores, mean_scores
 from tunecli.database.engines import clear_errors, exists, models, open_engine
 from tunecli.database.records import attribute_texts, read_trials
-from tunecli.database.trials import STATES, Trial, refuse_others
+from tunecli.database.server.claims import Claim
+from tunecli.database.server.driver_lock import lock_on_connect
+from tunecli.database.trials import STATES, Trial, refuse_others, user_attributes
 from tunecli.database.urls import refuse_unusable
 from tunecli.database.validate_rows import refuse_nonsense
-from tunecli.errors import DatabaseError
+from tunecli.errors import DatabaseAwayError, DatabaseError
 from tunecli.study_file.settings.settings import Direction
-from tunecli.study_file.settings.units import NOT_DEFINED
 from tunecli.training.outcome.evaluation import Evaluation, TrialResult
 
 _ATTRIBUTES = models.StudyUserAttributeModel.__table__
@@ -43,6 +43,8 @@ class StudyDatabase:
     """One study's rows. Only the driver holds one; others read (`records.py`).
 
     Every method raises DatabaseError if the database fails; the transaction is then rolled back.
+    After a DatabaseAwayError it may also have been committed: the call is repeated until the
+    server is back, and writes what is missing.
 
     Attributes:
         url: URL of the database.
@@ -54,6 +56,8 @@ class StudyDatabase:
         self._study_id = study_id
         self._trial_ids: dict[int, int] = {}
         self._buffer = CurveBuffer()
+        self._claim: Claim | None = None
+        self._is_in_doubt = False  # about the last transaction
 
     @classmethod
     def create(
@@ -70,23 +74,41 @@ class StudyDatabase:
             attributes: attributes of the study, as for `set_attributes`.
         """
         creation.create(url, name, directions, attributes or {})
-        database = cls.open(url, name)
+        database = cls.open(url, name, is_alone=True)
         assert database is not None
         return database
 
     @classmethod
-    def open(cls, url: str, name: str) -> StudyDatabase | None:
-        """Open a study; return None if no study has that name."""
+    def open(cls, url: str, name: str, *, is_alone: bool = False) -> StudyDatabase | None:
+        """Open a study; return None if no study has that name.
+
+        Args:
+            is_alone: whether a PostgreSQL server keeps off all others who ask for this until the
+                database is closed. A file is locked by the driver itself.
+
+        Raises:
+            StudyBusyError: another process has opened the study alone.
+        """
         refuse_unusable(url)
         if not exists(url):
             return None
         engine = open_engine(url)
+        is_locked = is_alone and lock_on_connect(engine, name, "write")
         with clear_errors(url), engine.begin() as connection:
             study_id = creation.find_study_id(connection, name)
         if study_id is None:
             engine.dispose()
             return None
-        return cls(url, engine, study_id)
+        database = cls(url, engine, study_id)
+        if is_locked:
+            database._stake_claim()
+        return database
+
+    def _stake_claim(self) -> None:
+        claim = Claim(self._study_id)
+        with self._transaction() as connection:
+            claim.stake(connection)
+        self._claim = claim
 
     @classmethod
     def is_foreign(cls, url: str, name: str) -> bool:
@@ -104,7 +126,7 @@ class StudyDatabase:
         Returns:
             The new name; None if no study has that name.
         """
-        database = cls.open(url, name)
+        database = cls.open(url, name, is_alone=True)
         if database is None:
             return None
         with closing(database), database._transaction() as connection:
@@ -126,8 +148,15 @@ class StudyDatabase:
 
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:
-        with clear_errors(self.url), self._engine.begin() as connection:
-            yield connection
+        try:
+            with clear_errors(self.url), self._engine.begin() as connection:
+                if self._claim is not None:
+                    self._claim.confirm(connection)
+                yield connection
+        except DatabaseAwayError:
+            self._is_in_doubt = True
+            raise
+        self._is_in_doubt = False
 
     # --- the study
 
@@ -180,33 +209,10 @@ class StudyDatabase:
 
     def start_trial(self, trial: Trial) -> None:
         """Write a new running trial with all its parameters, in one transaction."""
-        row = {
-            "number": trial.number,
-            "study_id": self._study_id,
-            "state": TrialState.RUNNING,
-            "datetime_start": _now(),
-        }
         with self._transaction() as connection:
-            trial_id = creation.inserted_id(connection, _TRIALS, row)
-            _delete(connection, schema.OURS, trial_id)  # of a deleted trial with the same id
-            params = [
-                {
-                    "trial_id": trial_id,
-                    "param_name": name,
-                    "param_value": distribution.to_internal_repr(trial.params[name]),
-                    "distribution_json": distribution_to_json(distribution),
-                }
-                for name, distribution in trial.distributions.items()
-            ]
-            _insert(connection, models.TrialParamModel.__table__, params)
-            details = {
-                "trial_id": trial_id,
-                "study_id": self._study_id,
-                "number": trial.number,
-                "config": trial.config.model_dump_json(),
-                "attempt": trial.attempt,
-            }
-            connection.execute(insert(schema.trials), details)
+            trial_id = self._started(connection, trial.number) if self._is_in_doubt else None
+            if trial_id is None:
+                trial_id = self._insert_trial(connection, trial)
         self._trial_ids[trial.number] = trial_id
 
     def restart_trial(self, number: int, attempt: int) -> None:
@@ -229,7 +235,8 @@ class StudyDatabase:
         """Write the buffered evaluations in one transaction."""
         if not self._buffer.is_empty:
             with self._transaction() as connection:
-                self._write_evaluations(connection)
+                if not (self._is_in_doubt and self._has_evaluations(connection)):
+                    self._write_evaluations(connection)
             self._buffer.clear()
 
     def finish_trial(
@@ -249,28 +256,65 @@ class StudyDatabase:
             keep_predictions: whether to replace the stored out-of-fold predictions by this
                 trial's.
         """
-        trial_id = self._trial_ids[number]
         if values is None:
             values = () if result.value is None else (result.value,)
-        details = {name: value for name, value in vars(result).items() if name in schema.trials.c}
         with self._transaction() as connection:
-            self._write_evaluations(connection)
-            ended = {"state": STATES[result.outcome], "datetime_complete": _end()}
-            _update(connection, _TRIALS, trial_id, **ended)
-            value_rows = [_value_row(trial_id, i, value) for i, value in enumerate(values)]
-            _insert(connection, models.TrialValueModel.__table__, value_rows)
-            attributes = [
-                {"trial_id": trial_id, "key": key, "value_json": json.dumps(value)}
-                for key, value in _user_attributes(result).items()
-            ]
-            _insert(connection, models.TrialUserAttributeModel.__table__, attributes)
-            _update(connection, schema.trials, trial_id, worker=worker, **details)
-            if keep_predictions and result.predictions is not None:
-                self._replace_predictions(connection, trial_id, result.predictions)
+            if not (self._is_in_doubt and self._has_ended(connection, number)):
+                self._write_evaluations(connection)
+                _write_end(connection, self._trial_ids[number], result, worker, values)
+                if keep_predictions and result.predictions is not None:
+                    self._replace_predictions(connection, number, result.predictions)
         self._buffer.clear()
         self._buffer.forget(number)
 
     # --- rows
+
+    def _started(self, connection: Connection, number: int) -> int | None:
+        """Return the id of a trial, or None if it is not stored."""
+        ours = schema.trials.c
+        mine = (ours.study_id == self._study_id, ours.number == number)
+        trial_id: int | None = connection.execute(select(ours.trial_id).where(*mine)).scalar()
+        return trial_id
+
+    def _has_ended(self, connection: Connection, number: int) -> bool:
+        mine = schema.trials.c.trial_id == self._trial_ids[number]
+        return connection.execute(select(schema.trials.c.outcome).where(mine)).scalar() is not None
+
+    def _has_evaluations(self, connection: Connection) -> bool:
+        """Return whether what is buffered is stored: all of it is, or nothing."""
+        (number, fold), evaluation = self._buffer.evaluations[-1]
+        key = {"trial_id": self._trial_ids[number], "fold": fold, "step": evaluation.step}
+        query = select(schema.curves.c.step).filter_by(**key)
+        return connection.execute(query).first() is not None
+
+    def _insert_trial(self, connection: Connection, trial: Trial) -> int:
+        row = {
+            "number": trial.number,
+            "study_id": self._study_id,
+            "state": TrialState.RUNNING,
+            "datetime_start": _now(),
+        }
+        trial_id = creation.inserted_id(connection, _TRIALS, row)
+        _delete(connection, schema.OURS, trial_id)  # of a deleted trial with the same id
+        params = [
+            {
+                "trial_id": trial_id,
+                "param_name": name,
+                "param_value": distribution.to_internal_repr(trial.params[name]),
+                "distribution_json": distribution_to_json(distribution),
+            }
+            for name, distribution in trial.distributions.items()
+        ]
+        _insert(connection, models.TrialParamModel.__table__, params)
+        details = {
+            "trial_id": trial_id,
+            "study_id": self._study_id,
+            "number": trial.number,
+            "config": trial.config.model_dump_json(),
+            "attempt": trial.attempt,
+        }
+        connection.execute(insert(schema.trials), details)
+        return trial_id
 
     def _write_evaluations(self, connection: Connection) -> None:
         ids, buffer = self._trial_ids, self._buffer
@@ -284,11 +328,32 @@ class StudyDatabase:
         _insert(connection, _MEANS, means)
         _insert(connection, schema.curves, curves)
 
-    def _replace_predictions(self, connection: Connection, trial_id: int, npz: bytes) -> None:
+    def _replace_predictions(self, connection: Connection, number: int, npz: bytes) -> None:
         kept = schema.predictions
         mine = select(_TRIALS.c.trial_id).where(_TRIALS.c.study_id == self._study_id)
         connection.execute(delete(kept).where(kept.c.trial_id.in_(mine)))
-        connection.execute(insert(kept), {"trial_id": trial_id, "npz": npz})
+        connection.execute(insert(kept), {"trial_id": self._trial_ids[number], "npz": npz})
+
+
+def _write_end(
+    connection: Connection,
+    trial_id: int,
+    result: TrialResult,
+    worker: int,
+    values: Sequence[float],
+) -> None:
+    """Write how a trial ended, without its curves and predictions."""
+    ended = {"state": STATES[result.outcome], "datetime_complete": _end()}
+    _update(connection, _TRIALS, trial_id, **ended)
+    value_rows = [_value_row(trial_id, i, value) for i, value in enumerate(values)]
+    _insert(connection, models.TrialValueModel.__table__, value_rows)
+    attributes = [
+        {"trial_id": trial_id, "key": key, "value_json": json.dumps(value)}
+        for key, value in user_attributes(result).items()
+    ]
+    _insert(connection, models.TrialUserAttributeModel.__table__, attributes)
+    details = {name: value for name, value in vars(result).items() if name in schema.trials.c}
+    _update(connection, schema.trials, trial_id, worker=worker, **details)
 
 
 def _insert(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
@@ -318,17 +383,6 @@ def _mean_row(trial_id: int, step: int, mean: float) -> dict[str, Any]:
 def _value_row(trial_id: int, objective: int, value: float) -> dict[str, Any]:
     stored, kind = models.TrialValueModel.value_to_stored_repr(value)
     return {"trial_id": trial_id, "objective": objective, "value": stored, "value_type": kind}
-
-
-def _user_attributes(result: TrialResult) -> dict[str, Any]:
-    """Return the few user attributes that other Optuna tools show."""
-    attributes: dict[str, Any] = {"outcome": result.outcome}
-    if result.reason:
-        attributes["reason"] = result.reason
-    if result.fold_scores:
-        attributes["fold_scores"] = result.fold_scores
-    metrics = result.metrics.items()
-    return attributes | {n: value if math.isfinite(value) else NOT_DEFINED for n, value in metrics}
 
 
 def _end() -> ColumnElement[Any]:

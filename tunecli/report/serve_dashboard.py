@@ -14,8 +14,10 @@ from urllib.parse import urlsplit
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from optuna.storages import RDBStorage
+from sqlalchemy.engine import make_url
 from sqlalchemy.pool import NullPool
 
+from tunecli.database.server.sessions import READ_ONLY, connect_arguments
 from tunecli.database.sqlite_files import open_read_only, refuse_unfit
 from tunecli.database.urls import sqlite_file
 from tunecli.errors import AddressError, MissingPackageError
@@ -119,7 +121,8 @@ class Addresses:
 def read_only_storage(url: str) -> RDBStorage:
     """Return Optuna's storage on a database that it must not change.
 
-    A SQLite file is opened read-only, so that SQLite itself refuses to write or lock it.
+    A SQLite file is opened read-only, so that SQLite itself refuses to write or lock it; a
+    PostgreSQL server refuses to write, too.
 
     Raises:
         StudyNotFoundError: there is no such SQLite file.
@@ -128,7 +131,10 @@ def read_only_storage(url: str) -> RDBStorage:
     studies_in(url)  # Optuna would create what is missing; this raises an error instead
     path = sqlite_file(url)
     if path is None:
-        return RDBStorage(url, skip_compatibility_check=True, skip_table_creation=True)
+        options = {"connect_args": connect_arguments(url)}
+        if make_url(url).get_backend_name() == "postgresql":
+            options["execution_options"] = READ_ONLY
+        return RDBStorage(url, options, skip_compatibility_check=True, skip_table_creation=True)
     refuse_unfit(path)
     return RDBStorage(
         "sqlite://",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
+from functools import partial
 
 from tunecli.database.write import StudyDatabase
 from tunecli.search.events.events import (
@@ -28,18 +29,25 @@ class Baselines:
     Args:
         study: a completed study file.
         plan: how long they may take.
+        stored: calls what writes to the database until that succeeds.
     """
 
     def __init__(
-        self, study: Study, database: StudyDatabase, executor: Executor, plan: BaselinePlan
+        self,
+        study: Study,
+        database: StudyDatabase,
+        executor: Executor,
+        plan: BaselinePlan,
+        stored: Callable[[Callable[[], object]], Iterator[SearchEvent]],
     ) -> None:
         self._study = study
         self._database = database
         self._executor = executor
         self._plan = plan
-        stored = database.attributes().baselines
-        self._known = {baseline.name: baseline for baseline in stored}
-        self._lacking = lacking(study, stored)
+        self._stored = stored
+        known = database.attributes().baselines
+        self._known = {baseline.name: baseline for baseline in known}
+        self._lacking = lacking(study, known)
         self._running: dict[int, str] = {}
 
     @property
@@ -81,7 +89,8 @@ class Baselines:
 
     def _store(self, baseline: Baseline) -> Iterator[SearchEvent]:
         self._known[baseline.name] = baseline
-        self._database.set_attributes({"baselines": [*self._known.values()]})
+        known = {"baselines": [*self._known.values()]}
+        yield from self._stored(partial(self._database.set_attributes, known))
         yield self._awaited()
         yield from self.tell()
 

@@ -6,11 +6,13 @@ import math
 import time
 from collections.abc import Container, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 
 from tunecli.database.trials import Trial
 from tunecli.database.write import StudyDatabase
+from tunecli.search.absences import Absences
 from tunecli.search.baseline_jobs import Baselines
 from tunecli.search.concluded_trials import ConcludedTrials
 from tunecli.search.ended_trials import (
@@ -105,7 +107,9 @@ class Driver:
             study.objective.direction,
             history,
         )
-        self._baselines = Baselines(study, database, executor, baselines or BaselinePlan())
+        self._stored = Absences(lambda: self._interrupted).outlast
+        baselines = baselines or BaselinePlan()
+        self._baselines = Baselines(study, database, executor, baselines, self._stored)
         self._directions = [objective.direction for objective in study.objectives]
         self._free = study.search.order == "free"
         self._running: dict[int, Trial] = {}
@@ -138,9 +142,7 @@ class Driver:
         yield from self._adopt()
         while not self._interrupted:
             if self._charged.are_in_vain:
-                yield from self._suspend()
-                yield self._ended()
-                return
+                break
             yield from self._start_trials()
             yield from self._baselines.submit()  # behind the first trials, which begin at once
             self._remove_discarded()
@@ -151,9 +153,10 @@ class Driver:
                 yield from self._take(event)
             yield from self._waiting()
             self._prepare()
-            self._flush()
-        if self._running:
+            yield from self._flush()
+        if self._running or self._baselines.are_running:
             yield from self._suspend()
+        yield from self._stored(self._database.flush)
         yield self._ended()
 
     def _suspend(self) -> Iterator[events.SearchEvent]:
@@ -186,13 +189,14 @@ class Driver:
         running = [trial for trial in self._trials if trial.outcome is None]
         self._checkpoints.remove_left(self._finished)
         for trial in running:
-            self._begin_again(trial)
+            yield from self._begin_again(trial)
             yield from self._submit(trial)
 
-    def _begin_again(self, trial: Trial) -> None:
+    def _begin_again(self, trial: Trial) -> Iterator[events.SearchEvent]:
         """Discard the evaluations of an interrupted attempt; the next attempt repeats them."""
         trial.begin_again()
-        self._database.restart_trial(trial.number, trial.attempt)
+        restart = partial(self._database.restart_trial, trial.number, trial.attempt)
+        yield from self._stored(restart)
 
     def _start_trials(self) -> Iterator[events.SearchEvent]:
         while self._wants_another() and len(self._running) < self._executor.n_workers:
@@ -203,7 +207,7 @@ class Driver:
             trial = Trial(
                 len(self._trials), suggestion.params, suggestion.distributions, suggestion.config
             )
-            self._database.start_trial(trial)
+            yield from self._stored(partial(self._database.start_trial, trial))
             self._trials.append(trial)
             yield from self._submit(trial)
 
@@ -321,7 +325,7 @@ class Driver:
             yield from self._finish(trial.number, event.worker, result_of_dead(event))
             return
         trial.attempt += 0 if got_further else 1
-        self._begin_again(trial)
+        yield from self._begin_again(trial)
         reason = f"{WORKER_DIED}: {event.cause}"
         yield events.Notice(f"Trial {trial.number}: {reason}. Retrying.")
         yield from self._submit(trial)
@@ -348,13 +352,13 @@ class Driver:
         if not is_spared:
             self._charged.add(trial)
         self._judge.finish(trial)
-        self._database.finish_trial(
-            number,
-            result,
-            worker,
+        finish = partial(
+            self._database.finish_trial,
+            *(number, result, worker),
             values=trial.values if len(self._directions) > 1 else None,
             keep_predictions=self._front.first is trial,
         )
+        yield from self._stored(finish)
         self._checkpoints.discard(number)
         self._models.take(trial)
         yield finished_event(trial, is_best=is_best, is_spared=is_spared)
@@ -364,9 +368,9 @@ class Driver:
         if self._running and not self._has_evaluated:
             yield from self._waits.on("waiting for the first evaluation")
 
-    def _flush(self) -> None:
+    def _flush(self) -> Iterator[events.SearchEvent]:
         if time.monotonic() - self._flushed > FLUSH:
-            self._database.flush()
+            yield from self._stored(self._database.flush)
             self._flushed = time.monotonic()
 
     # --- judging the whole
@@ -384,7 +388,6 @@ class Driver:
         return "exhausted" if self._exhausted else "timeout"
 
     def _ended(self) -> events.SearchEnded:
-        self._database.flush()
         self._checkpoints.remove_root()
         self._models.remove_root()
         ended = [trial for trial in self._trials if trial.outcome is not None]

@@ -7,6 +7,7 @@ import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
+from functools import partial
 from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
@@ -19,6 +20,7 @@ from tunecli.database.urls import without_password
 from tunecli.database.write import StudyDatabase
 from tunecli.errors import TunecliError
 from tunecli.numerics import NUMERICS, other_numerics
+from tunecli.search.absences import Absences
 from tunecli.search.driver import Driver, Limits
 from tunecli.search.ended_trials import earlier, finished_before
 from tunecli.search.events.event_log import EventLog
@@ -177,7 +179,8 @@ class Search:
         if self._restarts:
             refuse_foreign_study(self._study_folder)
             return None, None
-        database = StudyDatabase.open(self._study_folder.url, self._study_folder.name)
+        url, name = self._study_folder.url, self._study_folder.name
+        database = StudyDatabase.open(url, name, is_alone=True)
         if database is None:
             return None, None
         opened.callback(database.close)
@@ -231,10 +234,12 @@ class Search:
         )
         if self._interrupted:
             self._driver.interrupt()
+        absences = Absences(lambda: self._interrupted)
         first = [CodeLoaded(described.worker, described.code)] if described.code else []
         for event in chain(first, self._driver.run()):
             if isinstance(event, CodeLoaded):
-                keep_loaded_code(study, database, event.files)
+                keep = partial(keep_loaded_code, study, database, event.files)
+                yield from absences.outlast(keep)
             yield event
 
     def _wait_for_data(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,7 +44,7 @@ class SearchCall:
 
     file: Path
     runs: Path
-    storage: str | None = None
+    storage: str | None = field(default=None, repr=False)  # with its password
     overrides: Sequence[str] = ()
     name: str | None = None
     trials: int | None = None

@@ -12,6 +12,9 @@ from tunecli.search.study.named_study import existing_study, record_at, study_at
 
 __all__ = ["display_storage", "existing_study", "options_again", "record_at", "study_at"]
 
+PASSWORD = "PGPASSWORD"
+"""The environment variable from which PostgreSQL's client reads a password."""
+
 
 def display_storage(url: str) -> str:
     from tunecli.database.urls import display_url
@@ -28,10 +31,18 @@ def options_again(runs: Path, storage: str | None) -> str:
     if not storage or os.environ.get(STORAGE) == storage:
         return shlex.join(words)
 
-    from tunecli.database.urls import display_url, has_secret
+    from tunecli.database.urls import display_url, has_secret, url_for_the_screen
 
     if not has_secret(storage):
         return shlex.join([*words, "--storage", storage])
+    shown = url_for_the_screen(storage)
+    if shown is not None:
+        if PASSWORD not in os.environ:
+            say(
+                "The commands below omit the password of --storage. Keep it in ~/.pgpass, or "
+                f"first type it after:\n  read -rs {PASSWORD}; export {PASSWORD}"
+            )
+        return shlex.join([*words, "--storage", shown])
     say(
         f"{display_url(storage)} contains a password, so the commands below omit the URL and read "
         f"it from the environment. First run:\n  export {STORAGE}=…"

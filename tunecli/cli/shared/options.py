@@ -5,12 +5,14 @@ Also what they select: the trial of a study, and the code that a study file may 
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, BadParameter, Option
 
 from tunecli.cli.shared.completions import models_like, studies_like
+from tunecli.cli.shared.process_title import hide_in_process_title
 
 if TYPE_CHECKING:
     from tunecli.database.records import StudyRecord, TrialRecord
@@ -42,7 +44,14 @@ def folder(written: str | Path) -> Path:
 
 
 def _unless_off(storage: str | None) -> str | None:
-    return None if storage is None or storage.strip() in ("", "none") else storage
+    if storage is None or storage.strip() in ("", "none"):
+        return None
+    if any(storage in word for word in sys.argv):
+        from tunecli.database.urls import has_secret  # importing SQLAlchemy is slow
+
+        if has_secret(storage):
+            hide_in_process_title(storage)
+    return storage
 
 
 RunsOption = Annotated[

@@ -61,7 +61,11 @@ def remember_allowed(
 
 
 def _identity(study_folder: StudyFolder) -> str:
-    return f"{study_folder.storage or study_folder.folder.resolve()} {study_folder.name}"
+    if study_folder.storage is None:
+        return f"{study_folder.folder.resolve()} {study_folder.name}"
+    from tunecli.database.urls import without_password  # importing SQLAlchemy is slow
+
+    return f"{without_password(study_folder.storage)} {study_folder.name}"  # no hash of a secret
 
 
 def remember(study: str, code: AllowedCode, loaded: Mapping[str, str] | None = None) -> None:

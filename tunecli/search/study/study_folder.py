@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tunecli.database.clock import stamps
@@ -40,7 +40,7 @@ class StudyFolder:
 
     runs: Path
     name: str
-    storage: str | None = None
+    storage: str | None = field(default=None, repr=False)  # with its password
 
     @property
     def folder(self) -> Path:
@@ -72,20 +72,25 @@ class StudyFolder:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Lock the study for this process: its folder, and its rows in a SQLite file.
+        """Lock the study for this process: its folder, and its rows in the database.
 
-        A database server cannot be locked for so long; there the database refuses the trial of a
-        second writer.
+        A PostgreSQL server has a lock for each study. Another server refuses the trial of a second
+        writer.
 
         Raises:
             StudyBusyError: another process holds it.
             PlaceError: the folder cannot be written.
+            DatabaseError: the server cannot be reached.
         """
         with ExitStack() as held:
             made_runs = [] if self.runs.exists() else [self.runs]
             held.callback(_remove_empty, [self.folder, *made_runs])
             for lock in self._locks():
                 held.enter_context(self._hold(lock))
+            if self._database_file is None:
+                from tunecli.database.engines import hold_study
+
+                held.enter_context(hold_study(self.url, self.name))
             yield
 
     def move_to_trash(self) -> Path:
