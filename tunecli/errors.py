@@ -8,6 +8,7 @@ TunecliError
 │   ├── UserCodeError       the user's own code raised, or returned the wrong thing
 │   ├── PlaceError          --runs or --storage cannot hold a study
 │   ├── NoGpuError          GPUs were requested, but the study uses none
+│   ├── ClusterError        --ray names no cluster that can train the study
 │   ├── AddressError        no server can listen on --host and --port
 │   ├── MissingPackageError an optional package that this command needs is not installed
 │   ├── TrackerError        --log names an unknown tracker
@@ -197,6 +198,10 @@ def _way_to_write(path: Path, error: OSError) -> str:
 
 class NoGpuError(UserError):
     """GPUs were requested, but the study uses none."""
+
+
+class ClusterError(UserError):
+    """`--ray` names no cluster that can train the study."""
 
 
 class AddressError(UserError):

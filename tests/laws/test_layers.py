@@ -51,6 +51,7 @@ ORDER = [
     "search/events",
     "search/events/trackers",
     "search/workers",
+    "search/workers/cluster",
     "search",
     "report/phrases",
     "report/analysis",

@@ -23,7 +23,7 @@ from tunecli.cli.refit import refit
 from tunecli.cli.remove import remove
 from tunecli.cli.report import report
 from tunecli.cli.schema import schema
-from tunecli.cli.search import search
+from tunecli.cli.search import SearchCommand, search
 from tunecli.cli.shared.streams import console, print_result, say
 from tunecli.errors import StandardOutputError, TunecliError
 from tunecli.standard_streams import discard_results
@@ -35,8 +35,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+app.command(cls=SearchCommand)(search)
 for command in (
-    search,
     report,
     dashboard,
     check,

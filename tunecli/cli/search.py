@@ -1,7 +1,10 @@
+from collections.abc import Iterator
+from itertools import zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import BadParameter, Exit, Option
+from typer.core import TyperCommand
 
 from tunecli.cli.shared import options
 from tunecli.cli.shared.find_study import options_again
@@ -12,6 +15,25 @@ if TYPE_CHECKING:
     from tunecli.report.live.live import LiveView
     from tunecli.search.run import Search
     from tunecli.search.search_call import HeldSearch
+
+
+_STUDY_FILES = (".yaml", ".yml")
+
+
+class SearchCommand(TyperCommand):
+    """A command whose `--ray` may have no value."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the arguments, with `local` as the address where `--ray` has none."""
+        return super().parse_args(ctx, [*_with_addresses(args)])
+
+
+def _with_addresses(args: list[str]) -> Iterator[str]:
+    """Yield the arguments; a study file or another option after `--ray` is no address."""
+    for word, following in zip_longest(args, args[1:], fillvalue="-"):
+        yield word
+        if word == "--ray" and (following.startswith("-") or following.endswith(_STUDY_FILES)):
+            yield "local"
 
 
 def search(
@@ -32,6 +54,26 @@ def search(
     ] = None,
     jobs_per_gpu: Annotated[
         int | None, Option(min=1, help="Number of worker processes per visible GPU. Default: one.")
+    ] = None,
+    ray: Annotated[
+        str | None,
+        Option(
+            metavar="[ADDRESS]",
+            help="Train on the nodes of a Ray cluster: auto or HOST:PORT. Without an address, "
+            "a Ray of this machine is started.",
+        ),
+    ] = None,
+    cpus_per_job: Annotated[
+        float | None,
+        Option(min=0, help="With --ray: CPUs per worker process. Default: training.threads."),
+    ] = None,
+    gpus_per_job: Annotated[
+        float | None,
+        Option(
+            min=0,
+            help="With --ray: GPUs per worker process; 0.5 lets two share one. Default: one, if "
+            "the cluster has GPUs.",
+        ),
     ] = None,
     set_: options.SetOption = None,
     code: options.CodeOption = None,
@@ -66,12 +108,19 @@ def search(
     """
     from tunecli.search.events.trackers.destination import Destination
     from tunecli.search.search_call import SearchCall
+    from tunecli.search.workers.cluster.ray_executor import RayOptions
     from tunecli.study_file.settings.switching_off import is_none
 
     if as_ is not None and is_none(as_.strip()):
         raise BadParameter("--as requires a name.")
     if jobs is not None and jobs_per_gpu is not None:
         raise BadParameter("--jobs and --jobs-per-gpu are mutually exclusive.")
+    if ray is not None and jobs_per_gpu is not None:
+        raise BadParameter("--ray and --jobs-per-gpu are mutually exclusive. Use --gpus-per-job.")
+    if ray is None and (cpus_per_job, gpus_per_job) != (None, None):
+        raise BadParameter("--cpus-per-job and --gpus-per-job require --ray.")
+    if (cpus_per_job, gpus_per_job) in ((0, 0), (0, None)):
+        raise BadParameter("--cpus-per-job 0 requires a --gpus-per-job above 0.")
     call = SearchCall(
         file=file,
         runs=runs,
@@ -86,6 +135,7 @@ def search(
         grace=grace,
         log=[Destination.parse(text) for text in log or []],
         restarts=restart,
+        ray=None if ray is None else RayOptions(ray, cpus_per_job, gpus_per_job),
     )
     with call.held(say) as held:
         if not quiet:

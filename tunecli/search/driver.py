@@ -282,6 +282,8 @@ class Driver:
                 yield from self._take_evaluation(event)
             case messages.Finished(number, worker, result):
                 yield from self._finish(number, worker, result)
+            case messages.HandedOut(number, node):
+                yield events.TrialPlaced(number, node)
             case messages.BaselineScored():
                 yield from self._baselines.take(event)
             case messages.WorkerDied() if event.number in self._baselines:
@@ -319,12 +321,13 @@ class Driver:
         got_further = n_done > self._furthest.get(trial.number, 0)
         self._furthest[trial.number] = max(n_done, self._furthest.get(trial.number, 0))
         event = self._with_log(event)
-        is_last = trial.attempt >= self._study.search.attempts and not got_further
+        is_charged = not (got_further or event.is_lost)
+        is_last = is_charged and trial.attempt >= self._study.search.attempts
         if is_last or event.out_of_memory:  # another attempt would run out of memory, too
             self._running[trial.number] = trial
             yield from self._finish(trial.number, event.worker, result_of_dead(event))
             return
-        trial.attempt += 0 if got_further else 1
+        trial.attempt += is_charged
         yield from self._begin_again(trial)
         reason = f"{WORKER_DIED}: {event.cause}"
         yield events.Notice(f"Trial {trial.number}: {reason}. Retrying.")

@@ -52,6 +52,7 @@ from tunecli.search.suggest.visible_trials import VisibleTrials
 from tunecli.search.transfer import learn, start_points
 from tunecli.search.try_optuna import refuse_what_optuna_refuses
 from tunecli.search.waits import Waits
+from tunecli.search.workers.cluster.ray_executor import RayOptions, ray_executor
 from tunecli.search.workers.executor import EXECUTORS, Executor
 from tunecli.search.workers.machine import default_jobs, git_commit
 from tunecli.search.workers.messages import DataReady, FirstTask, WorkerDied
@@ -73,6 +74,7 @@ class Search:
         jobs_per_gpu: workers per GPU, instead of `n_jobs`.
         log: trackers that mirror the trials.
         restarts: whether an existing study moves to the trash once the new one can begin.
+        ray: where workers run on a Ray cluster; None for this machine without Ray.
     """
 
     def __init__(
@@ -86,6 +88,7 @@ class Search:
         log: Sequence[Destination] = (),
         *,
         restarts: bool = False,
+        ray: RayOptions | None = None,
     ) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         refuse_what_optuna_refuses(study)
@@ -94,8 +97,8 @@ class Search:
         folder = Path(study.file).absolute().parent
         code = study.code or AllowedCode(folder)
         self._workspace = Workspace(folder, study_folder.runs.absolute() / ".cache", code)
-        training = study.training
-        self._n_jobs = n_jobs or default_jobs(training.threads, training.device, jobs_per_gpu)
+        self._ray = ray
+        self._n_jobs = n_jobs or self._default_jobs(jobs_per_gpu)
         self._timeout = budget.timeout
         deadline = time.monotonic() + (budget.timeout or math.inf)
         self._limits = Limits(budget.trials, deadline, grace, spares_untrained=True)
@@ -148,10 +151,9 @@ class Search:
                 self._limits.n_total if self._study.search.baselines else 0,
                 self._timeout,
             )
-            n_workers = self._n_workers(stored)
-            self._executor = opened.enter_context(
-                closing(EXECUTORS["local"](first_task, n_workers, self._workspace))
-            )
+            if self._ray is not None:
+                yield Waiting("starting Ray" if self._ray.is_here else "joining the Ray cluster")
+            self._executor = self._made_executor(first_task, self._n_workers(stored), opened)
             printed: list[SearchEvent] = []
             try:
                 described = yield from self._wait_for_data(self._executor, printed)
@@ -185,6 +187,23 @@ class Search:
             return None, None
         opened.callback(database.close)
         return database, StoredStudy.read(database)
+
+    def _made_executor(self, task: FirstTask, n_workers: int, opened: ExitStack) -> Executor:
+        """Return the executor, which ends with `opened`."""
+        if self._ray is None:
+            make = EXECUTORS["local"]
+            return opened.enter_context(closing(make(task, n_workers, self._workspace)))
+        lock = self._study_folder.lock
+        return opened.enter_context(
+            ray_executor(self._ray, task, n_workers, self._workspace, lock)
+        )
+
+    def _default_jobs(self, jobs_per_gpu: int | None) -> int:
+        """Return the default number of workers; on a cluster, as many as it has room for."""
+        training = self._study.training
+        if self._ray is not None:
+            return self._study.search.parallel
+        return default_jobs(training.threads, training.device, jobs_per_gpu)
 
     def _n_workers(self, stored: StoredStudy | None) -> int:
         """Return the number of workers: as requested, but none that would never get a trial."""
@@ -248,7 +267,7 @@ class Search:
         """Return the first worker's description of the data; None if interrupted before.
 
         Args:
-            printed: gets what the workers print meanwhile.
+            printed: gets what the workers print meanwhile, and what is noticed of them.
 
         Yields:
             what the search waits for, at once and again after `LONG_WAIT`.
@@ -260,7 +279,7 @@ class Search:
         while not self._interrupted:
             yield from waits.on("reading the data" if executor.is_up else "starting the workers")
             for event in executor.events(timeout=0.25):
-                if isinstance(event, Printed):
+                if isinstance(event, Printed | Notice):
                     printed.append(event)
                 if isinstance(event, DataReady):
                     if event.error is not None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tunecli.search.events.events import SearchEvent
     from tunecli.search.events.trackers.destination import Destination
     from tunecli.search.run import Search
+    from tunecli.search.workers.cluster.ray_executor import RayOptions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +41,7 @@ class SearchCall:
         grace: seconds that running trials have to save when the search is interrupted.
         log: trackers that mirror the trials.
         restarts: whether an existing study moves to the trash.
+        ray: where workers run on a Ray cluster; None for this machine without Ray.
     """
 
     file: Path
@@ -55,6 +57,7 @@ class SearchCall:
     grace: float = 2.0
     log: Sequence[Destination] = ()
     restarts: bool = False
+    ray: RayOptions | None = None
 
     @contextmanager
     def held(self, say: Callable[[str], object]) -> Iterator[HeldSearch]:
@@ -126,9 +129,10 @@ class HeldSearch:
 
     def begin(self) -> Search:
         """Start the server of the workers, and return the search."""
-        from tunecli.search.workers.local import start_server
+        if self.call.ray is None:
+            from tunecli.search.workers.local import start_server
 
-        start_server()  # loads torch while this process loads the rest
+            start_server()  # loads torch while this process loads the rest
 
         from tunecli.search.run import Search
 
@@ -142,6 +146,7 @@ class HeldSearch:
             call.jobs_per_gpu,
             call.log,
             restarts=call.restarts,
+            ray=call.ray,
         )
         remember_allowed(self.study_folder, self.allowed)
         return search

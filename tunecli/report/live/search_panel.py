@@ -95,10 +95,15 @@ def _awaited(trial: RunningTrial, state: SearchState) -> str:
 
 
 def _evaluations(trial: RunningTrial) -> str:
-    """Return evaluations done, and how many there will be if that is known, and on which folds."""
+    """Return evaluations done, and how many there will be if that is known, and on which folds.
+
+    On a cluster, also on which node.
+    """
     done = f"{trial.n_done}/{trial.n_evaluations}" if trial.n_evaluations else f"{trial.n_done}"
     n_folds = trial.n_folds + trial.n_waiting
-    return f"{done} on {trial.n_folds} of {n_folds} folds" if trial.n_waiting else done
+    folds = f" on {trial.n_folds} of {n_folds} folds" if trial.n_waiting else ""
+    node = f", node {foreign_text.plain(trial.node)}" if trial.node else ""
+    return f"{done}{folds}{node}"
 
 
 def _running_trials(state: SearchState) -> list[RunningTrial]:

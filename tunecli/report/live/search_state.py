@@ -19,6 +19,7 @@ from tunecli.search.events.events import (
     SearchStarted,
     TrialEvaluated,
     TrialFinished,
+    TrialPlaced,
     TrialStarted,
     Waiting,
 )
@@ -39,6 +40,7 @@ class RunningTrial:
         n_folds, n_waiting: folds that take part, and folds that have not joined yet.
         n_trained: folds that had joined before the last ones.
         score: mean over folds at its last evaluation; None before the first.
+        node: the node of a cluster that trains it; empty without a cluster.
     """
 
     number: int
@@ -50,6 +52,7 @@ class RunningTrial:
     n_waiting: int = 0
     n_trained: int = 0
     score: float | None = None
+    node: str = ""
 
     def add(self, event: TrialEvaluated) -> None:
         """Take an evaluation."""
@@ -133,6 +136,8 @@ class SearchState:
             case TrialStarted(number=number, n_evaluations=planned):
                 self.running[number] = RunningTrial(number, planned, now, self._are_workers_taken)
                 self.n_planned = planned
+            case TrialPlaced(number, node) if number in self.running:
+                self.running[number].node = node
             case TrialEvaluated():
                 self._evaluated(event)
             case TrialFinished():

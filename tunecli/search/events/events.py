@@ -149,6 +149,14 @@ class TrialStarted:
 
 
 @dataclass(frozen=True)
+class TrialPlaced:
+    """A node of a cluster trains a trial from now on."""
+
+    number: int
+    node: str
+
+
+@dataclass(frozen=True)
 class TrialEvaluated:
     """The folds of a trial that take part were evaluated once more.
 
@@ -238,6 +246,7 @@ SearchEvent = (
     | BaselinesAwaited
     | BaselinesScored
     | TrialNews
+    | TrialPlaced
     | Notice
     | Printed
     | CodeLoaded

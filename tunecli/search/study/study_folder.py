@@ -59,6 +59,11 @@ class StudyFolder:
         """The file of search events, one JSON object per line."""
         return self.folder / "events.jsonl"
 
+    @property
+    def lock(self) -> Path:
+        """The lock file of the folder; it says who holds it."""
+        return self.folder / "search.lock"
+
     @contextmanager
     def held(self) -> Iterator[None]:
         """Lock the study for this process, which will write to its folder; see `locked`.
@@ -135,7 +140,7 @@ class StudyFolder:
 
     def _locks(self) -> list[Path]:
         """Return the lock files: the folder's, and that of a SQLite file, which may be shared."""
-        locks = [self.folder / "search.lock"]
+        locks = [self.lock]
         database = self._database_file
         if database is not None:
             locks.append(database.with_name(f"{database.name}.{self.name}.lock"))

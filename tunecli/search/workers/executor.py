@@ -21,7 +21,9 @@ class Executor(Protocol):
     `WorkerDied`, unless the driver killed it.
     """
 
-    n_workers: int
+    @property
+    def n_workers(self) -> int:
+        """Number of workers; on a cluster it follows the nodes."""
 
     @property
     def is_up(self) -> bool:
@@ -54,4 +56,7 @@ class Executor(Protocol):
 
 
 EXECUTORS: dict[str, Callable[[FirstTask, int, Workspace], Executor]] = {"local": LocalExecutor}
-"""Every place where trials can train: the first worker's task, workers, and where the data is."""
+"""Places on this machine: made with the first worker's task, workers, and where the data is.
+
+The one on a cluster is `tunecli/search/workers/cluster/ray_executor.py`.
+"""

@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,6 +23,7 @@ from tunecli.parent_death import end_with_the_parents_pipe, ignore_the_drivers_s
 from tunecli.search.events.events import Printed
 from tunecli.search.workers import messages, resource_tracking
 from tunecli.search.workers.fork_server import DRIVER
+from tunecli.search.workers.job_queue import JobQueue
 from tunecli.search.workers.machine import gpu_of, gpus
 from tunecli.search.workers.main_module import hidden_main_module
 from tunecli.search.workers.output import OutputLines, print_into
@@ -69,17 +70,20 @@ class LocalExecutor:
     repeatedly without having had a trial, the next one starts only when there is a trial.
 
     Args:
-        first_task: task of the first worker before any job.
+        first_task: task of the first worker before any job; None for none.
         workspace: where workers find and cache the data.
     """
 
     def __init__(
-        self, first_task: messages.FirstTask, n_workers: int, workspace: Workspace = HERE
+        self,
+        first_task: messages.FirstTask | None,
+        n_workers: int,
+        workspace: Workspace = HERE,
     ) -> None:
         self._workspace = workspace
         self.n_workers = n_workers
         self._context = _context()
-        self._waiting: deque[messages.Job] = deque()
+        self._waiting = JobQueue()
         self._unsaid: list[messages.Event] = []  # events of trials and workers that never began
         self._workers: dict[int, _Worker] = {}
         self._in_vain: Counter[int] = Counter()  # starts of a worker since it had a trial
@@ -103,7 +107,7 @@ class LocalExecutor:
     def stop(self, number: int, grace: float) -> None:
         """Let trial `number` save after its next evaluation; kill it after `grace` seconds."""
         self._is_ending = True
-        if self._withdraw(number):
+        if self._waiting.withdraw(number):
             self._unsaid.append(messages.Suspended(number, saved=True))
         elif worker := self._worker_of(number):
             worker.deadline = time.monotonic() + grace
@@ -111,18 +115,22 @@ class LocalExecutor:
 
     def kill(self, number: int) -> None:
         """End job `number` with its worker, and replace the worker."""
-        self._withdraw(number)
+        self._waiting.withdraw(number)
         if worker := self._worker_of(number):
             self._end(worker)
         self._hand_out()
 
-    def events(self, timeout: float) -> Sequence[messages.Event]:
-        """Return the workers' events, and which workers died."""
+    def events(self, timeout: float, calls: Sequence[Connection] = ()) -> Sequence[messages.Event]:
+        """Return the workers' events, and which workers died.
+
+        Args:
+            calls: pipes that end the waiting as soon as something arrives in one of them.
+        """
         if self._starting.is_alive():
             self._starting.join(timeout)
             return []
         workers = list(self._workers.values())
-        sources: list[Any] = [worker.connection for worker in workers]
+        sources: list[Any] = [*calls, *(worker.connection for worker in workers)]
         sources += [worker.output.reader for worker in workers if worker.output.is_open]
         sources += [worker.process.sentinel for worker in workers]
         ready = set(wait(sources, 0 if self._unsaid else timeout))
@@ -173,12 +181,6 @@ class LocalExecutor:
             worker.process.kill()
         for worker in self._workers.copy().values():
             self._end(worker)
-
-    def _withdraw(self, number: int) -> bool:
-        """Remove a job that no worker has begun; return whether it was waiting."""
-        n_before = len(self._waiting)
-        self._waiting = deque(job for job in self._waiting if job.number != number)
-        return len(self._waiting) < n_before
 
     def _worker_of(self, number: int) -> _Worker | None:
         """Return the worker that has a job now."""
@@ -250,7 +252,7 @@ class LocalExecutor:
                 worker.watch = _watch(worker.process, worker.job.max_time)
                 _send(worker.connection, worker.job)
 
-    def _start_first(self, first_task: messages.FirstTask) -> None:
+    def _start_first(self, first_task: messages.FirstTask | None) -> None:
         for number in range(self.n_workers):
             if not self._closed:
                 self._start(number, first_task if number == 0 else None)

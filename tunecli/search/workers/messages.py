@@ -173,6 +173,18 @@ class Suspended:
 
 
 @dataclass(frozen=True)
+class HandedOut:
+    """A worker of a cluster begins a job.
+
+    Attributes:
+        node: name of the worker's node.
+    """
+
+    number: int
+    node: str
+
+
+@dataclass(frozen=True)
 class WorkerDied:
     """A worker process has ended; its job, if any, has no result.
 
@@ -184,6 +196,7 @@ class WorkerDied:
         seconds: how long its job had run.
         peak_memory: largest main memory in bytes that was observed during its job.
         log: the file with what its job printed; empty for none.
+        is_lost: whether its node or its cluster ended it, so that its job is not to blame.
     """
 
     number: int | None
@@ -194,6 +207,7 @@ class WorkerDied:
     seconds: float = 0.0
     peak_memory: int = 0
     log: str = ""
+    is_lost: bool = False
 
     @property
     def cause(self) -> str:
@@ -241,6 +255,7 @@ Event = (
     Evaluated
     | Resumed
     | Concluded
+    | HandedOut
     | Ended
     | Notice
     | Printed

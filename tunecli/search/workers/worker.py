@@ -223,13 +223,15 @@ class Trainer:
         return True
 
     def _quiet(self, config: TrialConfig) -> LatencyLock:
-        """Return the lock that all workers of these studies share while latency is measured.
+        """Return the lock that this machine's workers share while latency is measured.
 
-        In a study without latencies, nobody waits.
+        The folder may be shared with other machines. In a study without latencies, nobody waits.
         """
         cache = self._workspace.cache
         is_measured = cache is not None and "latency" in cost_metrics(config)
-        return LatencyLock(cache / "latency") if cache and is_measured else NOBODY_MEASURES
+        if cache is None or not is_measured:
+            return NOBODY_MEASURES
+        return LatencyLock(cache / "latency" / platform.node())
 
     def _load(
         self, checkpoints: Checkpoints, training: CrossValidation, job: messages.TrialJob
