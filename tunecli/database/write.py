@@ -10,14 +10,14 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import datetime
 from typing import Any
 
 from optuna.distributions import distribution_to_json
 from optuna.trial import TrialState
-from sqlalchemy import Connection, Engine, Table, case, delete, insert, select, update
+from sqlalchemy import Connection, Engine, Table, case, delete, func, insert, select, update
 from sqlalchemy.sql import ColumnElement
 
 from tunecli.database import creation, schema
@@ -178,6 +178,16 @@ class StudyDatabase:
             if trial.fold_curves:
                 trial.n_waiting = n_folds - len(trial.fold_curves)
 
+    def prediction_sizes(self) -> dict[int, int]:
+        """Return the bytes of the stored out-of-fold predictions, by the trial's number."""
+        kept = schema.predictions
+        sizes = select(_TRIALS.c.number, func.length(kept.c.npz)).join_from(
+            kept, _TRIALS, kept.c.trial_id == _TRIALS.c.trial_id
+        )
+        with self._transaction() as connection:
+            rows = connection.execute(sizes.where(_TRIALS.c.study_id == self._study_id))
+            return {row[0]: row[1] for row in rows}
+
     def start_trial(self, trial: Trial) -> None:
         """Write a new running trial with all its parameters, in one transaction."""
         row = {
@@ -239,15 +249,15 @@ class StudyDatabase:
         worker: int,
         *,
         values: Sequence[float] | None = None,
-        keep_predictions: bool = False,
+        drop_predictions: Collection[int] = (),
     ) -> None:
         """Write a trial's end, its values and all buffered curves in one transaction.
 
         Args:
             values: values of the objectives, in their order; None takes the only one from
                 `result`.
-            keep_predictions: whether to replace the stored out-of-fold predictions by this
-                trial's.
+            drop_predictions: numbers of the trials whose out-of-fold predictions do not stay; with
+                its own, this trial's are not stored.
         """
         trial_id = self._trial_ids[number]
         if values is None:
@@ -265,8 +275,13 @@ class StudyDatabase:
             ]
             _insert(connection, models.TrialUserAttributeModel.__table__, attributes)
             _update(connection, schema.trials, trial_id, worker=worker, **details)
-            if keep_predictions and result.predictions is not None:
-                self._replace_predictions(connection, trial_id, result.predictions)
+            others = [self._trial_ids[one] for one in drop_predictions if one != number]
+            if others:
+                kept = schema.predictions
+                connection.execute(delete(kept).where(kept.c.trial_id.in_(others)))
+            if number not in drop_predictions and result.predictions is not None:
+                row = {"trial_id": trial_id, "npz": result.predictions}
+                connection.execute(insert(schema.predictions), row)
         self._buffer.clear()
         self._buffer.forget(number)
 
@@ -283,12 +298,6 @@ class StudyDatabase:
         ]
         _insert(connection, _MEANS, means)
         _insert(connection, schema.curves, curves)
-
-    def _replace_predictions(self, connection: Connection, trial_id: int, npz: bytes) -> None:
-        kept = schema.predictions
-        mine = select(_TRIALS.c.trial_id).where(_TRIALS.c.study_id == self._study_id)
-        connection.execute(delete(kept).where(kept.c.trial_id.in_(mine)))
-        connection.execute(insert(kept), {"trial_id": trial_id, "npz": npz})
 
 
 def _insert(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
