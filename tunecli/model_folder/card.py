@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from statistics import fmean, stdev
 
@@ -69,12 +68,9 @@ def _what(facts: Manifest, n_weights: int) -> str:
 
 def _what_ensemble(facts: Manifest, members: str, predicts: str) -> str:
     """Return what an ensemble is, with the weight of each trial."""
-    weights: Counter[int] = Counter()
-    for member in facts.members:
-        weights[facts.trial if member.trial is None else member.trial] += member.weight
-    total = weights.total()
     names = {n: (config.train or config.model).name for n, config in facts.configs.items()}
-    rows = [[str(n), _plain(name), f"{weights[n] / total:.3g}"] for n, name in names.items()]
+    weights = facts.trial_weights
+    rows = [[str(n), _plain(name), f"{weights[n]:.3g}"] for n, name in names.items()]
     table = _table(["trial", "model", "weight"], rows)
     return (
         f"The weighted mean of {members} from {len(rows)} trials of the study "

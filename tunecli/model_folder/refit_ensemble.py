@@ -43,7 +43,9 @@ from tunecli.model_folder.refitting import (
 )
 from tunecli.model_folder.select_trial import CostLimit, measured_values, within
 from tunecli.report.analysis.ranking import ranked
+from tunecli.report.analysis.standing import Yardstick
 from tunecli.report.analysis.standings import yardstick_of
+from tunecli.report.studies.best import config_of
 from tunecli.search.study.study_folder import StudyFolder
 from tunecli.study_file.settings.metric_names import COSTS
 from tunecli.study_file.settings.settings import TrialConfig
@@ -71,8 +73,13 @@ class _Picked:
     """A trial that may be picked, with its out-of-fold predictions by fold."""
 
     record: TrialRecord
-    trial: RefitTrial
+    config: TrialConfig
     outputs: Sequence[Predictions]
+
+    @property
+    def model(self) -> str:
+        """Name of its model, or of the user's own training."""
+        return (self.config.train or self.config.model).name
 
 
 def refit_ensemble(
@@ -105,35 +112,55 @@ def refit_ensemble(
     _refuse_other_tasks(store, of_best.config)
     candidates = _candidates(study, (of_best, store), None if trains else study_folder)
     limits = _Limits(study, wish.limits, candidates, 1 if trains else len(store.split.folds))
-    limits.refuse_if_none()
-    scores = BlendScores(store, of_best.config.objective, [one.outputs for one in candidates])
-    names = [Candidate(one.record.number, _model_name(one.trial.config)) for one in candidates]
-    yardstick = yardstick_of(study, best)
-    picks, choice = chosen_ensemble(names, wish.n_picks, scores, yardstick, limits.allow)
-    chosen = [(candidates[one], weight) for one, weight in Counter(picks).most_common()]
-    if choice.is_used:
-        announce(_announced(choice, trains=trains))
-        model = _made(chosen, store, study_folder, trains=trains)
-        adjustment = _adjustment(chosen, store, scores.blended(picks), threshold)
-        if adjustment is not None:
-            adjustment = replace(adjustment, is_of_single=model.n_parts > 1)
-        made = MadeModel(chosen[0][0].trial, store, model, [model], adjustment)
+    chosen = _chosen(candidates, wish.n_picks, store, limits, yardstick_of(study, best))
+    trials = [refit_trial(study, one.record) for one in chosen.trials]
+    folders = [kept_models(study_folder, one.number) for one in trials]
+    if chosen.choice.is_used:
+        announce(_announced(chosen.choice, trains=trains))
+        model = _mean(trials, chosen.weights, store, None if trains else folders)
+        adjustment = _adjustment(chosen, store, threshold, is_of_single=model.n_parts > 1)
+        made = MadeModel(trials[0], store, model, [model], adjustment)
     else:
-        [(one, _)] = chosen
         made = made_of_trial(
             study,
-            one.record,
-            (one.trial, store),
-            kept_models(study_folder, one.record.number),
+            chosen.trials[0].record,
+            (trials[0], store),
+            folders[0],
             trains=trains,
             threshold=threshold,
             announce=announce,
         )
-    return written_model(study, replace(made, choice=choice), study_folder, path)
+    return written_model(study, replace(made, choice=chosen.choice), study_folder, path)
 
 
-def _model_name(config: TrialConfig) -> str:
-    return (config.train or config.model).name
+@dataclass(frozen=True)
+class _Chosen:
+    """The trials of an ensemble, or the best one, those that count most first.
+
+    Attributes:
+        outputs: their mean out-of-fold predictions, by fold.
+    """
+
+    trials: Sequence[_Picked]
+    weights: Sequence[int]
+    outputs: Sequence[Predictions]
+    choice: EnsembleChoice
+
+
+def _chosen(
+    candidates: Sequence[_Picked],
+    n_picks: int,
+    store: FoldStore,
+    limits: _Limits,
+    yardstick: Yardstick,
+) -> _Chosen:
+    limits.refuse_if_none()
+    objective = candidates[0].config.objective
+    scores = BlendScores(store, objective, [one.outputs for one in candidates])
+    names = [Candidate(one.record.number, one.model) for one in candidates]
+    picks, choice = chosen_ensemble(names, n_picks, scores, yardstick, limits.allow)
+    places, weights = zip(*Counter(picks).most_common(), strict=True)
+    return _Chosen([candidates[one] for one in places], weights, scores.blended(picks), choice)
 
 
 def _announced(choice: EnsembleChoice, *, trains: bool) -> str:
@@ -213,9 +240,9 @@ def _picked(
         outputs = stored_outputs(store, study.predictions(record))
         if outputs is None:
             continue
-        trial = refit_trial(study, record)
-        if _takes_same_rows(trial.config, like, store):
-            yield _Picked(record, trial, outputs)
+        config = config_of(study, record)
+        if _takes_same_rows(config, like, store):
+            yield _Picked(record, config, outputs)
 
 
 def _takes_same_rows(config: TrialConfig, like: TrialConfig, store: FoldStore) -> bool:
@@ -282,28 +309,29 @@ def _refuse_other_limit(limit: CostLimit) -> None:
 # --- the model
 
 
-def _made(
-    chosen: Sequence[tuple[_Picked, int]],
+def _mean(
+    trials: Sequence[RefitTrial],
+    weights: Sequence[int],
     store: FoldStore,
-    study_folder: StudyFolder,
-    *,
-    trains: bool,
+    folders: Sequence[Path] | None,
 ) -> Refitted:
     """Return the weighted mean of the trials' models.
+
+    Args:
+        folders: the folders with the fold models to average; None to train.
 
     Raises:
         RefitError: a training diverges or fails, or fold models are damaged.
     """
-    if trains:
-        refits = [next(refit_seeds(one.trial, store)) for one, _ in chosen]
+    if folders is None:
+        refits = [next(refit_seeds(one, store)) for one in trials]
     else:
-        folders = [kept_models(study_folder, one.record.number) for one, _ in chosen]
-        pairs = zip(chosen, folders, strict=True)
-        refits = [as_searched(one.trial, store, folder) for (one, _), folder in pairs]
-    first = refits[0]
-    model = joint_model([one.model for one in refits], [weight for _, weight in chosen])
+        pairs = zip(trials, folders, strict=True)
+        refits = [as_searched(one, store, folder) for one, folder in pairs]
+    model = joint_model([one.model for one in refits], weights)
+    parts = () if folders is None else _by_fold(model, refits)
     n_rows = min(one.n_rows for one in refits)
-    made = as_refitted(model, first.seed, store, n_rows, () if trains else _by_fold(model, refits))
+    made = as_refitted(model, refits[0].seed, store, n_rows, parts)
     return replace(made, validation_rows=max(one.validation_rows for one in refits))
 
 
@@ -316,15 +344,13 @@ def _by_fold(model: Model, refits: Sequence[Refitted]) -> list[list[Member]]:
 
 
 def _adjustment(
-    chosen: Sequence[tuple[_Picked, int]],
-    store: FoldStore,
-    outputs: Sequence[Predictions],
-    threshold: ThresholdWish,
+    chosen: _Chosen, store: FoldStore, threshold: ThresholdWish, *, is_of_single: bool
 ) -> Adjustment | None:
     """Return what the ensemble's out-of-fold predictions suggest; None for regression."""
     if not store.dataset.classes:
         return None
-    configs = [one.trial.config for one, _ in chosen]
+    configs = [one.config for one in chosen.trials]
     like = next((one for one in configs if not gives_probabilities(one)), configs[0])
-    found = adjusted_to(chosen[0][0].record.number, like, store, outputs, threshold)
-    return replace(found, n_trials=len(chosen))
+    number = chosen.trials[0].record.number
+    found = adjusted_to(number, like, store, chosen.outputs, threshold)
+    return replace(found, n_trials=len(configs), is_of_single=is_of_single)

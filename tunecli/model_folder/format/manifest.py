@@ -119,6 +119,15 @@ class Manifest(_Facts):
         return len(self.configs) == 1
 
     @property
+    def trial_weights(self) -> dict[int, float]:
+        """The share of each trial in the mean, by its number; the first member's first."""
+        total = sum(member.weight for member in self.members)
+        shares = dict.fromkeys(self.configs, 0.0)
+        for member in self.members:
+            shares[self.trial if member.trial is None else member.trial] += member.weight / total
+        return shares
+
+    @property
     def configs(self) -> dict[int, TrialConfig]:
         """The configurations of all members, by the trial's number; the first member's first."""
         of_others = {one.trial: one.config for one in self.members if one.trial is not None}
