@@ -54,6 +54,9 @@ from tunecli.training.fold_data import feature_form
 from tunecli.training.outcome.adjustment import Adjustment, ThresholdWish
 from tunecli.training.step.losses import Predictions
 
+_ADDITIVE = COSTS - {"zeros"}
+"""Costs that add up over networks; a share of zeros does not."""
+
 
 @dataclass(frozen=True)
 class EnsembleWish:
@@ -299,10 +302,10 @@ def _refuse_other_limit(limit: CostLimit) -> None:
     Raises:
         RefitError: it is one.
     """
-    if limit.metric not in COSTS or not limit.sign.startswith("<"):
+    if limit.metric not in _ADDITIVE or not limit.sign.startswith("<"):
         raise RefitError(
             f"--best-within with --ensemble takes upper limits of costs, which add up over its "
-            f"networks ({', '.join(sorted(COSTS))}), got {limit.metric} {limit.sign}."
+            f"networks ({', '.join(sorted(_ADDITIVE))}), got {limit.metric} {limit.sign}."
         )
 
 

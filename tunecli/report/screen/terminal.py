@@ -10,7 +10,6 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from tunecli.database.attributes import StoredLook
 from tunecli.database.curves import Curve
 from tunecli.database.records import StudyRecord, TrialRecord
 from tunecli.report.analysis import pareto, ranking
@@ -204,19 +203,18 @@ def edit_lines(study: StudyRecord) -> Iterator[tuple[str, str]]:
 
 def _looks(study: StudyRecord) -> str:
     """Return how often models were scored on the test set, and which."""
-    numbers = [_trials_of(look) for look in study.test_looks]
-    trials = ", ".join(dict.fromkeys(numbers))
-    if len(numbers) == 1:
-        return f"scored once, with the model of trial {trials}"
+    numbers = [look.trial for look in study.test_looks if look.n_trials == 1]
+    trials = ", ".join(map(str, dict.fromkeys(numbers)))
     noun = "trial" if len(set(numbers)) == 1 else "trials"
+    sizes = dict.fromkeys(look.n_trials for look in study.test_looks if look.n_trials > 1)
+    models = [f"{noun} {trials}"] if numbers else []
+    models += [f"an ensemble of {size} trials" for size in sizes]
+    if len(study.test_looks) == 1:
+        return f"scored once, with the model of {models[0]}"
     return (
-        f"scored {len(numbers)} times, with models of {noun} {trials}. Choosing a model by these "
-        "scores makes them too optimistic."
+        f"scored {len(study.test_looks)} times, with models of {', '.join(models)}. Choosing a "
+        "model by these scores makes them too optimistic."
     )
-
-
-def _trials_of(look: StoredLook) -> str:
-    return str(look.trial) + (f" and {look.n_trials - 1} more" if look.n_trials > 1 else "")
 
 
 def _under_way(numbers: Sequence[int]) -> str:
