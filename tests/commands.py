@@ -68,11 +68,21 @@ def rows(path: Path, query: str) -> list[tuple[object, ...]]:
 
 def table(path: Path) -> Sequence[tuple[object, ...]]:
     """Everything that must be the same however a search went."""
-    return rows(
+    trials = rows(
         path,
         "SELECT number, state, param_name, param_value, value, step, fold, score, train_loss "
         "FROM trials JOIN trial_params USING (trial_id) LEFT JOIN trial_values USING (trial_id) "
         "LEFT JOIN tunecli_curves USING (trial_id) ORDER BY number, param_name, step, fold",
+    )
+    return [*trials, *kept_predictions(path)]
+
+
+def kept_predictions(path: Path) -> Sequence[tuple[object, ...]]:
+    """The out-of-fold predictions of the trials that ensembles are chosen from."""
+    return rows(
+        path,
+        "SELECT number, state, 'predictions', npz FROM trials "
+        "JOIN tunecli_predictions USING (trial_id) ORDER BY number",
     )
 
 

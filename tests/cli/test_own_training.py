@@ -63,7 +63,7 @@ def test_the_example_goes_from_search_to_predict(tmp_path: Path) -> None:
     models = sorted(path.relative_to(kept).as_posix() for path in kept.rglob("*.pt"))
     assert models == ["keep/0/model.pt", "keep/1/model.pt"]
 
-    for option in ((), ("--as-searched",)):
+    for option in ((), ("--as-searched",), ("--ensemble", "2")):
         done = run_in(tmp_path, "refit", "own", *option)
         assert "test        accuracy 0.9" in done.stdout
         assert "weights" not in done.stdout

@@ -184,10 +184,11 @@ def test_another_attempt_forgets_what_the_first_had_told(database: StudyDatabase
     assert (read.attempt, read.curve) == (2, [0.375])
 
 
-def test_only_the_best_trials_predictions_are_kept(url: str, database: StudyDatabase) -> None:
-    for number in range(2):
+def test_predictions_stay_until_they_are_dropped(url: str, database: StudyDatabase) -> None:
+    for number, dropped in enumerate(([], [0], [2])):
         database.start_trial(trial(number))
-        database.finish_trial(number, finished(), worker=0, keep_predictions=True)
+        database.finish_trial(number, finished(), worker=0, drop_predictions=dropped)
+    assert database.prediction_sizes() == {1: 3}
     with sqlite3.connect(url.removeprefix("sqlite:///")) as connection:
         rows = connection.execute("SELECT trial_id, npz FROM tunecli_predictions").fetchall()
     connection.close()
@@ -330,12 +331,12 @@ def test_what_other_tools_left_of_a_deleted_study_is_in_nobodys_way(
     for number in range(2):
         database.start_trial(trial(number))
         database.add_evaluations(number, 0, told(0, 0.5))
-        database.finish_trial(number, finished(), worker=0, keep_predictions=True)
+        database.finish_trial(number, finished(), worker=0)
     database.close()
     optuna.delete_study(study_name="digits", storage=url)
     beside.start_trial(trial(0))  # gets the id of a trial that was deleted
     beside.add_evaluations(0, 0, told(0, 0.25))
-    beside.finish_trial(0, finished(), worker=0, keep_predictions=True)
+    beside.finish_trial(0, finished(), worker=0)
     again = StudyDatabase.create(url, "digits", ["maximize"], {"format": 1})
     again.start_trial(trial(0))
     for study in (beside, again):

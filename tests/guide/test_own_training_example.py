@@ -11,7 +11,8 @@ from locations import PACKAGE
 from tunecli.data.fold_store import FoldStore
 from tunecli.data.rows.workspace import Workspace
 from tunecli.data.user_code.import_user_code import permit
-from tunecli.model_folder.refitting import RefitTrial, as_searched, refit_seeds
+from tunecli.model_folder.fold_models import as_searched
+from tunecli.model_folder.refitting import RefitTrial, refit_seeds
 from tunecli.study_file.catalogue.allowed_code import AllowedCode
 from tunecli.study_file.study_file import StudyFile
 from tunecli.training.cross_validation import CrossValidation

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import sqlite3
+import subprocess
 from pathlib import Path
 
 import pytest
-from commands import call_in, table
+from commands import call_in, command, environment, kept_predictions, rows, table, wait_for
 
 from tunecli.database.records import read_study
 from tunecli.database.urls import sqlite_url
@@ -80,3 +83,34 @@ def test_an_edited_study_goes_on_alike_in_one_go_and_in_two(tmp_path: Path) -> N
     assert one == two
     rates = {row[3] for row in one if row[2] == "optimizer.AdamW.lr"}
     assert len(rates) == 10, "a sequence that starts over suggests the same points again"
+
+
+@pytest.mark.slow
+def test_the_ensemble_is_the_same_whatever_the_workers_do(tmp_path: Path) -> None:
+    search = "search: {trials: 10, parallel: 4, keep_predictions: 6}\n"
+    (tmp_path / "study.yaml").write_text(BRANCHES + search)
+    call_in(tmp_path, "search", "study.yaml", "--jobs", "1", "--runs", "one")
+    words = command("search", "study.yaml", "--jobs", "2", "--runs", "killed", "--quiet")
+    driver = subprocess.Popen(words, cwd=tmp_path, env=environment(), stderr=subprocess.DEVNULL)
+    database = tmp_path / "killed" / "study" / "study.db"
+    wait_for(lambda: database.is_file() and len(completed(database)) > 2, seconds=300)
+    driver.kill()
+    driver.wait()
+    call_in(tmp_path, "search", "study.yaml", "--jobs", "2", "--runs", "killed")
+    files = []
+    for runs in ("one", "killed"):
+        call_in(tmp_path, "refit", "study", "--ensemble", "5", "--runs", runs)
+        model = tmp_path / runs / "study" / "model"
+        metrics = json.loads((model / "metrics.json").read_text())
+        files.append(
+            (json.loads((model / "model.json").read_text())["files"], metrics["ensemble"])
+        )
+        assert len(kept_predictions(tmp_path / runs / "study" / "study.db")) == 6
+    assert files[0] == files[1]
+
+
+def completed(database: Path) -> list[tuple[object, ...]]:
+    try:
+        return rows(database, "SELECT number FROM trials WHERE state = 'COMPLETE'")
+    except sqlite3.OperationalError:  # its tables come later
+        return []

@@ -70,6 +70,7 @@ ORDER = [
     "model_folder/language",
     "model_folder/format",
     "model_folder/exports",
+    "model_folder/ensemble",
     "model_folder",
     "guide",
     "notebook",

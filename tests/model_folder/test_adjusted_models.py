@@ -26,13 +26,13 @@ from tunecli.model_folder.adjust.held_out import stored_outputs
 from tunecli.model_folder.card import card
 from tunecli.model_folder.exports.exporting import TOLERANCE, export_model
 from tunecli.model_folder.exports.file_metadata import IN_PT2
+from tunecli.model_folder.fold_models import as_searched, out_of_fold
 from tunecli.model_folder.format.folder import FACTS, write_model
 from tunecli.model_folder.format.loading import load_with
 from tunecli.model_folder.format.model import Model
 from tunecli.model_folder.format.predicted_rows import PredictedRows
 from tunecli.model_folder.format.predicting import predictions
-from tunecli.model_folder.out_of_fold import out_of_fold
-from tunecli.model_folder.refitting import Refitted, adjusted, as_searched
+from tunecli.model_folder.refitting import Refitted, adjusted
 from tunecli.model_folder.results import results_of
 from tunecli.model_folder.score_interval import ScoreInterval
 from tunecli.study_file.settings.settings import Component

@@ -16,9 +16,10 @@ from tunecli.data.user_code.import_user_code import permit
 from tunecli.errors import ExportError, ModelFolderError, RefitError, UserCodeError
 from tunecli.model_folder.card import card
 from tunecli.model_folder.exports.exporting import refuse_user_code
+from tunecli.model_folder.fold_models import as_searched
 from tunecli.model_folder.format.folder import read_folder, refuse_foreign_model, write_model
 from tunecli.model_folder.format.loading import load_with
-from tunecli.model_folder.refitting import RefitTrial, as_searched, refit_seeds
+from tunecli.model_folder.refitting import RefitTrial, refit_seeds
 from tunecli.model_folder.results import results_of
 from tunecli.search.workers.summarize_data import describe
 from tunecli.study_file.catalogue.allowed_code import AllowedCode

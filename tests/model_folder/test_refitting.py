@@ -17,10 +17,10 @@ from tunecli.data.final_fit import final_fit
 from tunecli.data.user_code.import_user_code import permit
 from tunecli.errors import RefitError
 from tunecli.model_folder.card import card
+from tunecli.model_folder.fold_models import as_searched, of_test_rows
 from tunecli.model_folder.format.folder import write_model
 from tunecli.model_folder.format.loading import load_with
-from tunecli.model_folder.out_of_fold import of_test_rows
-from tunecli.model_folder.refitting import RefitTrial, as_searched, refit_seeds
+from tunecli.model_folder.refitting import RefitTrial, refit_seeds
 from tunecli.model_folder.results import results_of
 from tunecli.study_file.settings.settings import Component
 from tunecli.training.cross_validation import CrossValidation

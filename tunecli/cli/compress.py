@@ -49,9 +49,10 @@ def compress(
 
     Example: tunecli compress digits
     """
-    from tunecli.model_folder.find import is_model_folder, origin
+    from tunecli.model_folder.find import is_model_folder, origin, refuse_several_trials
 
     if is_model_folder(Path(study)):
+        refuse_several_trials(Path(study))
         runs, study, number = origin(Path(study), runs)
         if trial == "best" and pareto is None and best_within is None:
             trial = str(number)

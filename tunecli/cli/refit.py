@@ -14,6 +14,8 @@ from tunecli.numerics import other_numerics, version_of
 from tunecli.study_file.text.counts import count
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from tunecli.data.rows.workspace import Workspace
     from tunecli.database.records import StudyRecord
     from tunecli.model_folder.refit_study import WrittenModel
@@ -40,6 +42,19 @@ def refit(
         int,
         Option(min=1, max=1000, help="Number of training runs; the first one becomes the model."),
     ] = 1,
+    mean: Annotated[
+        bool, Option("--mean", help="With --seeds: the model is the mean of all training runs.")
+    ] = False,
+    ensemble: Annotated[
+        int | None,
+        Option(
+            min=2,
+            max=1000,
+            help="Average several trials: picked this many times, each time the one that improves "
+            "the mean most. The best trial alone if that scores no worse.",
+            show_default=False,
+        ),
+    ] = None,
     output: Annotated[
         Path | None,
         Option(
@@ -72,13 +87,42 @@ def refit(
     study_folder, record = record_at(study, runs, storage)
     if as_searched and seeds > 1:
         raise BadParameter("--seeds has no effect with --as-searched, which does not train.")
-    trial_record = options.chosen(record, trial, pareto, best_within, minimize, maximize)
+    if mean and seeds == 1:
+        raise BadParameter("--mean requires --seeds above 1.")
     workspace = workspace_of(study, study_folder, record, code)
 
-    def announce(doing: str) -> None:
-        say(f"{record.name}: trial {trial_record.number}, {doing} …")
-        if not as_searched:
-            say_other_numerics(record)
+    def announce_of(what: str) -> "Callable[[str], None]":
+        def announce(doing: str) -> None:
+            say(f"{record.name}: {what}{doing} …")
+            if not as_searched:
+                say_other_numerics(record)
+
+        return announce
+
+    if ensemble is not None:
+        refuse_with_ensemble(
+            {"--trial": trial != "best", "--pareto": pareto is not None, "--seeds": seeds > 1}
+            | {"--minimize": minimize is not None, "--maximize": maximize is not None}
+        )
+        from tunecli.model_folder.refit_ensemble import EnsembleWish, refit_ensemble
+        from tunecli.model_folder.select_trial import conditions
+
+        wanted = EnsembleWish(ensemble, conditions(best_within) if best_within else ())
+        with study_folder.held():
+            written = refit_ensemble(
+                record,
+                wanted,
+                study_folder,
+                workspace,
+                path=path,
+                trains=not as_searched,
+                threshold=wish,
+                announce=announce_of("ensemble, "),
+            )
+        say_moved(written)
+        print_result("\n".join(written_lines(written)))
+        return
+    trial_record = options.chosen(record, trial, pareto, best_within, minimize, maximize)
 
     from tunecli.model_folder.refit_study import refit_study
 
@@ -91,11 +135,24 @@ def refit(
             seeds,
             path=path,
             trains=not as_searched,
+            averages=mean,
             threshold=wish,
-            announce=announce,
+            announce=announce_of(f"trial {trial_record.number}, "),
         )
     say_moved(written)
     print_result("\n".join(written_lines(written)))
+
+
+def refuse_with_ensemble(given: "Mapping[str, bool]") -> None:
+    """Refuse options that choose a single trial, or its training runs.
+
+    Raises:
+        BadParameter: one of them is given.
+    """
+    if taken := [name for name, is_given in given.items() if is_given]:
+        raise BadParameter(
+            f"{taken[0]} cannot be combined with --ensemble, which chooses its own trials."
+        )
 
 
 def _model_path(output: Path | None) -> Path | None:
@@ -193,7 +250,9 @@ def results_lines(results: "Results") -> list[str]:
     from tunecli.training.compression.recipe import idle_in_words
 
     spread, metric = _spread(results.fold_scores), results.titled(results.metric)
-    lines = [f"search      {metric} {with_spread(results.search_mean, spread)}"]
+    lines = [*_ensemble_lines(results)]
+    if results.n_trials == 1:
+        lines.append(f"search      {metric} {with_spread(results.search_mean, spread)}")
     if results.expected is not None:
         lines.append(f"expected    {metric} {results.expected.sentence}")
     if results.stand_out is not None:
@@ -208,8 +267,8 @@ def results_lines(results: "Results") -> list[str]:
         rows = count(results.n_test, results.unit)
         lines.append(f"test        {metric} {_score(test.score)} ({interval}{rows})")
         lines += [
-            f"            {metric} {_score(single)}: mean score of its {results.n_networks} "
-            "single networks, as in the search"
+            f"            {metric} {_score(single)}: mean score of its {results.parts_in_words}, "
+            "as in the search"
             for name, single in results.one_by_one.items()
             if name == results.metric
         ]
@@ -223,7 +282,8 @@ def results_lines(results: "Results") -> list[str]:
         text = _score(sum(scores) / len(scores))
         if all(map(isfinite, scores)):
             text = with_spread(sum(scores) / len(scores), _spread(scores))
-        lines.append(f"seeds       {metric} {text} over {len(scores)} training runs")
+        of_mean = ", whose mean is the model" if results.n_parts > 1 else ""
+        lines.append(f"seeds       {metric} {text} over {len(scores)} training runs{of_mean}")
     lines += _unadjusted_line(results)
     if results.adjustment is not None:
         adjusted = adjustment_lines(results.adjustment, results.titles)
@@ -239,13 +299,22 @@ def results_lines(results: "Results") -> list[str]:
     return [*lines, f"costs       {size}{weights}, {latency} for one {costs_unit}"]
 
 
+def _ensemble_lines(results: "Results") -> list[str]:
+    """Return which trials form the ensemble, and what it gains; nothing if none was wanted."""
+    if results.ensemble is None:
+        return []
+    gain = results.ensemble.gain_in_words(results.titled(results.metric))
+    lines = [f"ensemble    {results.ensemble.in_words}"]
+    return [*lines, f"            {gain}"] if gain else lines
+
+
 def _unadjusted_line(results: "Results") -> list[str]:
     """Return the test score that compares with that of the search, if the model's own does not."""
     plain = results.test_unadjusted.get(results.metric)
     if plain is None or plain == results.of_test:
         return []
     how = "without calibration and threshold"
-    if results.n_networks == 1:  # else the score in the search is that of single networks
+    if results.n_parts == 1:  # else the score in the search is that of single parts
         how = f"{how}, as in the search"
     return [f"            {results.titled(results.metric)} {_score(plain.score)} {how}"]
 

@@ -53,7 +53,8 @@ class StoredLook:
         score: value of the objective, by the same rule as in the search: without a temperature or
             a threshold of the model; `low` to `high` is its 95 % interval. None if not finite.
         n_networks: number of networks whose mean was scored.
-        single: mean score of these networks one by one; None if there is one.
+        n_trials: number of trials of an ensemble; `trial` is the one that counts most.
+        single: mean score of its single parts as the search scored them; None if there is one.
         of_folds: mean score of the search's fold models one by one on the same rows; None if the
             search kept none, or for a model of another compression.
         compressed: whether the model was compressed in another way than in the search.
@@ -69,6 +70,7 @@ class StoredLook:
     low: float | None
     high: float | None
     n_networks: int = 1
+    n_trials: int = 1
     single: float | None = None
     compressed: bool = False
     n_test: int | None = None

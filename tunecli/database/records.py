@@ -189,7 +189,7 @@ class StudyRecord(StudyAttributes):
         return self.curves([trial]).get(trial.trial_id, Curve())
 
     def predictions(self, trial: TrialRecord) -> bytes | None:
-        """Return a trial's out-of-fold predictions, see `TrialResult`; only the best has any."""
+        """Return a trial's out-of-fold predictions, see `TrialResult`; the best have some."""
         return queries.stored_predictions(self.url, self.study_id, trial.trial_id)
 
     def curves(self, trials: Sequence[TrialRecord] | None = None) -> dict[int, Curve]:

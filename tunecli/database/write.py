@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import datetime
 from typing import Any
 
 from optuna.distributions import distribution_to_json
 from optuna.trial import TrialState
-from sqlalchemy import Connection, Engine, Table, case, delete, insert, select, update
+from sqlalchemy import Connection, Engine, Table, case, delete, func, insert, select, update
 from sqlalchemy.sql import ColumnElement
 
 from tunecli.database import creation, schema
@@ -207,6 +207,16 @@ class StudyDatabase:
             if trial.fold_curves:
                 trial.n_waiting = n_folds - len(trial.fold_curves)
 
+    def prediction_sizes(self) -> dict[int, int]:
+        """Return the bytes of the stored out-of-fold predictions, by the trial's number."""
+        kept = schema.predictions
+        sizes = select(_TRIALS.c.number, func.length(kept.c.npz)).join_from(
+            kept, _TRIALS, kept.c.trial_id == _TRIALS.c.trial_id
+        )
+        with self._transaction() as connection:
+            rows = connection.execute(sizes.where(_TRIALS.c.study_id == self._study_id))
+            return {row[0]: row[1] for row in rows}
+
     def start_trial(self, trial: Trial) -> None:
         """Write a new running trial with all its parameters, in one transaction."""
         with self._transaction() as connection:
@@ -246,15 +256,15 @@ class StudyDatabase:
         worker: int,
         *,
         values: Sequence[float] | None = None,
-        keep_predictions: bool = False,
+        drop_predictions: Collection[int] = (),
     ) -> None:
         """Write a trial's end, its values and all buffered curves in one transaction.
 
         Args:
             values: values of the objectives, in their order; None takes the only one from
                 `result`.
-            keep_predictions: whether to replace the stored out-of-fold predictions by this
-                trial's.
+            drop_predictions: numbers of the trials whose out-of-fold predictions do not stay; with
+                its own, this trial's are not stored.
         """
         if values is None:
             values = () if result.value is None else (result.value,)
@@ -262,8 +272,7 @@ class StudyDatabase:
             if not (self._is_in_doubt and self._has_ended(connection, number)):
                 self._write_evaluations(connection)
                 _write_end(connection, self._trial_ids[number], result, worker, values)
-                if keep_predictions and result.predictions is not None:
-                    self._replace_predictions(connection, number, result.predictions)
+                self._write_predictions(connection, number, result.predictions, drop_predictions)
         self._buffer.clear()
         self._buffer.forget(number)
 
@@ -328,11 +337,17 @@ class StudyDatabase:
         _insert(connection, _MEANS, means)
         _insert(connection, schema.curves, curves)
 
-    def _replace_predictions(self, connection: Connection, number: int, npz: bytes) -> None:
-        kept = schema.predictions
-        mine = select(_TRIALS.c.trial_id).where(_TRIALS.c.study_id == self._study_id)
-        connection.execute(delete(kept).where(kept.c.trial_id.in_(mine)))
-        connection.execute(insert(kept), {"trial_id": self._trial_ids[number], "npz": npz})
+    def _write_predictions(
+        self, connection: Connection, number: int, npz: bytes | None, gone: Collection[int]
+    ) -> None:
+        """Store a trial's out-of-fold predictions, unless they are among those that go."""
+        others = [self._trial_ids[one] for one in gone if one != number]
+        if others:
+            kept = schema.predictions
+            connection.execute(delete(kept).where(kept.c.trial_id.in_(others)))
+        if number not in gone and npz is not None:
+            row = {"trial_id": self._trial_ids[number], "npz": npz}
+            connection.execute(insert(schema.predictions), row)
 
 
 def _write_end(

@@ -38,7 +38,7 @@ def card(facts: Manifest, results: Results, summary: DataSummary, n_weights: int
         n_weights: number of the model's weights.
     """
     blocks = (
-        [f"# {_plain(facts.study)}: {_plain(_name(facts))}"],
+        [f"# {_plain(facts.study)}: {_plain(_title(facts))}"],
         [_what(facts, n_weights)],
         ["## Data", *_data(facts, summary)],
         ["## Scores", *_scores(results, summary)],
@@ -57,6 +57,8 @@ def _what(facts: Manifest, n_weights: int) -> str:
     members = "networks" if facts.config.train is None else "models"
     with_weights = "" if facts.config.train is not None else f" with {n_weights:,} weights"
     many = f", the mean of {len(facts.members)} {members}," if len(facts.members) > 1 else ""
+    if not facts.is_of_one_trial:
+        return _what_ensemble(facts, f"{len(facts.members)} {members}{with_weights}", predicts)
     return (
         f"{_plain(_name(facts))}{with_weights}{many} from trial {facts.trial} of the study "
         f"{_code(facts.study)} predicts {predicts}. Its complete configuration is in "
@@ -64,9 +66,26 @@ def _what(facts: Manifest, n_weights: int) -> str:
     )
 
 
+def _what_ensemble(facts: Manifest, members: str, predicts: str) -> str:
+    """Return what an ensemble is, with the weight of each trial."""
+    names = {n: (config.train or config.model).name for n, config in facts.configs.items()}
+    weights = facts.trial_weights
+    rows = [[str(n), _plain(name), f"{weights[n]:.3g}"] for n, name in names.items()]
+    table = _table(["trial", "model", "weight"], rows)
+    return (
+        f"The weighted mean of {members} from {len(rows)} trials of the study "
+        f"{_code(facts.study)} predicts {predicts}. The configuration of the first trial is in "
+        f"`study.yaml`, those of the others in `study-TRIAL.yaml`.\n\n{table}"
+    )
+
+
 def _name(facts: Manifest) -> str:
     """Return the name of the network, or of the user's own training."""
     return (facts.config.train or facts.config.model).name
+
+
+def _title(facts: Manifest) -> str:
+    return _name(facts) if facts.is_of_one_trial else f"ensemble of {len(facts.configs)} trials"
 
 
 def _data(facts: Manifest, summary: DataSummary) -> Iterator[str]:
@@ -100,7 +119,11 @@ def _positive(facts: Manifest) -> str:
 
 def _scores(results: Results, summary: DataSummary) -> Iterator[str]:
     name = _shown(results, results.metric)
-    if results.fold_scores:
+    if results.ensemble is not None:
+        yield f"Ensemble: {results.ensemble.in_words}."
+        if gain := results.ensemble.gain_in_words(name):
+            yield f"Gain, cross-validated: {gain}."
+    if results.fold_scores and results.n_trials == 1:
         spread = f" ± {stdev(results.fold_scores):.4g}" if len(results.fold_scores) > 1 else ""
         yield (
             f"In the search ({_plain(summary.validation)}): {name} "
@@ -111,7 +134,7 @@ def _scores(results: Results, summary: DataSummary) -> Iterator[str]:
     if results.step is not None:
         yield f"The weights are those {results.weights_in_words}."
     plain = results.test_unadjusted
-    is_single = results.n_networks == 1  # the score in the search is that of single networks
+    is_single = results.n_parts == 1  # the score in the search is that of single parts
     if plain:
         yield (
             "The test scores are those of the model's predictions, with its calibration and "
@@ -141,29 +164,34 @@ def _scores(results: Results, summary: DataSummary) -> Iterator[str]:
     if results.metric in results.one_by_one:
         single = _score(results.one_by_one[results.metric])
         yield (
-            f"On average, a single one of the {results.n_networks} networks scores {name} "
-            f"{single} on the test rows. Compare this score with that of the search; the table "
-            "has the scores of all networks together."
+            f"On average, one of {results.parts_in_words} scores {name} {single} on the test "
+            "rows. Compare this score with that of the search; the table has the scores of all "
+            "networks together."
         )
     rows = count(results.n_test, f"test {results.unit}")
     yield f"The intervals are by the bootstrap over the {rows}; that of the accuracy is Wilson's."
     if len(results.seeds) > 1:
         scores = [seed.scores[results.metric] for seed in results.seeds]
         yield (
-            f"Trained with {len(scores)} seeds: {name} {_mean_of(scores)}. "
-            "This model has the first seed, not the one with the best score."
+            f"Trained with {len(scores)} seeds: {name} {_mean_of(scores)}. {_of_seeds(results)}"
         )
 
 
+def _of_seeds(results: Results) -> str:
+    if results.n_parts > 1:
+        return "This model is the mean of all of them."
+    return "This model has the first seed, not the one with the best score."
+
+
 def _each(results: Results) -> str:
-    return ", the mean score of its single networks" if results.n_networks > 1 else ""
+    return ", the mean score of its single networks" if results.n_parts > 1 else ""
 
 
 def _optimism(results: Results) -> str:
     """Return what the score in the search lets expect of a test."""
     if results.expected is None:
         return "The trial was chosen by this score, so the score is slightly optimistic."
-    one = "a single network" if results.n_networks > 1 else "this model"
+    one = "a single network" if results.n_parts > 1 else "this model"
     return f"Expected of {one}: {results.expected.sentence}."
 
 

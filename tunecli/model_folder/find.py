@@ -57,5 +57,19 @@ def origin(folder: Path, runs: Path) -> tuple[Path, str, int]:
     )
 
 
+def refuse_several_trials(folder: Path) -> None:
+    """Refuse the folder of an ensemble where a single trial is needed.
+
+    Raises:
+        ModelFolderError: it is one, or not a model folder.
+    """
+    facts, _, _ = read_folder(folder)
+    if not facts.is_of_one_trial:
+        raise ModelFolderError(
+            f"{folder} holds an ensemble of {len(facts.configs)} trials, but compress takes one "
+            "trial. Pass the study's name and --trial."
+        )
+
+
 def _has_database(folder: Path) -> bool:
     return (folder / "study.db").is_file()

@@ -53,6 +53,7 @@ def _conditions(results: Results) -> dict[str, Any]:
     rows = results.validated
     found = {
         "n_networks": results.n_networks,
+        "n_trials": results.n_trials,
         "single": results.one_by_one.get(results.metric),
         "n_test": results.n_test,
         "n_fold": rows.fold if rows is not None else None,

@@ -18,15 +18,17 @@ from tunecli.errors import RefitError
 from tunecli.model_folder.adjust.adjusting import adjusted_to, refuse_threshold, unadjusted
 from tunecli.model_folder.card import card
 from tunecli.model_folder.compressing import compressed_out_of_fold
+from tunecli.model_folder.ensemble.choice import EnsembleChoice
 from tunecli.model_folder.find import MODEL, is_model_folder
+from tunecli.model_folder.fold_models import as_searched, of_test_rows, out_of_fold
 from tunecli.model_folder.format.folder import TEXTS, refuse_foreign_model, write_model
-from tunecli.model_folder.out_of_fold import of_test_rows, out_of_fold
+from tunecli.model_folder.format.manifest import Manifest
 from tunecli.model_folder.record_model import count_look, record_adjustment
 from tunecli.model_folder.refitting import (
     Refitted,
     RefitTrial,
     adjusted,
-    as_searched,
+    mean_of_seeds,
     refit_seeds,
     training_in_words,
 )
@@ -75,6 +77,7 @@ def refit_study(
     *,
     path: Path | None = None,
     trains: bool = True,
+    averages: bool = False,
     compression: CompressionSettings | None = None,
     threshold: ThresholdWish = "auto",
     announce: Callable[[str], None] = lambda doing: None,
@@ -87,6 +90,7 @@ def refit_study(
         path: the model folder to write; by default that in the study's folder.
         trains: whether to train on all rows outside the test set; otherwise the model is the mean
             of the fold models that the search kept.
+        averages: whether the model is the mean of all trainings, not the first of them.
         compression: the compression to use instead of the trial's.
         threshold: the threshold of the model, for two classes.
         announce: called with what will be done, once nothing is refused anymore and before the
@@ -97,36 +101,108 @@ def refit_study(
             not two classes, which a given threshold requires.
         ModelFolderError: the folder cannot be written.
     """
-    of_study = study_folder.folder / MODEL
-    path = path or of_study
-    refuse_foreign_model(path)  # before the training
+    refuse_foreign_model(path or study_folder.folder / MODEL)  # before the training
     trial, store = trial_of(study, trial_record, workspace)
     if compression is not None:
         config = trial.config.model_copy(update={"compression": compression})
         trial = replace(trial, config=config)
     refuse_threshold(threshold, store)
-    models = kept_models(study_folder, trial_record.number)
+    refuse_mean(store, averages=averages)
+    made = made_of_trial(
+        study,
+        trial_record,
+        (trial, store),
+        kept_models(study_folder, trial_record.number),
+        n_seeds,
+        averages=averages,
+        trains=trains,
+        threshold=threshold,
+        announce=announce,
+    )
+    made = replace(made, is_compressed=compression is not None)
+    return written_model(study, made, study_folder, path)
+
+
+@dataclass(frozen=True)
+class MadeModel:
+    """A model that is scored and written next.
+
+    Attributes:
+        trial: its trial; of an ensemble, the one that counts most.
+        model: the model, not adjusted yet.
+        trainings: the trainings with several seeds, whose test scores are compared.
+        adjustment: the temperature and the threshold for it; None for regression.
+        of_folds: predictions of the test rows by each fold model of the search.
+        choice: how the trials of an ensemble were chosen; None if none was wanted.
+        is_compressed: whether it is compressed in another way than in the search.
+    """
+
+    trial: RefitTrial
+    store: FoldStore
+    model: Refitted
+    trainings: Sequence[Refitted]
+    adjustment: Adjustment | None
+    of_folds: Sequence[Predictions] = ()
+    choice: EnsembleChoice | None = None
+    is_compressed: bool = False
+
+
+def made_of_trial(
+    study: StudyRecord,
+    record: TrialRecord,
+    of_search: tuple[RefitTrial, FoldStore],
+    models: Path,
+    n_seeds: int = 1,
+    *,
+    averages: bool = False,
+    trains: bool,
+    threshold: ThresholdWish,
+    announce: Callable[[str], None],
+) -> MadeModel:
+    """Make a model from one trial.
+
+    Args:
+        of_search: the trial, and the data of its search.
+        models: the folder in which the search may have kept the trial's models.
+    """
+    trial, store = of_search
     # Either refuses what cannot be made; the training itself begins below.
     made = refit_seeds(trial, store, n_seeds) if trains else [as_searched(trial, store, models)]
     announce(training_in_words(trial, store) if trains else "averaging its fold models")
     plain = [*made]
+    model = mean_of_seeds(plain, store) if averages else plain[0]
     adjustment = None
     if store.dataset.classes:
-        outputs = _outputs(study, trial_record, trial, store, models)
+        outputs = _outputs(study, record, trial, store, models)
         adjustment = _adjustment(trial, store, *outputs, threshold)
-        is_of_single = len(plain[0].model.members) > 1
-        adjustment = replace(adjustment, is_of_single=is_of_single)
-    refits = [adjusted(one, adjustment, store) for one in plain]
-    has_test = refits[0].predictions is not None
+        adjustment = replace(adjustment, is_of_single=model.n_parts > 1)
+    is_as_in_search = trial.config.compression == config_of(study, record).compression
+    of_folds = of_test_rows(trial, store, models) if trains and is_as_in_search else ()
+    return MadeModel(trial, store, model, plain, adjustment, of_folds)
+
+
+def written_model(
+    study: StudyRecord, made: MadeModel, study_folder: StudyFolder, path: Path | None
+) -> WrittenModel:
+    """Adjust a model, score it on the test rows, and write its folder; see `refit_study`."""
+    of_study = study_folder.folder / MODEL
+    path = path or of_study
+    store, adjustment = made.store, made.adjustment
+    model = adjusted(made.model, adjustment, store)
+    others = (one for one in made.trainings if one is not made.model)
+    trainings = [adjusted(one, adjustment, store) for one in others]
+    if len(trainings) < len(made.trainings):
+        trainings = [model, *trainings]
+    has_test = model.predictions is not None
     looks = len(study.test_looks) + has_test
-    of_folds = of_test_rows(trial, store, models) if trains and compression is None else ()
-    results = results_of(trial, store, refits, looks, adjustment, of_folds)
-    if compression is None:
-        results = replace(results, expected=_expected(study, trial_record, results))
+    results = results_of(
+        made.trial, store, trainings, looks, adjustment, made.of_folds, model, made.choice
+    )
+    if not made.is_compressed:
+        results = replace(results, expected=_expected(study, made.trial.number, results))
     if has_test:
-        compressed = compression is not None
-        count_look(study_folder, trial_record.number, results, compressed=compressed)
-    moved = _write(path, study, refits, results)
+        count_look(study_folder, made.trial.number, results, compressed=made.is_compressed)
+    moved = _write(path, study, model, results)
     is_of_study = path.resolve() == of_study.resolve() or not is_model_folder(of_study)
     if adjustment is not None and is_of_study:  # the report tells of the study's own model
         record_adjustment(study_folder, adjustment)
@@ -167,10 +243,10 @@ def _adjustment(
     return adjusted_to(trial.number, trial.config, store, outputs, threshold)
 
 
-def _expected(study: StudyRecord, trial: TrialRecord, results: Results) -> ExpectedScore | None:
-    """Return what the search lets expect of the best trial's model; None for another trial."""
+def _expected(study: StudyRecord, number: int, results: Results) -> ExpectedScore | None:
+    """Return what the search lets expect of the best trial's model; None for another model."""
     best, test = best_trial(study), results.of_test_as_searched
-    if best is None or best.number != trial.number:
+    if best is None or best.number != number or results.n_trials > 1:
         return None
     return expected_score(study, test.error if test is not None else None, results.validated)
 
@@ -183,16 +259,8 @@ def trial_of(
     Raises:
         RefitError: the study has no data, or its data or code has changed since the search.
     """
-    config, curve = config_of(study, record), study.curve(record)
-    trial = RefitTrial(
-        study.name,
-        record.number,
-        config,
-        record.best_step or 0,
-        record.fold_scores,
-        best_of_curve(study, record, curve),
-        equal_end(study, record, curve, metric_directions(config)),
-    )
+    trial = refit_trial(study, record)
+    config = trial.config
     _refuse_other_code(study, workspace)
     _refuse_other_models(study, config.model, workspace.folder)
     permit(workspace.code)
@@ -204,6 +272,33 @@ def trial_of(
     store = FoldStore(config.data, config.validation, workspace)
     _refuse_other_data(study, store)
     return trial, store
+
+
+def refit_trial(study: StudyRecord, record: TrialRecord) -> RefitTrial:
+    """Return what the search found out about a trial that becomes a model."""
+    config, curve = config_of(study, record), study.curve(record)
+    return RefitTrial(
+        study.name,
+        record.number,
+        config,
+        record.best_step or 0,
+        record.fold_scores,
+        best_of_curve(study, record, curve),
+        equal_end(study, record, curve, metric_directions(config)),
+    )
+
+
+def refuse_mean(store: FoldStore, *, averages: bool) -> None:
+    """Refuse the mean of several language models, before any training.
+
+    Raises:
+        RefitError: it is wanted.
+    """
+    if averages and store.dataset.task == "language_modeling":
+        raise RefitError(
+            "language models cannot be averaged: a model folder scores texts with one network. "
+            "Leave out --mean."
+        )
 
 
 def earlier_wish(study: StudyRecord, record: TrialRecord) -> ThresholdWish:
@@ -275,20 +370,24 @@ def _refuse_other_data(study: StudyRecord, store: FoldStore) -> None:
         )
 
 
-def _write(
-    path: Path, study: StudyRecord, refits: Sequence[Refitted], results: Results
-) -> Sequence[Path]:
+def _write(path: Path, study: StudyRecord, refitted: Refitted, results: Results) -> Sequence[Path]:
     """Write the model folder; return where the models are now that were in its place."""
-    model = refits[0].model
+    model = refitted.model
     assert study.summary is not None, "its fingerprint was compared"
-    header = (
-        f"Trial {model.facts.trial} of study {study.name}: the configuration of the model in "
-        "this folder."
-    )
+    own, *others = model.facts.configs
     values = to_jsonable_python(results, inf_nan_mode="null")
     contents = (
-        to_yaml(model.facts.config, f"{study.name}-{model.facts.trial}", header),
+        _study_file(study, model.facts, own),
         json.dumps(values, indent=1, allow_nan=False) + "\n",
         card(model.facts, results, study.summary, model.n_weights),
     )
-    return write_model(path, model, dict(zip(TEXTS, contents, strict=True)))
+    texts = dict(zip(TEXTS, contents, strict=True))
+    texts |= {f"study-{one}.yaml": _study_file(study, model.facts, one) for one in others}
+    return write_model(path, model, texts)
+
+
+def _study_file(study: StudyRecord, facts: Manifest, number: int) -> str:
+    """Return the study file of one of the trials that a model is made of."""
+    what = "a network" if len(facts.configs) > 1 else "the model"
+    header = f"Trial {number} of study {study.name}: the configuration of {what} in this folder."
+    return to_yaml(facts.configs[number], f"{study.name}-{number}", header)

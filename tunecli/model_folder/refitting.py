@@ -1,22 +1,21 @@
-"""Train a trial's configuration on all rows outside the test set, or average its fold models."""
+"""Train a trial's configuration on all rows outside the test set."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 from torch import Tensor, nn
 
 from tunecli.data.final_fit import FinalFit, can_cut, final_fit
 from tunecli.data.fold_store import FoldStore
-from tunecli.data.preprocessing.preparation import Preprocessing, fit_preprocessing
+from tunecli.data.preprocessing.preparation import Preprocessing
 from tunecli.data.rows.dataset import FoldData
 from tunecli.data.rows.features import as_features
 from tunecli.data.rows.summary import unit_of
 from tunecli.data.rows.texts import TextRows
-from tunecli.errors import DataError, RefitError
+from tunecli.errors import RefitError
 from tunecli.model_folder.describe_model import manifest_of
 from tunecli.model_folder.final_training import (
     WHY,
@@ -33,13 +32,12 @@ from tunecli.report.analysis.best_evaluation import StandOut
 from tunecli.study_file.settings.settings import TrialConfig
 from tunecli.training.compression.packing import Packed, unpack
 from tunecli.training.fold import FoldTraining, new_model
-from tunecli.training.fold_data import feature_form, folds_of
+from tunecli.training.fold_data import feature_form
 from tunecli.training.models.auto_models import stored_architecture
 from tunecli.training.models.embeddings import bin_counts
 from tunecli.training.models.pretrained.quantized_layers import whole_copy
 from tunecli.training.outcome.adjustment import Adjustment
 from tunecli.training.outcome.score_guard import NoScoreError
-from tunecli.training.saved_models import Kept, load_network, read_models
 from tunecli.training.step.batches import batch_sizes
 from tunecli.training.step.losses import (
     Predictions,
@@ -49,8 +47,7 @@ from tunecli.training.step.losses import (
 )
 from tunecli.training.step.precision import choose_device
 from tunecli.training.trial_end import packed_models
-from tunecli.training.user_loop.kept_files import kept_folders
-from tunecli.training.user_loop.user_network import UserNetwork, refuse_without_predict
+from tunecli.training.user_loop.user_network import refuse_without_predict
 from tunecli.training.user_loop.user_trial import UserTrial
 
 
@@ -101,7 +98,9 @@ class Refitted:
         validation_rows: number of rows held out of the training to provide scores during it.
         step: index of the evaluation whose weights the model has; None for fold models.
         n_evaluations: evaluations up to the end of the training; 0 for fold models.
-        one_by_one: predictions of each network of an ensemble; empty for a single network.
+        n_parts: number of parts whose mean the model predicts, each of them such as the search
+            scored: fold models, or trainings with different seeds; 1 for such a model itself.
+        one_by_one: predictions of each of several parts for the test rows; else empty.
     """
 
     model: Model
@@ -112,6 +111,7 @@ class Refitted:
     unadjusted: Predictions | None = None
     step: int | None = None
     n_evaluations: int = 0
+    n_parts: int = 1
     one_by_one: tuple[Predictions, ...] = ()
 
 
@@ -167,8 +167,9 @@ def _refit_by_user(
 ) -> Refitted:
     user_trial = UserTrial(trial.study, trial.number)
     network = own_network(config, user_trial, fit, trial.best_step + 1)
-    member = _member(config, fit.fold, fit.preprocessing, network)
-    made = _refitted(trial, config, store, [member], len(fit.fold.y_train))
+    member = member_of(config, fit.fold, fit.preprocessing, network)
+    model = model_of(trial, config, store, [member])
+    made = as_refitted(model, config.seed, store, len(fit.fold.y_train))
     return replace(made, validation_rows=_n_validation(fit))
 
 
@@ -180,8 +181,9 @@ def _refit(trial: RefitTrial, config: TrialConfig, store: FoldStore, fit: FinalF
             f"the training with seed {config.seed} diverged: its weights are not finite. Choose "
             "another trial with --trial."
         )
-    member = _member(config, fit.fold, fit.preprocessing, network, packed)
-    made = _refitted(trial, config, store, [member], len(fit.fold.y_train))
+    member = member_of(config, fit.fold, fit.preprocessing, network, packed)
+    model = model_of(trial, config, store, [member])
+    made = as_refitted(model, config.seed, store, len(fit.fold.y_train))
     return replace(
         made,
         validation_rows=_n_validation(fit),
@@ -218,25 +220,6 @@ def _network(
     return unpack(packed, new_model(config, fit.fold)), packed
 
 
-def as_searched(trial: RefitTrial, store: FoldStore, folder: Path) -> Refitted:
-    """Return the mean of a trial's fold models as one model, without training.
-
-    Args:
-        folder: the folder in which the search kept them.
-
-    Raises:
-        RefitError: the search kept none of this trial, or they are damaged.
-        UserCodeError: user code made them, and it has no `predict`.
-    """
-    if store.dataset.task == "language_modeling" and len(store.split.folds) > 1:
-        raise RefitError(
-            "the fold models of a language model cannot be averaged, since each has its own "
-            "tokens. Leave out --as-searched."
-        )
-    members = fold_members(trial, store, folder)
-    return _refitted(trial, trial.config, store, members, len(store.split.search_rows))
-
-
 def adjusted(refitted: Refitted, adjustment: Adjustment | None, store: FoldStore) -> Refitted:
     """Return a model with the temperature and the threshold of an adjustment, if it has any."""
     if adjustment is None or not adjustment.changes_model:
@@ -249,74 +232,19 @@ def adjusted(refitted: Refitted, adjustment: Adjustment | None, store: FoldStore
     return replace(refitted, model=model, predictions=predictions, unadjusted=refitted.predictions)
 
 
-def fold_members(trial: RefitTrial, store: FoldStore, folder: Path) -> list[Member]:
-    """Return a trial's fold models, without training.
-
-    Args:
-        folder: the folder in which the search kept them.
-
-    Raises:
-        RefitError: the search kept none of this trial, or they are damaged.
-    """
-    config = trial.config
-    refuse_unusable_code(config)
-    try:
-        models = _saved(folder, config)
-    except DataError as error:
-        raise RefitError(
-            f"trial {trial.number} has no models to average: {error} A search keeps only the "
-            "models of its best trials (search.keep_models). Leave out --as-searched to train "
-            "the model instead."
-        ) from None
-    folds = folds_of(store, config)
-    if len(folds) != len(models):
-        raise RefitError(
-            f"the models in {folder} belong to other folds. Leave out --as-searched to train the "
-            "model instead."
-        )
-    return [_fold_member(trial, store, *pair) for pair in zip(folds, models, strict=True)]
-
-
-def _saved(folder: Path, config: TrialConfig) -> Sequence[Kept | Path]:
-    """Return the models of the folds: weights, or the folders that the user's code saved in."""
-    if config.train is not None:
-        return kept_folders(folder, config)
-    return read_models(folder, config)
-
-
-def _fold_member(
-    trial: RefitTrial, store: FoldStore, fold: FoldData, model: Kept | Path
-) -> Member:
-    config = trial.config
-    train_rows, _ = store.split.folds[fold.number]
-    fitted = fit_preprocessing(
-        store.dataset,
-        train_rows,
-        store.settings,
-        feature_form(config, store.workspace.folder),
-        store.workspace.cache,
-    )
-    try:
-        network = _fold_network(config, fold, model)
-    except DataError as error:
-        raise RefitError(f"trial {trial.number}: {error}") from None
-    return _member(config, fold, fitted, network, model if isinstance(model, Packed) else None)
-
-
-def _fold_network(config: TrialConfig, fold: FoldData, model: Kept | Path) -> nn.Module:
-    if isinstance(model, Path):
-        assert config.train is not None
-        return UserNetwork(config.train.name, model, fold.n_classes)
-    return whole_copy(load_network(model, new_model(config, fold)))
-
-
-def _member(
+def member_of(
     config: TrialConfig,
     fold: FoldData,
     preprocessing: Preprocessing,
     network: nn.Module,
     packed: Packed | None = None,
 ) -> Member:
+    """Return a trained network with its preprocessing as a member of a model.
+
+    Args:
+        fold: the data that it was trained on.
+        packed: the packed form that a compressed network was read from; else None.
+    """
     is_own = config.train is not None
     facts = MemberManifest(
         shape=tuple(as_features(fold.x_train).shape),
@@ -330,21 +258,63 @@ def _member(
     return Member(facts, preprocessing, network, packed)
 
 
-def _refitted(
-    trial: RefitTrial,
-    config: TrialConfig,
-    store: FoldStore,
-    members: Sequence[Member],
-    n_rows: int,
+def as_refitted(
+    model: Model, seed: int, store: FoldStore, n_rows: int, parts: Sequence[Sequence[Member]] = ()
 ) -> Refitted:
-    """Return the model of these members with its predictions for the test rows."""
-    model = model_of(trial, config, store, members)
-    made = Refitted(model, config.seed, _of_test_rows(model, store), n_rows)
-    if len(members) == 1 or made.predictions is None:
+    """Return a model with its predictions for the test rows.
+
+    Args:
+        n_rows: number of rows that it was trained on.
+        parts: see `Refitted.one_by_one`; empty if the search scored models like this one.
+    """
+    predictions = _of_test_rows(model, store)
+    made = Refitted(model, seed, predictions, n_rows, n_parts=max(len(parts), 1))
+    if predictions is None:
         return made
-    singles = (Model(model.facts, [one], model.device) for one in members)
+    models = (Model(model.facts, part, model.device) for part in parts)
     rows = store.split.test_rows
-    return replace(made, one_by_one=tuple(predicted(one, store, rows) for one in singles))
+    return replace(made, one_by_one=tuple(predicted(one, store, rows) for one in models))
+
+
+def joint_model(models: Sequence[Model], weights: Sequence[int]) -> Model:
+    """Return the weighted mean of models as one model, which is described as the first of them."""
+    first = models[0]
+    members = [
+        _counted(member, model, weight, first)
+        for model, weight in zip(models, weights, strict=True)
+        for member in model.members
+    ]
+    facts = [model.facts for model in models]
+    update = {
+        "members": tuple(member.facts for member in members),
+        "code": {name: code for one in facts for name, code in one.code.items()},
+        "versions": {name: version for one in facts for name, version in one.versions.items()},
+    }
+    return Model(first.facts.model_copy(update=update), members, first.device)
+
+
+def _counted(member: Member, model: Model, weight: int, first: Model) -> Member:
+    """Return a member of one of several models, with what distinguishes it from the first."""
+    facts, update = model.facts, {"weight": weight * member.facts.weight}
+    if facts.trial != first.facts.trial:
+        of_trial = {"trial": facts.trial, "config": facts.config}
+        return replace(member, facts=member.facts.model_copy(update=update | of_trial))
+    return replace(member, facts=member.facts.model_copy(update=update))
+
+
+def mean_of_seeds(refits: Sequence[Refitted], store: FoldStore) -> Refitted:
+    """Return the mean of several trainings of one trial as the model."""
+    first = refits[0]
+    model = joint_model([one.model for one in refits], [1] * len(refits))
+    parts = [one.model.members for one in refits]
+    made = as_refitted(model, first.seed, store, first.n_rows, parts)
+    steps = {one.step for one in refits}
+    return replace(
+        made,
+        validation_rows=first.validation_rows,
+        step=first.step if len(steps) == 1 else None,
+        n_evaluations=first.n_evaluations,
+    )
 
 
 def model_of(

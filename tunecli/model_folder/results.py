@@ -14,6 +14,7 @@ from torch import Tensor
 
 from tunecli.data.fold_store import FoldStore
 from tunecli.data.rows.summary import Unit, unit_of
+from tunecli.model_folder.ensemble.choice import EnsembleChoice
 from tunecli.model_folder.final_training import WHY, HeldOutFor
 from tunecli.model_folder.format.folder import weight_files
 from tunecli.model_folder.format.model import Member, Model
@@ -89,7 +90,8 @@ class Results:
 
     Attributes:
         metric: name of the objective's metric.
-        fold_scores: scores of the trial in the search, one per fold.
+        fold_scores: scores of the trial in the search, one per fold; of an ensemble, its
+            cross-validated scores.
         test: test scores by metric, of what the model predicts; empty without a test set.
         test_unadjusted: test scores without the model's temperature and threshold, which compare
             with the scores of the search; empty if the model has neither.
@@ -110,8 +112,11 @@ class Results:
         best_step: index of the best evaluation in the search.
         n_evaluations: evaluations up to the end of the training; 0 for fold models.
         n_networks: number of networks whose predictions the model averages.
-        one_by_one: mean of the test scores that these networks reach one by one, by metric: the
-            score in the search is that of single networks, too. Empty for a single network.
+        n_trials: number of trials that they were trained for.
+        n_parts: number of parts whose mean the model predicts, see `Refitted`.
+        ensemble: how the trials were chosen; None if no ensemble was wanted.
+        one_by_one: mean of the test scores that these parts reach one by one, by metric: the score
+            in the search is that of single parts, too. Empty for one part.
         of_fold_models: mean of the test scores of the search's fold models one by one, by metric:
             they differ from the scores in the search by the rows alone. Empty if it kept none.
         validated: numbers of rows that the score in the search rests on.
@@ -141,6 +146,9 @@ class Results:
     best_step: int | None = None
     n_evaluations: int = 0
     n_networks: int = 1
+    n_trials: int = 1
+    n_parts: int = 1
+    ensemble: EnsembleChoice | None = None
     one_by_one: dict[str, float] = field(default_factory=dict)
     of_fold_models: dict[str, float] = field(default_factory=dict)
     validated: RowCounts | None = None
@@ -197,6 +205,13 @@ class Results:
         return self.test_unadjusted.get(self.metric) or self.of_test
 
     @property
+    def parts_in_words(self) -> str:
+        """The parts whose mean the model predicts, in words."""
+        if self.n_trials > 1:
+            return f"{self.n_parts} ensembles of the networks of one fold"
+        return f"{self.n_parts} single networks"
+
+    @property
     def search_mean(self) -> float:
         """Mean over folds."""
         return statistics.fmean(self.fold_scores) if self.fold_scores else math.nan
@@ -209,17 +224,21 @@ def results_of(
     looks: int,
     adjustment: Adjustment | None = None,
     of_fold_models: Sequence[Predictions] = (),
+    model: Refitted | None = None,
+    choice: EnsembleChoice | None = None,
 ) -> Results:
-    """Measure the first model completely, and the test scores of the others.
+    """Measure a model completely, and the test scores of all trainings.
 
     Args:
         looks: how often the test set was looked at, this time included.
         adjustment: what the models were adjusted by.
         of_fold_models: predictions of the test rows by each fold model of the search.
+        model: the model; by default that of the first training.
+        choice: how the trials of an ensemble were chosen; None if none was wanted.
     """
     config, dataset = trial.config, store.dataset
     metrics = prediction_metrics(config)
-    first = refits[0]
+    first = model or refits[0]
     y = _truth(store, first)
     decision = first.model.decision
     test: dict[str, ScoreInterval] = {}
@@ -238,7 +257,7 @@ def results_of(
     return Results(
         metric=label(config.objective.metric),
         direction=config.objective.direction,
-        fold_scores=trial.fold_scores,
+        fold_scores=choice.scores if choice and choice.is_used else trial.fold_scores,
         test=test,
         n_test=len(y),
         n_train=first.n_rows,
@@ -251,12 +270,15 @@ def results_of(
         titles=titles(config),
         test_unadjusted=unadjusted,
         adjustment=adjustment,
-        stand_out=trial.stand_out,
+        stand_out=trial.stand_out if first.model.facts.is_of_one_trial else None,
         held_out_for=trial.held_out_for if first.step is not None else None,
         step=first.step,
         best_step=trial.best_step,
         n_evaluations=first.n_evaluations,
         n_networks=len(first.model.members),
+        n_trials=len(first.model.facts.configs),
+        n_parts=first.n_parts,
+        ensemble=choice,
         one_by_one=_mean_scores(metrics, store, first.one_by_one, y),
         of_fold_models=_mean_scores(metrics, store, of_fold_models, y),
         validated=_validated(store),

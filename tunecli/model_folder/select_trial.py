@@ -125,7 +125,7 @@ def within(
     Raises:
         RefitError: a metric was not measured, or no trial meets the conditions.
     """
-    measured = [(trial, _measured(study, trial)) for trial in ranking.ranked(study)]
+    measured = [(trial, measured_values(study, trial)) for trial in ranking.ranked(study)]
     if not measured:
         raise _none_complete(study)
     for name in [*(limit.metric for limit in limits), *([wanted.metric] if wanted else [])]:
@@ -157,7 +157,7 @@ def _closest(measured: Sequence[Mapping[str, float]], limit: CostLimit) -> str:
     return f"the {side} {limit.metric} of any trial is {metric_text(limit.metric, reached)}"
 
 
-def _measured(study: StudyRecord, trial: TrialRecord) -> dict[str, float]:
+def measured_values(study: StudyRecord, trial: TrialRecord) -> dict[str, float]:
     """Return all measured values of a complete trial by name; `f1` is also that of `f1_binary`."""
     known = {"n_weights": float(trial.n_weights)} if trial.n_weights is not None else {}
     values = zip((one.metric for one in study.objectives), trial.values, strict=False)

@@ -28,6 +28,7 @@ from tunecli.search.events import events
 from tunecli.search.prune.judge import Judge
 from tunecli.search.prune.stage_curves import StageCurves
 from tunecli.search.study.best_models import BestModels
+from tunecli.search.study.best_predictions import BestPredictions
 from tunecli.search.study.front import FrontTracker
 from tunecli.search.study.trial_folders import BEST, CHECKPOINTS, TrialFolders
 from tunecli.search.study.trial_logs import trial_log
@@ -110,6 +111,8 @@ class Driver:
         self._stored = Absences(lambda: self._interrupted).outlast
         baselines = baselines or BaselinePlan()
         self._baselines = Baselines(study, database, executor, baselines, self._stored)
+        n_kept, sizes = study.search.keep_predictions, database.prediction_sizes()
+        self._predictions = BestPredictions(n_kept, study.objective.direction, history, sizes)
         self._directions = [objective.direction for objective in study.objectives]
         self._free = study.search.order == "free"
         self._running: dict[int, Trial] = {}
@@ -355,11 +358,12 @@ class Driver:
         if not is_spared:
             self._charged.add(trial)
         self._judge.finish(trial)
+        gone = self._predictions.take(trial, len(result.predictions or b""))
         finish = partial(
             self._database.finish_trial,
             *(number, result, worker),
             values=trial.values if len(self._directions) > 1 else None,
-            keep_predictions=self._front.first is trial,
+            drop_predictions=gone,
         )
         yield from self._stored(finish)
         self._checkpoints.discard(number)

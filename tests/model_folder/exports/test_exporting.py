@@ -16,8 +16,8 @@ from safetensors.torch import load_file
 from tunecli.errors import DataError, ExportError
 from tunecli.model_folder.exports.exporting import TOLERANCE, Format, export_model
 from tunecli.model_folder.exports.graph import Graph, given_to_graph, why_not_whole
+from tunecli.model_folder.fold_models import as_searched
 from tunecli.model_folder.format.model import Member, Model
-from tunecli.model_folder.refitting import as_searched
 from tunecli.training.cross_validation import CrossValidation
 from tunecli.training.fold_data import folds_of
 from tunecli.training.saved_models import keep_models

@@ -67,7 +67,7 @@ def adjusted_to(
     if len(rows.splits) < 2:
         return unadjusted(trial, store, wish, "there are too few rows to judge them")
     of_parts = [fitted_temperature(fitted) for fitted, _ in rows.splits]
-    found = calibration(rows, of_parts) if _gives_probabilities(config) else None
+    found = calibration(rows, of_parts) if gives_probabilities(config) else None
     splits: Splits = rows.splits
     if found is not None and found.is_kept:
         pairs = zip(rows.splits, of_parts, strict=True)
@@ -82,7 +82,7 @@ def adjusted_to(
     return replace(known, threshold=threshold, points=points, curve=table.curve())
 
 
-def _gives_probabilities(config: TrialConfig) -> bool:
+def gives_probabilities(config: TrialConfig) -> bool:
     """Return whether outputs are fitted as probabilities; those of the user's `predict` are."""
     return config.train is not None or fits_probabilities(config.loss)
 

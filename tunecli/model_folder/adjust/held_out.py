@@ -66,19 +66,24 @@ class HeldOut:
         return list(self._splits())
 
     def _splits(self) -> Iterator[tuple[HeldOut, HeldOut]]:
-        parts = self.folds if len(np.unique(self.folds)) > 1 else self._dealt()
+        parts = self.folds if len(np.unique(self.folds)) > 1 else dealt(self.y)
         for part in np.unique(parts):
             is_judged = parts == part
             is_fitted = ~np.isin(self.rows, self.rows[is_judged])  # other repeats hold them too
             if is_fitted.any():
                 yield self.at(is_fitted), self.at(is_judged)
 
-    def _dealt(self) -> Rows:
-        """Return the number of a part for each row; like cards, class by class."""
-        order = np.lexsort((np.random.default_rng(0).permutation(len(self.y)), self.y))
-        parts = np.empty_like(self.rows)
-        parts[order] = np.arange(len(order)) % N_PARTS
-        return parts
+
+def dealt(y: NDArray[np.generic]) -> Rows:
+    """Return the number of one of `N_PARTS` for each row; like cards, class by class.
+
+    Args:
+        y: class indices or values, (n,).
+    """
+    order = np.lexsort((np.random.default_rng(0).permutation(len(y)), y))
+    parts = np.empty(len(y), np.int64)
+    parts[order] = np.arange(len(order)) % N_PARTS
+    return parts
 
 
 def held_out(store: FoldStore, outputs: Sequence[NDArray[np.floating]]) -> HeldOut:
@@ -115,11 +120,14 @@ def stored_outputs(store: FoldStore, archive: bytes | None) -> list[NDArray[np.f
     except Exception:  # whatever damaged bytes can cause
         return None
     n_classes = len(store.dataset.classes)
+    dtype = np.float32 if n_classes else np.float64
     fits = (
         np.array_equal(ours, valid.numpy())
-        and given.shape == (len(valid), n_classes)
-        and given.dtype == np.float32
+        and given.shape == (len(valid), max(n_classes, 1))
+        and given.dtype == dtype
         and np.isfinite(given).all()
         for ours, given, (_, (_, valid)) in zip(rows, outputs, numbered, strict=True)
     )
-    return outputs if all(fits) else None
+    if not all(fits):
+        return None
+    return outputs if n_classes else [values[:, 0] for values in outputs]

@@ -30,6 +30,7 @@ def file_metadata(model: Model, left_out: str) -> dict[str, str]:
         "positive": positive,
         "threshold": facts.decision and facts.decision.threshold,
         "temperature": facts.temperature,
+        "trials": None if facts.is_of_one_trial else facts.trial_weights,
         "tokens": _tokens(model.members[0].preprocessing),
     }
     values: dict[str, object] = {

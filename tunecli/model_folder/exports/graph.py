@@ -76,15 +76,21 @@ class Graph(nn.Module):
         self.tokens = members[0].preprocessing.tokens
         self.longest = _longest(members[0].network)
         self._widths = [member.facts.shape[0] for member in members]
+        self._weights = [member.facts.weight for member in members]
         self.eval().requires_grad_(False)  # else a file's outputs would collect gradients
 
     def forward(self, rows: Tensor) -> Tensor:
         parts = [prepare(rows) for prepare in self.preparing] or self._prepared(rows)
         members = zip(self.networks, self.decoding, parts, strict=True)
         predictions = [decode(network(part)) for network, decode, part in members]
-        mean = predictions[0] if len(predictions) == 1 else torch.stack(predictions).mean(0)
-        calibrated: Tensor = self.calibrating(mean)
+        calibrated: Tensor = self.calibrating(self._mean(predictions))
         return calibrated
+
+    def _mean(self, predictions: Sequence[Tensor]) -> Tensor:
+        if len(predictions) == 1:
+            return predictions[0]
+        counted = [weight * one for weight, one in zip(self._weights, predictions, strict=True)]
+        return torch.stack(counted).sum(0) / sum(self._weights)
 
     def _prepared(self, rows: Tensor) -> Sequence[Tensor]:
         """Divide preprocessed rows into those of each network.

@@ -26,8 +26,8 @@ def text_preprocessing(model: Model) -> FittedText | None:
     if len(fitted) > 1:
         raise ExportError(
             f"the model is the mean of {len(fitted)} networks, each with its own tokenizer, so "
-            "one file cannot take the tokens of all of them. Refit the trial without "
-            "--as-searched and --seeds, and export that model."
+            "one file cannot take the tokens of all of them. Refit one trial without "
+            "--as-searched, --mean and --ensemble, and export that model."
         )
     return fitted[0] if fitted else None
 

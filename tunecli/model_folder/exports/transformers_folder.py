@@ -62,7 +62,8 @@ def refuse_other_models(model: Model) -> None:
     if len(model.members) > 1:
         raise ExportError(
             f"this model averages {len(model.members)} networks, but transformers loads only one. "
-            "Run `tunecli refit` without --as-searched and --seeds, and export that model."
+            "Run `tunecli refit` without --as-searched, --mean and --ensemble, and export that "
+            "model."
         )
 
 

@@ -56,6 +56,10 @@ def check_facts(facts: Manifest) -> None:
         if len({facts.columns[i].content for i in positions}) > 1:
             raise ValueError(f"column {source!r} has several kinds")
     for member in facts.members:
+        if (member.trial is None) != (member.config is None):
+            raise ValueError(f"trial {member.trial} and its configuration must be given together")
+        if (facts.config_of(member).train is None) != (facts.config.train is None):
+            raise ValueError("some networks of the user's own training, and others")
         _check_outputs(member, n_classes)
         _check_kind(member, facts)
 

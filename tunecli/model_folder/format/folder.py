@@ -37,7 +37,9 @@ WEIGHTS = "weights.safetensors"
 PREPROCESSING = "preprocessing.safetensors"
 TEXTS = ("study.yaml", "metrics.json", "README.md")
 """Files for people and programs, in addition to the model itself."""
-_OURS = re.compile(r"model\.json|(weights|preprocessing)\.safetensors|weights-\d+\.packed")
+_OURS = re.compile(
+    r"model\.json|(weights|preprocessing)\.safetensors|weights-\d+\.packed|study-\d+\.yaml"
+)
 _OF_USER = re.compile(r"own-\d+")
 """Folders with the files that the user's own training saved, one per member."""
 LARGEST_FACTS = 64 * 2**20

@@ -64,12 +64,13 @@ def load(
 def load_with(path: Path, workspace: Workspace, device: str = "auto") -> Model:
     """Load a model folder with the code that a workspace allows; see `load`."""
     facts, weights, arrays = read_folder(path)
-    model = facts.config.train or facts.config.model
-    if is_code(model.name):
-        _refuse_other_code(path, facts, workspace.code)
-        permit(workspace.code)
-    else:
-        _refuse_unknown(path, model)
+    for config in facts.configs.values():
+        model = config.train or config.model
+        if is_code(model.name):
+            _refuse_other_code(path, facts, model.name, workspace.code)
+            permit(workspace.code)
+        else:
+            _refuse_unknown(path, model)
     try:
         check_facts(facts)
         check_arrays(weights | arrays)
@@ -87,13 +88,13 @@ def load_with(path: Path, workspace: Workspace, device: str = "auto") -> Model:
     return Model(facts, members, choose_device(device), workspace)
 
 
-def _refuse_other_code(path: Path, facts: Manifest, code: AllowedCode) -> None:
+def _refuse_other_code(path: Path, facts: Manifest, network: str, code: AllowedCode) -> None:
     """Refuse code that is not allowed, or has changed since the network was trained.
 
     Raises:
         UserCodeError: it is such code.
     """
-    name = CodeName.parse((facts.config.train or facts.config.model).name)
+    name = CodeName.parse(network)
     assert name is not None
     option = name.to_allow
     if code.hash_of(name) is None:
@@ -129,10 +130,11 @@ def _member(
     member = facts.members[number]
     fitted = restored_preprocessing(member.preprocessing, tensors)
     check_preprocessing(fitted, member, facts)
-    if facts.config.train is not None:
-        own = UserNetwork(facts.config.train.name, path / user_folder(number), len(facts.classes))
+    config = facts.config_of(member)
+    if config.train is not None:
+        own = UserNetwork(config.train.name, path / user_folder(number), len(facts.classes))
         return Member(member, fitted, own)
-    return Member(member, fitted, _network(facts.config, member, fitted, weights))
+    return Member(member, fitted, _network(config, member, fitted, weights))
 
 
 def _takes_whole_numbers(fitted: Preprocessing) -> bool:

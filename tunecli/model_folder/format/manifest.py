@@ -29,7 +29,7 @@ class _Facts(BaseModel):
 
 
 class MemberManifest(_Facts):
-    """One trained network; a model is one of them, or the mean of several.
+    """One trained network; a model is one of them, or the weighted mean of several.
 
     Attributes:
         shape: shape of a row as the network gets it.
@@ -39,6 +39,9 @@ class MemberManifest(_Facts):
         n_bins: bins per number that is embedded piecewise linearly; else empty.
         norms: layers that compression has folded into those before them.
         architecture: configuration of a network of transformers as JSON; else empty.
+        weight: how often its predictions count in the mean.
+        trial: number of the trial that it was trained for; None for the model's `trial`.
+        config: the configuration of that trial; None for the model's `config`.
     """
 
     shape: tuple[Positive, ...]
@@ -48,6 +51,9 @@ class MemberManifest(_Facts):
     n_bins: tuple[Positive, ...] = ()
     norms: tuple[str, ...] = ()
     architecture: str = ""
+    weight: Positive = 1
+    trial: int | None = None
+    config: TrialConfig | None = None
 
 
 class ThresholdManifest(_Facts):
@@ -66,8 +72,8 @@ class Manifest(_Facts):
     """The description of a model.
 
     Attributes:
-        trial: the trial's number in the study.
-        config: the configuration that it was trained with.
+        trial: the trial's number in the study; of several trials, that of the first member.
+        config: the configuration that it was trained with; of several, that of the first member.
         classes: class names in the order of the probabilities; empty for regression.
         columns: columns of the tables that it takes, without those of text; empty for pictures.
         texts: columns of text that it takes; `row_shape` counts them, too.
@@ -102,3 +108,27 @@ class Manifest(_Facts):
     temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     decision: ThresholdManifest | None = None
     files: dict[str, str] = {}
+
+    def config_of(self, member: MemberManifest) -> TrialConfig:
+        """Return the configuration that a member was trained with."""
+        return member.config or self.config
+
+    @property
+    def is_of_one_trial(self) -> bool:
+        """Whether all members were trained for one trial."""
+        return len(self.configs) == 1
+
+    @property
+    def trial_weights(self) -> dict[int, float]:
+        """The share of each trial in the mean, by its number; the first member's first."""
+        total = sum(member.weight for member in self.members)
+        shares = dict.fromkeys(self.configs, 0.0)
+        for member in self.members:
+            shares[self.trial if member.trial is None else member.trial] += member.weight / total
+        return shares
+
+    @property
+    def configs(self) -> dict[int, TrialConfig]:
+        """The configurations of all members, by the trial's number; the first member's first."""
+        of_others = {one.trial: one.config for one in self.members if one.trial is not None}
+        return {self.trial: self.config} | {n: c for n, c in of_others.items() if c is not None}

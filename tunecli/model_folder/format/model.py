@@ -20,8 +20,10 @@ from tunecli.data.rows.texts import TextRows, Texts
 from tunecli.data.rows.workspace import HERE, Workspace
 from tunecli.errors import DataError
 from tunecli.model_folder.format.manifest import Manifest, MemberManifest
+from tunecli.model_folder.format.mean_predictions import mean_of
 from tunecli.model_folder.language.continuations import Sampling
 from tunecli.model_folder.language.language_model import LanguageModel, TextScore
+from tunecli.study_file.settings.settings import TrialConfig
 from tunecli.training.compression.packing import Packed
 from tunecli.training.outcome.decision import Decision, predicted_classes
 from tunecli.training.outcome.temperature import calibrated
@@ -56,7 +58,7 @@ class Model:
 
     Attributes:
         facts: the content of its `model.json`.
-        members: networks whose predictions are averaged; usually one.
+        members: networks whose predictions are averaged, by their weights; usually one.
         device: the device that it computes on.
         workspace: where named sources are found.
     """
@@ -72,9 +74,13 @@ class Model:
         self.members = tuple(members)
         self.device = device
         self.workspace = workspace
-        self._precision = Precision(facts.config.training, device, facts.config.numerics)
+        self._precision = self._precision_of(facts.config)
+        self._precisions = [self._precision_of(facts.config_of(one.facts)) for one in members]
         for member in self.members:
             member.network.to(device).eval()
+
+    def _precision_of(self, config: TrialConfig) -> Precision:
+        return Precision(config.training, self.device, config.numerics)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -215,18 +221,16 @@ class Model:
         return np.concatenate(parts)
 
     def _of_batch(self, x: Tensor | TextRows) -> Predictions:
-        predictions = [self._of_member(member, x) for member in self.members]
-        return calibrated(_mean(predictions), self.facts.temperature)
+        pairs = zip(self.members, self._precisions, strict=True)
+        predictions = [self._of_member(*pair, x) for pair in pairs]
+        weights = [member.facts.weight for member in self.members]
+        return calibrated(mean_of(predictions, weights), self.facts.temperature)
 
-    def _of_member(self, member: Member, x: Tensor | TextRows) -> Predictions:
-        prepared = member.preprocessing(x).to(self.device)
-        with self._precision.forward():
-            outputs = member.network(prepared)
-        return decode_outputs(member.facts.meaning, outputs)
-
-
-def _mean(predictions: Sequence[Predictions]) -> Predictions:
-    if len(predictions) == 1:
-        return predictions[0]
-    mean: Predictions = np.stack(predictions).mean(axis=0, dtype=np.float64)
-    return mean.astype(predictions[0].dtype)
+    def _of_member(
+        self, member: Member, precision: Precision, x: Tensor | TextRows
+    ) -> Predictions:
+        with precision.in_force():
+            prepared = member.preprocessing(x).to(self.device)
+            with precision.forward():
+                outputs = member.network(prepared)
+            return decode_outputs(member.facts.meaning, outputs)

@@ -14,12 +14,13 @@ trials that a t-test did not tell from the best one.)
     baselines     [{name, fold_scores, seconds, metrics, note, fold_metrics}]: untuned models on
                   the same folds; without fold_scores, the note is the reason; `metrics` are means
                   over folds
-    test_looks    [{trial, at, score, low, high, n_networks, single, compressed, n_test, n_fold,
-                    n_valid, of_folds}]: models that were scored on the test rows, with a 95 %
-                  interval, the newest last, see `tunecli.database.attributes`; scored as in the
-                  search, without calibration and threshold
+    test_looks    [{trial, at, score, low, high, n_networks, n_trials, single, compressed, n_test,
+                    n_fold, n_valid, of_folds}]: models that were scored on the test rows (of an
+                  ensemble, `trial` is the first of its n_trials trials), with a 95 % interval, the
+                  newest last, see `tunecli.database.attributes`; scored as in the search, without
+                  calibration and threshold
     adjustment    {trial, n_rows, n_parts, calibration, threshold, points, curve, why_not,
-                  is_of_single} of the model that was made last, or null;
+                  is_of_single, n_trials} of the model that was made last, or null;
                   `tunecli.training.outcome.adjustment` describes it
     objectives    [{metric, direction}], the first one first
     front         numbers of the complete trials that no other beats in every objective, the best

@@ -26,6 +26,10 @@ _OF_SINGLE = (
     "fitted and scored with single networks; the model predicts their mean, which is less "
     "confident and may gain more or less"
 )
+_OF_FOLDS = (
+    "fitted and scored with the networks of one fold at a time; the model predicts the mean of "
+    "all folds, which is less confident and may gain more or less"
+)
 JUDGED = "each fold was scored with a temperature and a threshold fitted to the other folds."
 
 
@@ -44,7 +48,13 @@ def adjustment_lines(
     if adjustment.why_not:
         yield "note", f"without calibration and without a tuned threshold: {adjustment.why_not}"
     elif adjustment.is_of_single:
-        yield "note", _OF_SINGLE
+        yield "note", _OF_SINGLE if adjustment.n_trials == 1 else _OF_FOLDS
+
+
+def trials_in_words(adjustment: Adjustment) -> str:
+    """Return which trials the adjusted model is made of."""
+    n_others = adjustment.n_trials - 1
+    return f"Model of trial {adjustment.trial}" + (f" and {n_others} more" if n_others else "")
 
 
 def point_rows(adjustment: Adjustment) -> Iterator[tuple[str, ...]]:
@@ -69,7 +79,7 @@ def point_cells(point: OperatingPoint) -> tuple[str, ...]:
 
 def how_points_were_measured(adjustment: Adjustment) -> str:
     """Return what the operating points were measured on."""
-    by = " by single networks" if adjustment.is_of_single else ""
+    by = " by single networks" if adjustment.is_of_single and adjustment.n_trials == 1 else ""
     return f"on {adjustment.n_rows:,} out-of-fold predictions of the search{by}"
 
 

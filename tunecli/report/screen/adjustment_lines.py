@@ -15,6 +15,7 @@ from tunecli.report.phrases.adjustments import (
     adjustment_lines,
     how_points_were_measured,
     point_rows,
+    trials_in_words,
 )
 from tunecli.report.phrases.layout import beside, heading, numeric, plain_table
 
@@ -28,7 +29,7 @@ def model_parts(study: StudyRecord, number: int | None = None) -> Iterator[Rende
     found = study.adjustment
     if found is None or number not in (None, found.trial):
         return
-    yield from heading(f"Model of trial {found.trial}")
+    yield from heading(trials_in_words(found))
     yield from starmap(beside, adjustment_lines(found, study.titles))
     if found.points and found.threshold is not None:
         positive = foreign_text.plain(found.threshold.positive)

@@ -203,14 +203,17 @@ def edit_lines(study: StudyRecord) -> Iterator[tuple[str, str]]:
 
 def _looks(study: StudyRecord) -> str:
     """Return how often models were scored on the test set, and which."""
-    numbers = [look.trial for look in study.test_looks]
+    numbers = [look.trial for look in study.test_looks if look.n_trials == 1]
     trials = ", ".join(map(str, dict.fromkeys(numbers)))
-    if len(numbers) == 1:
-        return f"scored once, with the model of trial {trials}"
     noun = "trial" if len(set(numbers)) == 1 else "trials"
+    sizes = dict.fromkeys(look.n_trials for look in study.test_looks if look.n_trials > 1)
+    models = [f"{noun} {trials}"] if numbers else []
+    models += [f"an ensemble of {size} trials" for size in sizes]
+    if len(study.test_looks) == 1:
+        return f"scored once, with the model of {models[0]}"
     return (
-        f"scored {len(numbers)} times, with models of {noun} {trials}. Choosing a model by these "
-        "scores makes them too optimistic."
+        f"scored {len(study.test_looks)} times, with models of {', '.join(models)}. Choosing a "
+        "model by these scores makes them too optimistic."
     )
 
 

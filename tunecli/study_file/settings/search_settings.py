@@ -47,6 +47,10 @@ class SearchSettings(Settings):
     """number of best trials whose fold models stay in the study's folder, for `tunecli refit
     --as-searched`.
     """
+    keep_predictions: Annotated[int, Field(ge=0), Off(0), _BUDGET] = 50
+    """number of best trials whose out-of-fold predictions stay in the study, for `tunecli refit
+    --ensemble`; fewer if they take more than 256 MiB.
+    """
     learn_from: Words = Field(default=[])
     """studies with the same data, validation and objective; before the first trial, TPE or GP
     learns from their trials that fit this space.

@@ -102,6 +102,7 @@ class Adjustment:
             classes.
         curve: operating points from the lowest to the highest threshold, for a plot.
         why_not: why nothing was fitted, in words; else empty.
+        n_trials: number of trials of an ensemble; `trial` is the one that counts most.
         is_of_single: whether the model predicts the mean of several networks, while everything
             here was fitted to and judged on single ones.
     """
@@ -115,6 +116,7 @@ class Adjustment:
     curve: tuple[OperatingPoint, ...] = ()
     why_not: str = ""
     is_of_single: bool = False
+    n_trials: int = 1
 
     @property
     def temperature(self) -> float | None:

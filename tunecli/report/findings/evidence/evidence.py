@@ -328,7 +328,8 @@ def test_score(study: StudyRecord) -> TestScore | None:
     """Return the best trial's score when its model was last scored on the test rows."""
     best = next(iter(ranked(study)), None)
     for look in reversed(study.test_looks):
-        if best is None or look.trial != best.number or look.compressed:
+        is_other = best is None or look.trial != best.number or look.n_trials > 1
+        if is_other or look.compressed:
             continue
         if look.score is not None and look.low is not None and look.high is not None:
             return TestScore(

@@ -8,6 +8,7 @@ from tunecli.report.phrases.adjustments import (
     how_points_were_measured,
     point_cells,
     threshold_in_use,
+    trials_in_words,
 )
 from tunecli.training.outcome.adjustment import Adjustment, OperatingPoint
 
@@ -45,7 +46,7 @@ def precision_and_recall(found: Adjustment) -> Plot:
         f"trial {found.trial}, {how_points_were_measured(found)}.",
         [line, dots],
         plot_layout(**axes),
-        f"Model of trial {found.trial}, {how_points_were_measured(found)}. "
+        f"{trials_in_words(found)}, {how_points_were_measured(found)}. "
         f"Diamond: the threshold in use, {in_use:.3g}.",
     )
 

@@ -1,0 +1,1 @@
+"""Choose which trials form an ensemble, and judge what it gains, on out-of-fold predictions."""

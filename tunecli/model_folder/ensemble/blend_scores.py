@@ -1,0 +1,113 @@
+"""Score mean out-of-fold predictions of several trials, fold by fold."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from tunecli.data.fold_store import FoldStore
+from tunecli.model_folder.adjust.held_out import Rows, dealt
+from tunecli.model_folder.ensemble.greedy import Picks
+from tunecli.model_folder.format.mean_predictions import mean_of
+from tunecli.study_file.settings.metric_names import label
+from tunecli.study_file.settings.settings import Objective
+from tunecli.training.outcome.metrics import measure
+from tunecli.training.step.losses import Predictions
+
+
+@dataclass(frozen=True)
+class ScoredPart:
+    """Rows that are scored together: those of a fold, or a part of those of the only fold.
+
+    Attributes:
+        fold: number of the fold.
+        places: their places among its validation rows, (n,).
+        rows: their numbers in the data, (n,).
+    """
+
+    fold: int
+    places: Rows
+    rows: Rows
+
+
+def scored_parts(store: FoldStore) -> list[ScoredPart]:
+    """Return the folds of a study; a single one is dealt into parts, class by class."""
+    folds = [valid.numpy() for _, valid in store.split.folds]
+    if len(folds) > 1:
+        return [ScoredPart(i, np.arange(len(rows)), rows) for i, rows in enumerate(folds)]
+    [rows] = folds
+    parts = dealt(store.dataset.y.numpy()[rows])
+    places = (np.flatnonzero(parts == number) for number in np.unique(parts))
+    return [ScoredPart(0, one, rows[one]) for one in places]
+
+
+class BlendScores:
+    """The objective's scores of mean predictions, on each part of the out-of-fold rows.
+
+    Args:
+        store: the data of the study.
+        outputs: out-of-fold predictions of each candidate, by fold.
+
+    Attributes:
+        parts: the parts, in the order of the scores.
+        sign: 1 if the objective is maximized, else -1.
+    """
+
+    def __init__(
+        self,
+        store: FoldStore,
+        objective: Objective,
+        outputs: Sequence[Sequence[Predictions]],
+    ) -> None:
+        self._store = store
+        self._metric = objective.metric
+        self.sign = 1.0 if objective.direction == "maximize" else -1.0
+        self._outputs = outputs
+        self._known: dict[Picks, NDArray[np.float64]] = {}
+        self.parts = scored_parts(store)
+
+    @cached_property
+    def apart(self) -> list[list[int]]:
+        """The parts that share no row with each part; repeated folds share rows."""
+        rows = [part.rows for part in self.parts]
+        return [
+            [i for i, other in enumerate(rows) if not np.isin(own, other).any()] for own in rows
+        ]
+
+    def of(self, picks: Picks) -> NDArray[np.float64]:
+        """Return the goodness of the mean of picked candidates on each part; larger is better.
+
+        It is the score, or its negative if the score is minimized; minus infinity where the metric
+        is not defined.
+        """
+        if picks not in self._known:
+            blends = self.blended(picks)
+            self._known[picks] = np.array([self._goodness(one, blends) for one in self.parts])
+        return self._known[picks]
+
+    def blended(self, picks: Picks) -> list[Predictions]:
+        """Return the mean out-of-fold predictions of picked candidates, by fold."""
+        counts = Counter(picks)
+        chosen = [self._outputs[one] for one in counts]
+        return [mean_of(of_fold, [*counts.values()]) for of_fold in zip(*chosen, strict=True)]
+
+    def _goodness(self, part: ScoredPart, blends: Sequence[Predictions]) -> float:
+        dataset, rows = self._store.dataset, part.rows
+        measured = measure(
+            [self._metric],
+            dataset.task,
+            dataset.y.numpy()[rows],
+            blends[part.fold][part.places],
+            len(dataset.classes),
+            dataset.weights_of(torch.from_numpy(rows)),
+            self._store.positive,
+        )
+        score = measured[label(self._metric)]
+        return self.sign * score if math.isfinite(score) else -math.inf
