@@ -27,7 +27,7 @@ from tunecli.training.kept_evaluations import (
     outputs_from_tensor,
 )
 from tunecli.training.models.building import build_model
-from tunecli.training.models.embeddings import Columns
+from tunecli.training.models.layers.embeddings import Columns
 from tunecli.training.models.fine_tuning import rate_factors, set_training
 from tunecli.training.models.frozen_weights import (
     changed_weight,

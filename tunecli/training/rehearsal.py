@@ -32,7 +32,7 @@ from tunecli.training.compression.packing import unpack
 from tunecli.training.compression.recipe import lose_channels, thin_out, write_down
 from tunecli.training.fold import FoldTraining, new_model
 from tunecli.training.models.building import build_model, explain_size
-from tunecli.training.models.embeddings import Columns
+from tunecli.training.models.layers.embeddings import Columns
 from tunecli.training.models.fine_tuning import rate_factors
 from tunecli.training.outcome.metrics import measure
 from tunecli.training.outcome.score_guard import NoScoreError, float_of
@@ -206,6 +206,8 @@ def _check_outputs(model: nn.Module, rows: Tensor, wanted: int, task: Task) -> N
     outputs = model(rows)
     main, *auxiliary = outputs if isinstance(outputs, tuple) else (outputs,)
     for output in (main, *(output for output in auxiliary if output is not None)):
+        if isinstance(output, Tensor) and output.ndim == 3 and not is_of_tokens:
+            output = output[:, 0]  # of several predictions per row
         if not isinstance(output, Tensor) or output.shape != shape:
             per = "token" if is_of_tokens else "row"
             raise TunecliError(f"a model must return one tensor with {wanted} outputs per {per}.")

@@ -22,6 +22,9 @@ _WRITTEN = {
         "base_width": "[1, inf)",
         "CNN.depth": "[1, 10]",  # each block doubles the channels
         "CNN.kernel": "[1, 99]",
+        "k": "[1, inf)",
+        "n_blocks": "[1, 10000]",
+        "d_block": "[1, inf)",
         "channels": "[1, inf)",
         "kernel": "[1, inf)",
         "attention_dropout": "[0, 1)",

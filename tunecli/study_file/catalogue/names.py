@@ -77,6 +77,7 @@ KEPT_CHANNELS = {
 
 _OWN_MODULES = {
     **dict.fromkeys(("Linear", "MLP", "ResNet"), "dense.py"),
+    "TabM": "tabm_model.py",
     "CNN": "convolutional.py",
     **dict.fromkeys(TEXT_MODELS, "text_models.py"),
     **dict.fromkeys(OWN_LANGUAGE_MODELS, "transformer_decoder.py"),
