@@ -25,6 +25,11 @@ _WRITTEN = {
         "k": "[1, inf)",
         "n_blocks": "[1, 10000]",
         "d_block": "[1, inf)",
+        "RealMLP.num_size": "[2, inf)",
+        "scale_lr": "(0, inf)",
+        "bias_lr": "(0, inf)",
+        "activation_lr": "(0, inf)",
+        "embedding_lr": "(0, inf)",
         "channels": "[1, inf)",
         "kernel": "[1, inf)",
         "attention_dropout": "[0, 1)",
@@ -116,6 +121,8 @@ _WRITTEN = {
         "OneCycleLR.div_factor": "(0, inf)",
         "OneCycleLR.final_div_factor": "(0, inf)",
         "PolynomialLR.power": "[0, inf)",
+        "CosLogLR.total_steps": "[1, inf)",
+        "CosLogLR.n_cycles": "[1, 30]",
     },
 }
 

@@ -25,6 +25,7 @@ from tunecli.training.models.convolutional import CNN
 from tunecli.training.models.dense import MLP, NO_COLUMNS, Linear, ResNet
 from tunecli.training.models.layers.embeddings import Columns
 from tunecli.training.models.fine_tuning import freeze
+from tunecli.training.models.real_mlp import RealMLP
 from tunecli.training.models.tabm_model import TabM
 from tunecli.training.models.text_models import (
     GRU,
@@ -59,6 +60,7 @@ _OWN = {
     "MLP": Needs("numbers"),
     "ResNet": Needs("numbers"),
     "TabM": Needs("numbers"),
+    "RealMLP": Needs("numbers"),
     "CNN": Needs("pictures", smallest=8),
     # Every stage divides its picture into windows of 7 × 7, the last one at 1/32 of the size.
     "maxvit_t": Needs("pictures", multiple=224),
@@ -140,11 +142,12 @@ _OF_COLUMNS: dict[str, type[nn.Module]] = {
     "MLP": MLP,
     "ResNet": ResNet,
     "TabM": TabM,
+    "RealMLP": RealMLP,
     "TransformerDecoder": TransformerDecoder,
     "AutoModelForSequenceClassification": AutoModelForSequenceClassification,
     "AutoModelForCausalLM": AutoModelForCausalLM,
 }
-_OF_CODES = ("TabM",)
+_OF_CODES = ("TabM", "RealMLP")
 """Models that always get categories as codes."""
 _CATEGORY_SIZES = {
     **dict.fromkeys(_OF_COLUMNS, "embed"),
@@ -162,7 +165,7 @@ def build_model(
     """Build the model that a study file names, with weights from torch's global random state.
 
     Args:
-        component: Linear, MLP, ResNet, TabM, CNN, a model of text, a classifier of torchvision.models,
+        component: Linear, MLP, ResNet, TabM, RealMLP, CNN, a model of text, a classifier of torchvision.models,
             or the user's own model, with its arguments.
         shape: shape of one row: (n_features,) or (channels, height, width).
         n_outputs: number of outputs that the loss requires (`losses.n_outputs`).

@@ -52,6 +52,18 @@ class Columns:
         """Return how many of the columns are numbers."""
         return n_columns - len(self.cat_cardinalities)
 
+    def spread_rows(self, most_rows: int) -> Tensor | None:
+        """Return at most so many training rows at equal distances, (n, n_columns) on the CPU.
+
+        None if there are no training rows.
+        """
+        if self.x_train is None:
+            return None
+        n_rows = min(len(self.x_train), most_rows)
+        places = torch.linspace(0, len(self.x_train) - 1, n_rows).long()
+        rows = next(iter(self.x_train.batches(places, [n_rows])))
+        return rows.flatten(1).cpu()
+
     def training_numbers(self, n_columns: int, most_rows: int) -> Tensor:
         """Return the numbers of the first `most_rows` training rows, (n, n_cont_features).
 
