@@ -42,6 +42,8 @@ from tunecli.training.compression.recipe import (
 from tunecli.training.compression.sharing import k_means, nearest, share_weights, shared_codes
 from tunecli.training.models.convolutional import CNN
 from tunecli.training.models.dense import MLP, ResNet
+from tunecli.training.models.real_mlp import RealMLP
+from tunecli.training.models.tabm_model import TabM
 
 
 def mlp() -> nn.Module:
@@ -59,6 +61,16 @@ def table_resnet() -> nn.Module:
     return ResNet((20,), 3, width=16, depth=2)
 
 
+def tabm() -> nn.Module:
+    torch.manual_seed(0)
+    return TabM((20,), 3, k=4, d_block=16, n_blocks=2)
+
+
+def real_mlp() -> nn.Module:
+    torch.manual_seed(0)
+    return RealMLP((20,), 3, width=16, depth=2)
+
+
 def resnet18() -> nn.Module:
     from torchvision.models import resnet18 as build
 
@@ -70,6 +82,8 @@ CASES: list[tuple[Callable[[], nn.Module], tuple[int, ...]]] = [
     (mlp, (20,)),
     (cnn, (1, 8, 8)),
     (table_resnet, (20,)),
+    (tabm, (20,)),
+    (real_mlp, (20,)),
 ]
 
 
