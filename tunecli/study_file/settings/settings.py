@@ -91,8 +91,8 @@ class DataSettings(Settings):
     split_seed: Annotated[int, Field(ge=0, le=LARGEST_SEED)] = 0
     """seed of the test split and the folds, which `seed` does not affect."""
     scale: Component | None = Component(name="standard")
-    """scaling, fitted on each training split: standard, minmax, robust, quantile or none. Without
-    scaling, numbers are unchanged and pictures range from 0 (black) to 1 (white).
+    """scaling, fitted on each training split: standard, minmax, robust, smooth_clip, quantile or
+    none. Without scaling, numbers are unchanged and pictures range from 0 (black) to 1 (white).
     """
     augment: tuple[Component, ...] = ()
     """augmentation of training pictures, drawn anew for each picture and epoch: classes of
