@@ -201,15 +201,14 @@ def _fewest(config: TrialConfig) -> int:
 
 @torch.no_grad()
 def _check_outputs(model: nn.Module, rows: Tensor, wanted: int, task: Task) -> None:
-    is_of_tokens = task == "language_modeling"
-    shape = (*(rows.shape if is_of_tokens else rows.shape[:1]), wanted)
+    per = "token" if task == "language_modeling" else "row"
+    shape = (*(rows.shape if per == "token" else rows.shape[:1]), wanted)
     outputs = model(rows)
     main, *auxiliary = outputs if isinstance(outputs, tuple) else (outputs,)
     for output in (main, *(output for output in auxiliary if output is not None)):
-        if isinstance(output, Tensor) and output.ndim == 3 and not is_of_tokens:
+        if isinstance(output, Tensor) and output.ndim == 3 and per == "row":
             output = output[:, 0]  # of several predictions per row
         if not isinstance(output, Tensor) or output.shape != shape:
-            per = "token" if is_of_tokens else "row"
             raise TunecliError(f"a model must return one tensor with {wanted} outputs per {per}.")
 
 

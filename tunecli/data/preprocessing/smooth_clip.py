@@ -51,5 +51,5 @@ class SmoothClipScaler:
 
 def smoothly_clipped(x: Tensor, limit: Tensor | float) -> Tensor:
     """Return x / √(1 + (x / limit)²), which is near x for small numbers and within ±limit."""
-    near = x.clamp(-_FAR * limit, _FAR * limit)
-    return near / (1 + (near / limit).square()).sqrt()
+    shares = (x / limit).clamp(-_FAR, _FAR)
+    return limit * (shares / (1 + shares.square()).sqrt())

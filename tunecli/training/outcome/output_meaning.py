@@ -74,5 +74,5 @@ def mean_prediction(decode: Callable[[Tensor], Tensor], outputs: Tensor) -> Tens
         decode: maps outputs (rows, n_outputs) to predictions (rows, …).
         outputs: (n, k, n_outputs).
     """
-    n_members = outputs.shape[1]
-    return decode(outputs.flatten(0, 1)).unflatten(0, (-1, n_members)).mean(1)
+    predictions = decode(outputs.flatten(0, 1))
+    return predictions.reshape(-1, outputs.shape[1], *predictions.shape[1:]).mean(1)

@@ -43,9 +43,9 @@ class FadeOut:
         for module, name, value in self._dropout:
             setattr(module, name, value * factor)
         for optimizer, decay in zip(self._optimizers, self._decay, strict=True):
-            for group, value in zip(optimizer.param_groups, decay, strict=True):
-                if value is not None:
-                    group["weight_decay"] = value * factor
+            for group, of_group in zip(optimizer.param_groups, decay, strict=True):
+                if of_group is not None:
+                    group["weight_decay"] = of_group * factor
 
     def _factor(self, done: float) -> float:
         position = 1 - (1 - done) / self._share
@@ -54,7 +54,7 @@ class FadeOut:
 
 def _dropout(model: nn.Module) -> list[tuple[nn.Module, str, float]]:
     """Return the modules that drop units, with the attribute that holds the probability."""
-    found = []
+    found: list[tuple[nn.Module, str, float]] = []
     for module in model.modules():
         if isinstance(module, _DropoutNd):
             found.append((module, "p", module.p))

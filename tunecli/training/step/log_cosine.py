@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
@@ -32,7 +33,7 @@ class CosLogLR(LRScheduler):
         self.n_cycles = n_cycles
         super().__init__(optimizer, last_epoch)
 
-    def get_lr(self) -> list[float]:
+    def get_lr(self) -> list[float | Tensor]:
         """Return the rate of each parameter group at the current step."""
         share = self.last_epoch / self.total_steps
         cycles = math.log2(1 + (2**self.n_cycles - 1) * share)

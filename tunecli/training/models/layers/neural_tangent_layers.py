@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -42,7 +43,8 @@ class ParametricActivation(nn.Module):
         self.weight = nn.Parameter(torch.ones(1, n_features))
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + (self.activation(x) - x) * self.weight
+        activated = cast(Tensor, self.activation(x))
+        return x + (activated - x) * self.weight
 
 
 class PeriodicDense(nn.Module):
