@@ -54,7 +54,7 @@ STUDIES = {
     + "model: {MLP: {width: 16, embed: 3, num_embeddings: piecewise_linear, n_bins: 4}}\n"
     + OPTIMIZER,
     "members": TABLE
-    + "model: {TabM: {k: 3, d_block: 8, num_embeddings: piecewise_linear, num_size: 4, n_bins: 4}}\n"
+    + "model: {TabM: {k: 3, d_block: 8, num_embeddings: piecewise_linear, n_bins: 4}}\n"
     + OPTIMIZER,
     "values": "data: {source: table.csv, target: price, task: regression, missing: ['?']}\n"
     "model: {TabM: {k: 3, d_block: 8, n_blocks: 1, arch: mini}}\n" + OPTIMIZER,

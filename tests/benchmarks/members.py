@@ -80,7 +80,9 @@ def main() -> None:
     torch.set_num_threads(1)
     data = fold()
     sizes = {"k": asked.k, "d_block": asked.width, "n_blocks": 2}
-    ways = {f"TabM {arch}": trial("TabM", arch=arch, **sizes) for arch in ("mini", "tabm", "packed")}
+    ways = {
+        f"TabM {arch}": trial("TabM", arch=arch, **sizes) for arch in ("mini", "tabm", "packed")
+    }
     one_by_one = f"{asked.k} MLPs"
     mlp = trial("MLP", width=asked.width, depth=2, dropout=0.1)
     measured: dict[str, list[float]] = {name: [] for name in (*ways, one_by_one)}

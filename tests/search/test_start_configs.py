@@ -120,7 +120,10 @@ def test_published_configurations_come_first_and_are_named(tmp_path: Path) -> No
 
 
 def test_a_study_without_published_configurations_says_what_is_missing(tmp_path: Path) -> None:
-    plain = study("data: digits\nmodel: {MLP: {width: {int: [8, 64]}}}\noptimizer: AdamW", "start_with: tuned")
+    plain = study(
+        "data: digits\nmodel: {MLP: {width: {int: [8, 64]}}}\noptimizer: AdamW",
+        "start_with: tuned",
+    )
     with pytest.raises(StudyFileError, match="an MLP needs num_embeddings: piecewise_linear"):
         start_points(plain, SUMMARY, StudyFolder(tmp_path, "later"))
 

@@ -24,7 +24,9 @@ model:
 REST = """\
 data: {source: t.csv, target: y, scale: {choice: [standard, quantile, smooth_clip]}}
 optimizer:
-  AdamW: {lr: {float: [3e-5, 0.3], log: true}, weight_decay: {float: [1e-4, 0.1], log: true, or: 0}}
+  AdamW:
+    lr: {float: [3e-5, 0.3], log: true}
+    weight_decay: {float: [1e-4, 0.1], log: true, or: 0}
 schedule: {choice: [none, CosLogLR]}
 training: {batch_size: {choice: [256, 512, 1024]}}
 search: {start_with: tuned}
@@ -89,9 +91,8 @@ def test_task_and_size_decide() -> None:
 def test_an_mlp_without_embeddings_has_no_published_configuration() -> None:
     plain = "model: {MLP: {width: {int: [64, 1024]}}}\n"
     assert _starts(_study(plain + REST)) == {}
-    searched = (
-        "model: {MLP: {num_embeddings: {choice: [none, piecewise_linear]}, width: {int: [8, 900]}}}\n"
-    )
+    embeddings = "num_embeddings: {choice: [none, piecewise_linear]}"
+    searched = f"model: {{MLP: {{{embeddings}, width: {{int: [8, 900]}}}}}}\n"
     found = _starts(_study(searched + REST))["MLP"]
     assert found["model.MLP.num_embeddings"] == "piecewise_linear"
 
@@ -129,5 +130,7 @@ def test_every_published_configuration_is_one_that_a_study_file_can_contain(task
 
 def test_a_study_without_such_models_is_refused() -> None:
     text = REST + "model: {ResNet: {width: {int: [8, 64]}}}\n"
-    with pytest.raises(StudyFileError, match="tuned has defaults only for `MLP`, `TabM` and `RealMLP`"):
+    with pytest.raises(
+        StudyFileError, match="tuned has defaults only for `MLP`, `TabM` and `RealMLP`"
+    ):
         StudyFile.from_text(text, "a.yaml")

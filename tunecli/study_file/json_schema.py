@@ -192,9 +192,7 @@ def _search() -> Schema:
     )
     section["properties"]["start_with"] = {
         "description": "Configurations to try first; the sampler suggests the rest.",
-        **_any_of(
-            {"type": "array", "items": {"type": "object"}}, another_study, {"const": TUNED}
-        ),
+        **_any_of({"type": "array", "items": {"type": "object"}}, another_study, {"const": TUNED}),
     }
     return section
 

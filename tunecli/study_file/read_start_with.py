@@ -92,7 +92,9 @@ def _check_tuned(tree: Tree, at: Path, problems: Problems) -> None:
     models = [one[slot] for one in slots for slot in one if slot == ("model",)]
     named = [n.component for model in models for n in subtree(model) if isinstance(n, Named)]
     if not {*TUNED_MODELS} & {*named}:
-        message = f"tuned has defaults only for {listed(TUNED_MODELS)}. List configurations instead."
+        message = (
+            f"tuned has defaults only for {listed(TUNED_MODELS)}. List configurations instead."
+        )
         problems.add(at, message)
 
 

@@ -320,6 +320,8 @@ _TEXT_MODELS = (
     "      channels: {int: [50, 200], step: 50}",
     "      dropout: {float: [0.1, 0.7]}",
 )
+
+
 def _picture_models(side: int) -> Iterator[str]:
     if side >= 8:
         yield "    CNN: {channels: {int: [8, 32], step: 8}, depth: {int: [2, 4]}}"

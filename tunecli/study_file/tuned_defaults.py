@@ -56,9 +56,7 @@ def tuned_defaults(task: Task, n_rows: int) -> tuple[TunedDefault, ...]:
     return (*_tabm(n_rows), _mlp(n_rows), _real_mlp(task))
 
 
-def tuned_starts(
-    study: Study, n_rows: int
-) -> Iterator[tuple[TunedDefault, Assignment]]:
+def tuned_starts(study: Study, n_rows: int) -> Iterator[tuple[TunedDefault, Assignment]]:
     """Yield the published configurations of a study's models, within its ranges.
 
     A value that is fixed in the study, or out of its range, is left out.
@@ -147,7 +145,9 @@ def _real_mlp(task: Task) -> TunedDefault:
     )
     return TunedDefault(
         model,
-        _component("AdamW", lr=0.04 if is_of_classes else 0.2, weight_decay=0.02, betas=[0.9, 0.95]),
+        _component(
+            "AdamW", lr=0.04 if is_of_classes else 0.2, weight_decay=0.02, betas=[0.9, 0.95]
+        ),
         {"epochs": 256, "batch_size": 256, "decay": "weights", "fade_out": 0.5},
         "smooth_clip",
         _REAL_MLP,

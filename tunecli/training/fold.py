@@ -27,7 +27,6 @@ from tunecli.training.kept_evaluations import (
     outputs_from_tensor,
 )
 from tunecli.training.models.building import build_model
-from tunecli.training.models.layers.embeddings import Columns
 from tunecli.training.models.fine_tuning import rate_factors, set_training
 from tunecli.training.models.frozen_weights import (
     changed_weight,
@@ -39,6 +38,7 @@ from tunecli.training.models.frozen_weights import (
     saved_state,
     shared_bytes,
 )
+from tunecli.training.models.layers.embeddings import Columns
 from tunecli.training.outcome.evaluation import Evaluation
 from tunecli.training.outcome.evaluation_choice import EvaluationChoice
 from tunecli.training.outcome.metrics import measure

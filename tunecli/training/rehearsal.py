@@ -32,8 +32,8 @@ from tunecli.training.compression.packing import unpack
 from tunecli.training.compression.recipe import lose_channels, thin_out, write_down
 from tunecli.training.fold import FoldTraining, new_model
 from tunecli.training.models.building import build_model, explain_size
-from tunecli.training.models.layers.embeddings import Columns
 from tunecli.training.models.fine_tuning import rate_factors
+from tunecli.training.models.layers.embeddings import Columns
 from tunecli.training.outcome.metrics import measure
 from tunecli.training.outcome.score_guard import NoScoreError, float_of
 from tunecli.training.stack.fold_stack import FoldStack

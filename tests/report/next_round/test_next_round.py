@@ -31,9 +31,9 @@ from tunecli.report.next_round.round import Round, Style, following, write_next_
 from tunecli.search.suggest.suggester import Suggester
 from tunecli.search.suggest.visible_trials import VisibleTrials
 from tunecli.study_file.locate_config import match
+from tunecli.study_file.read_start_with import StartFrom
 from tunecli.study_file.settings.ranges import Categories, FloatRange, IntRange, Parameter
 from tunecli.study_file.space.tree import range_data
-from tunecli.study_file.read_start_with import StartFrom
 from tunecli.study_file.study_file import StudyFile
 from tunecli.study_file.text.dump import flow
 from tunecli.study_file.text.scalars import Scalar

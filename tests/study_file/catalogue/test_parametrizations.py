@@ -135,7 +135,7 @@ def test_the_base_width_is_the_default_of_every_model_that_has_one() -> None:
 @pytest.mark.parametrize(
     ("optimizer", "more", "place", "message"),
     [
-        ("{LBFGS: {lr: 1}}", "", "optimizer", "RealMLP has no learning rates for LBFGS"),
+        ("{Rprop: {lr: 1}}", "", "optimizer.Rprop", "RealMLP has no learning rates for Rprop"),
         ("Adafactor", "", "optimizer", "or use MLP."),
         (
             "{Adam: {weight_decay: 0.1}}",

@@ -32,9 +32,7 @@ SMALL: dict[str, Any] = {"k": 3, "d_block": 8}
 def _embeddings(kind: str | None) -> nn.Module | None:
     if kind == "periodic":
         numbers = (4, 5)
-        return PeriodicEmbeddings(
-            *numbers, n_frequencies=6, frequency_init_scale=0.01, lite=False
-        )
+        return PeriodicEmbeddings(*numbers, n_frequencies=6, frequency_init_scale=0.01, lite=False)
     if kind is None:
         return None
     bins = quantile_bins(X, 7)

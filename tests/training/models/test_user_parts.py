@@ -21,8 +21,8 @@ from tunecli.training.compression.costs import macs
 from tunecli.training.cross_validation import CrossValidation
 from tunecli.training.fold import FoldTraining
 from tunecli.training.models.building import build_model
-from tunecli.training.models.layers.embeddings import Columns
 from tunecli.training.models.fine_tuning import rate_factors
+from tunecli.training.models.layers.embeddings import Columns
 from tunecli.training.outcome.evaluation import TrialResult
 from tunecli.training.outcome.metrics import measure
 from tunecli.training.outcome.trial_failures import failure

@@ -38,7 +38,7 @@ _PLAIN = {
 
 
 def scaler_of(scale: Component, n_rows: int, seed: int) -> Any:
-    """Return a transformer like scikit-learn's, not yet fitted, with at most as many quantiles as rows.
+    """Return a transformer like scikit-learn's, unfitted, with at most as many quantiles as rows.
 
     Args:
         scale: `standard` (mean 0, standard deviation 1), `minmax` (0 to 1), `robust` (median 0,

@@ -136,7 +136,9 @@ class _Decoding(nn.Module):
     def forward(self, outputs: Tensor) -> Tensor:
         if self._meaning.is_of_classes:
             return self._meaning(outputs)
-        return mean_prediction(self._values, outputs) if outputs.ndim == 3 else self._values(outputs)
+        return (
+            mean_prediction(self._values, outputs) if outputs.ndim == 3 else self._values(outputs)
+        )
 
     def _values(self, outputs: Tensor) -> Tensor:
         mean, std = self.get_buffer("mean"), self.get_buffer("std")

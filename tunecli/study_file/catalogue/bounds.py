@@ -57,6 +57,9 @@ _WRITTEN = {
         "BPE.vocab_size": "[258, inf)",  # padding, unknown and every byte
         "min_frequency": "[1, inf)",
     },
+    "scale": {
+        "limit": "(0, inf)",
+    },
     "loss": {
         "label_smoothing": "[0, 1]",
         "SmoothL1Loss.beta": "[0, inf)",

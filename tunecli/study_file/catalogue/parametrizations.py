@@ -100,8 +100,8 @@ def _of_optimizer(optimizer: Component, by: _Rates) -> Iterator[Conflict]:
         yield Conflict(("optimizer",), message, model)
     elif _number(optimizer, "weight_decay") > 0 and not _decays_by_rate(optimizer):
         message = (
-            f"{optimizer.name} adds weight_decay to the gradient, for which {by.short} has no rule. "
-            "Use AdamW, or write weight_decay: 0."
+            f"{optimizer.name} adds weight_decay to the gradient, for which {by.short} has no "
+            "rule. Use AdamW, or write weight_decay: 0."
         )
         yield Conflict(("optimizer", "weight_decay"), message, model)
 

@@ -276,8 +276,9 @@ def _batch_norm(config: TrialConfig) -> Iterator[Conflict]:
 def _argument_values(config: TrialConfig) -> Iterator[Conflict]:
     """Yield arguments that a constructor would refuse, or that would fail in training."""
     for section in BOUNDS:
-        place = ("data", section) if section == "tokenizer" else (section,)
-        parts = config.data if section == "tokenizer" else config
+        of_data = section in ("tokenizer", "scale")
+        place = ("data", section) if of_data else (section,)
+        parts = config.data if of_data else config
         component: Component | None = getattr(parts, section)
         if component is None:
             continue

@@ -280,8 +280,8 @@ class TrainingSettings(Settings):
     warmup: Annotated[float, Field(ge=0, lt=1), Off(0.0)] = 0.0
     """share of all optimizer steps over which the learning rate rises linearly from 0."""
     fade_out: Annotated[float, Field(ge=0, le=1), Off(0.0), NotWithLBFGS()] = 0.0
-    """share of all optimizer steps, at the end, over which dropout and weight decay fall to 0 along
-    half a cosine.
+    """share of all optimizer steps, at the end, over which dropout and weight decay fall to 0
+    along half a cosine.
     """
     ema: Fraction | None = None
     """decay of an exponential moving average of the weights, which evaluations use."""

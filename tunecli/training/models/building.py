@@ -23,8 +23,8 @@ from tunecli.training.models.auto_models import (
 )
 from tunecli.training.models.convolutional import CNN
 from tunecli.training.models.dense import MLP, NO_COLUMNS, Linear, ResNet
-from tunecli.training.models.layers.embeddings import Columns
 from tunecli.training.models.fine_tuning import freeze
+from tunecli.training.models.layers.embeddings import Columns
 from tunecli.training.models.real_mlp import RealMLP
 from tunecli.training.models.tabm_model import TabM
 from tunecli.training.models.text_models import (
@@ -165,8 +165,8 @@ def build_model(
     """Build the model that a study file names, with weights from torch's global random state.
 
     Args:
-        component: Linear, MLP, ResNet, TabM, RealMLP, CNN, a model of text, a classifier of torchvision.models,
-            or the user's own model, with its arguments.
+        component: Linear, MLP, ResNet, TabM, RealMLP, CNN, a model of text, a classifier of
+            torchvision.models, or the user's own model, with its arguments.
         shape: shape of one row: (n_features,) or (channels, height, width).
         n_outputs: number of outputs that the loss requires (`losses.n_outputs`).
         columns: columns of a table, for models that embed them, and how rows hold text.

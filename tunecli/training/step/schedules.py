@@ -1,9 +1,9 @@
 """Set the learning rates over the steps of a fold: a warm-up, then any scheduler of torch.
 
 With `training.epochs`, the scheduler steps once per epoch; OneCycleLR, CyclicLR and CosLogLR step
-with the optimizer. With `training.steps`, every scheduler steps with the optimizer, so that `T_max`,
-`total_iters` and `step_size` are steps like the training itself, however long an epoch is.
-ReduceLROnPlateau counts epochs with a new score in both cases.
+with the optimizer. With `training.steps`, every scheduler steps with the optimizer, so that
+`T_max`, `total_iters` and `step_size` are steps like the training itself, however long an epoch
+is. ReduceLROnPlateau counts epochs with a new score in both cases.
 
 The warm-up is an extra factor on the rate, since torch's SequentialLR cannot hold every scheduler.
 The rate is scaled for each step and restored after it, so that schedulers that multiply the

@@ -163,10 +163,10 @@ class OneHotCodes(nn.Module):
 
     def __init__(self, cardinalities: tuple[int, ...]) -> None:
         super().__init__()
-        codes = [[code for code in range(n) if code != 1] for n in cardinalities]
-        columns = [i for i, own in enumerate(codes) for _ in own]
-        self.register_buffer("columns", torch.tensor(columns), persistent=False)
-        self.register_buffer("codes", torch.tensor(sum(codes, [])), persistent=False)
+        features = [(i, code) for i, n in enumerate(cardinalities) for code in range(n)]
+        columns, codes = torch.tensor([pair for pair in features if pair[1] != 1]).unbind(1)
+        self.register_buffer("columns", columns.contiguous(), persistent=False)
+        self.register_buffer("codes", codes.contiguous(), persistent=False)
 
     def forward(self, codes: Tensor) -> Tensor:
         features = codes.index_select(1, self.get_buffer("columns"))

@@ -86,8 +86,8 @@ class PeriodicDense(nn.Module):
 class ScaledCategories(nn.Module):
     """Encodes codes of categories, (n, n_columns) int64, for a linear layer.
 
-    Columns with few categories are one-hot, and their features scaled and clipped like numbers; the
-    categories of others are learned vectors.
+    Columns with few categories are one-hot, and their features scaled and clipped like numbers;
+    the categories of others are learned vectors.
 
     Args:
         cardinalities: number of codes of each column.
