@@ -40,10 +40,14 @@ def test_no_number_is_beyond_the_limit_and_signs_stay(number: float, limit: floa
     assert np.sign(clipped) == np.sign(number)
 
 
-def test_both_forms_of_it_agree() -> None:
-    columns = np.random.default_rng(1).normal(3, 8, (50, 2)).astype(np.float32)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_both_forms_of_it_agree(dtype: type[np.floating]) -> None:
+    columns = np.random.default_rng(1).normal(3, 8, (50, 2)).astype(dtype)
     fitted = SmoothClipScaler(2.0).fit(columns)
-    in_steps = FittedScale.of(fitted, columns.dtype)(torch.from_numpy(columns))
+    scale = FittedScale.of(fitted, columns.dtype)
+    in_steps = scale(torch.from_numpy(columns))
+    # An exported graph has no operations on two types.
+    assert {operand.numpy().dtype for _, operand in scale.steps} == {columns.dtype}
     np.testing.assert_allclose(in_steps, fitted.transform(columns), rtol=1e-5, atol=1e-6)
     assert in_steps.abs().max() < 2
 

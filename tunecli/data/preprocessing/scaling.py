@@ -140,8 +140,9 @@ def _steps(scaler: Any, dtype: np.dtype[Any]) -> list[tuple[Operation, Floats]]:
             ends = np.asarray(scaler.feature_range, dtype=np.float64) if scaler.clip else None
             return _some(("multiply", scaler.scale_), ("add", scaler.min_), ("clip", ends))
         case SmoothClipScaler():
-            limit = ("smooth_clip", np.array([scaler.limit]))
-            return _some(("subtract", scaler.center), ("multiply", scaler.factor), limit)
+            center, factor = scaler.center.astype(dtype), scaler.factor.astype(dtype)
+            limit = np.array([scaler.limit], dtype=dtype)
+            return _some(("subtract", center), ("multiply", factor), ("smooth_clip", limit))
         case QuantileTransformer():
             is_normal = scaler.output_distribution == "normal"
             return [("normal_rank" if is_normal else "uniform_rank", scaler.quantiles_)]
