@@ -141,7 +141,7 @@ def _steps(scaler: Any, dtype: np.dtype[Any]) -> list[tuple[Operation, Floats]]:
             return _some(("multiply", scaler.scale_), ("add", scaler.min_), ("clip", ends))
         case SmoothClipScaler():
             center, factor = scaler.center.astype(dtype), scaler.factor.astype(dtype)
-            limit = np.array([scaler.limit], dtype=dtype)
+            limit: Floats = np.array([scaler.limit], dtype=dtype)
             return _some(("subtract", center), ("multiply", factor), ("smooth_clip", limit))
         case QuantileTransformer():
             is_normal = scaler.output_distribution == "normal"
