@@ -14,7 +14,7 @@ from tunecli.training.models.auto_models import (
     AutoModelForCausalLM,
     AutoModelForSequenceClassification,
 )
-from tunecli.training.models.embeddings import Columns
+from tunecli.training.models.layers.embeddings import Columns
 
 VOCABULARY = 90
 PAD = 0

@@ -53,6 +53,14 @@ STUDIES = {
     "embedded": TABLE
     + "model: {MLP: {width: 16, embed: 3, num_embeddings: piecewise_linear, n_bins: 4}}\n"
     + OPTIMIZER,
+    "members": TABLE
+    + "model: {TabM: {k: 3, d_block: 8, num_embeddings: piecewise_linear, n_bins: 4}}\n"
+    + OPTIMIZER,
+    "values": "data: {source: table.csv, target: price, task: regression, missing: ['?']}\n"
+    "model: {TabM: {k: 3, d_block: 8, n_blocks: 1, arch: mini}}\n" + OPTIMIZER,
+    "clipped": TABLE.replace("target: y", "target: y, scale: smooth_clip")
+    + "model: {RealMLP: {width: 8, depth: 1, n_frequencies: 4}}\nschedule: CosLogLR\n"
+    + OPTIMIZER,
     "quantile": "data: {source: table.csv, target: price, task: regression, missing: ['?'], "
     "scale: quantile, drop: y}\nmodel: {ResNet: {width: 8, depth: 1}}\n" + OPTIMIZER,
     "numbers": "data: {source: table.csv, target: price, task: regression, missing: ['?'], "

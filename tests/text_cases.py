@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from tunecli.data.rows.dataset import TokenForm
 from tunecli.study_file.settings.settings import Component
 from tunecli.training.models.building import build_model
-from tunecli.training.models.embeddings import Columns
+from tunecli.training.models.layers.embeddings import Columns
 
 VOCAB_SIZE = 30
 TOKENS = TokenForm(VOCAB_SIZE, pad=0)

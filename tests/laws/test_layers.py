@@ -36,6 +36,7 @@ ORDER = [
     "training/models/text",
     "training/models/pretrained",
     "training/models/parametrization",
+    "training/models/layers",
     "training/models",
     "training/outcome",
     "training/step",

@@ -9,7 +9,7 @@ from study_makers import SUMMARY
 from tunecli.database.write import StudyDatabase
 from tunecli.errors import StudyFileError
 from tunecli.search.study.study_folder import StudyFolder
-from tunecli.search.transfer import start_points
+from tunecli.search.transfer import start_points, start_sources
 from tunecli.study_file.study_file import StudyFile
 
 LINE = r"\.yaml:\d+:\d+: search\.start_with\.study"
@@ -82,3 +82,51 @@ def test_a_study_that_is_not_there_is_said(runs: Path) -> None:
     later = study(search="start_with: {study: nowhere, best: 3}")
     with pytest.raises(StudyFileError, match=f"{LINE}: study nowhere does not exist in "):
         start_points(later, SUMMARY, StudyFolder(runs, "later"))
+
+
+TUNED = """
+data: digits
+model:
+  choice:
+    MLP: {width: {int: [8, 800]}, num_embeddings: {choice: [none, piecewise_linear]}}
+    TabM: {k: 2, d_block: {choice: [8, 16]}, num_embeddings: piecewise_linear, n_bins: 4}
+optimizer: {AdamW: {lr: {float: [1e-4, 1e-2], log: true}}}
+training: {epochs: 1, batch_size: 128}
+objective: {maximize: accuracy}
+"""
+
+
+def test_published_configurations_come_first_and_are_named(tmp_path: Path) -> None:
+    later = study(TUNED, search="start_with: tuned")
+    points = start_points(later, SUMMARY, StudyFolder(tmp_path, "later"))
+    assert points == [
+        {"model": "TabM", "optimizer.AdamW.lr": 0.002},
+        {
+            "model": "MLP",
+            "model.MLP.width": 736,
+            "model.MLP.num_embeddings": "piecewise_linear",
+            "optimizer.AdamW.lr": 0.00036,
+        },
+    ]
+    assert list(start_sources(later, SUMMARY)) == [
+        "trial 0 starts with the published defaults of TabM (2 parameters; "
+        "Gorishniy et al. 2025, arXiv:2410.24210)",
+        "trial 1 starts with the published defaults of MLP (4 parameters; "
+        "Gorishniy et al. 2025, arXiv:2410.24210)",
+    ]
+    trials = drive(later, f"sqlite:///{tmp_path / 'later.db'}", 3, points=points)
+    for trial, point in zip(trials, points, strict=False):
+        assert point.items() <= trial.params.items()
+
+
+def test_a_study_without_published_configurations_says_what_is_missing(tmp_path: Path) -> None:
+    plain = study(
+        "data: digits\nmodel: {MLP: {width: {int: [8, 64]}}}\noptimizer: AdamW",
+        "start_with: tuned",
+    )
+    with pytest.raises(StudyFileError, match="an MLP needs num_embeddings: piecewise_linear"):
+        start_points(plain, SUMMARY, StudyFolder(tmp_path, "later"))
+
+
+def test_a_list_has_no_sources() -> None:
+    assert list(start_sources(study(), SUMMARY)) == []

@@ -34,7 +34,7 @@ from tunecli.training.compression.packing import Packed, unpack
 from tunecli.training.fold import FoldTraining, new_model
 from tunecli.training.fold_data import feature_form
 from tunecli.training.models.auto_models import stored_architecture
-from tunecli.training.models.embeddings import bin_counts
+from tunecli.training.models.layers.embeddings import bin_counts
 from tunecli.training.models.pretrained.quantized_layers import whole_copy
 from tunecli.training.outcome.adjustment import Adjustment
 from tunecli.training.outcome.score_guard import NoScoreError

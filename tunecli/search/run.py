@@ -49,7 +49,7 @@ from tunecli.search.study.study_folder import StudyFolder
 from tunecli.search.study.trash import put_away, refuse_foreign_study
 from tunecli.search.suggest.suggester import Suggester
 from tunecli.search.suggest.visible_trials import VisibleTrials
-from tunecli.search.transfer import learn, start_points
+from tunecli.search.transfer import learn, start_points, start_sources
 from tunecli.search.try_optuna import refuse_what_optuna_refuses
 from tunecli.search.waits import Waits
 from tunecli.search.workers.cluster.ray_executor import RayOptions, ray_executor
@@ -174,6 +174,7 @@ class Search:
                     yield from map(Notice, put_away(self._study_folder))
                 database = create_study(self._study_folder, study, described, points, learned)
                 opened.callback(database.close)
+                printed += map(Notice, start_sources(study, described.summary))
             yield from self._drive(study, database, described, stored, printed)
 
     def _before(self, opened: ExitStack) -> tuple[StudyDatabase | None, StoredStudy | None]:

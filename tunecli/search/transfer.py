@@ -1,6 +1,7 @@
 """What a new study takes from earlier ones: its first configurations, and lessons for its sampler.
 
-`search.start_with` lists the configurations to try first, or takes them from another study.
+`search.start_with` lists the configurations to try first, or takes them from another study or from
+publications.
 `search.learn_from` names studies whose trials a sampler sees before a study's first trial. Both
 are stored in the study's database when it is created. So a resumed search does the same, even if
 the other study has changed or no longer exists.
@@ -9,7 +10,7 @@ the other study has changed or no longer exists.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import PurePath
 from typing import Any
@@ -23,9 +24,12 @@ from tunecli.search.study.front import FrontTracker
 from tunecli.search.study.study_folder import StudyFolder
 from tunecli.search.suggest.enumeration import Point
 from tunecli.study_file.locate_config import match
+from tunecli.study_file.read_start_with import TUNED, StartFrom
 from tunecli.study_file.settings.settings import DataSettings, TrialConfig, ValidationSettings
 from tunecli.study_file.space.tree import DATA_SLOTS, SETTINGS
 from tunecli.study_file.study_file import Study
+from tunecli.study_file.text.counts import count
+from tunecli.study_file.tuned_defaults import TunedDefault, tuned_starts
 from tunecli.training.outcome.failure_reasons import says_out_of_memory
 
 _START_WITH = ("search", "start_with", "study")
@@ -46,6 +50,9 @@ def start_points(study: Study, summary: DataSummary, study_folder: StudyFolder) 
     """
     if study.start_from is None:
         return study.start_with
+    if study.start_from == TUNED:
+        return [point for _, point in _tuned_points(study, summary)]
+    assert isinstance(study.start_from, StartFrom)
     name = study.start_from.study
     database = _opened(study_folder, name)
     if database is None:
@@ -60,6 +67,27 @@ def start_points(study: Study, summary: DataSummary, study_folder: StudyFolder) 
         if not study.start_from.repeat:
             return _unknown(study, best, summary, StoredStudy.read(database))
     return [_located(study, trial) for trial in best]
+
+
+def start_sources(study: Study, summary: DataSummary) -> Iterator[str]:
+    """Yield a sentence on each first trial that takes a published configuration."""
+    if study.start_from == TUNED:
+        for number, (default, point) in enumerate(_tuned_points(study, summary)):
+            yield (
+                f"trial {number} starts with the published defaults of {default.model.name} "
+                f"({count(len(point), 'parameter')}; {default.source})"
+            )
+
+
+def _tuned_points(study: Study, summary: DataSummary) -> Sequence[tuple[TunedDefault, Point]]:
+    points = list(tuned_starts(study, summary.n_search))
+    if not points:
+        message = (
+            "tuned has no defaults for the models of this study: an MLP needs num_embeddings: "
+            "piecewise_linear. List configurations instead."
+        )
+        raise study.error([(_START_WITH[:2], message)])
+    return points
 
 
 def _located(study: Study, trial: Trial) -> Point:
@@ -82,9 +110,9 @@ def _unknown(
 
 
 def _refuse_other_objective(study: Study, source: StoredAttributes) -> None:
+    assert isinstance(study.start_from, StartFrom)
     ours = tuple(stored_objective(objective) for objective in study.objectives)
     if (source.objectives or (source.objective,)) != ours:
-        assert study.start_from is not None
         wanted = " and ".join(f"{one.direction} {one.metric}" for one in ours)
         message = (
             f"study {study.start_from.study} does not {wanted}, so its best trials may not be "

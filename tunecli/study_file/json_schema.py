@@ -15,6 +15,7 @@ from typing import Any
 from tunecli.study_file.catalogue import component_arguments, names
 from tunecli.study_file.catalogue.names import ALIASES, CODE_KINDS, Kind
 from tunecli.study_file.catalogue.signatures import Argument
+from tunecli.study_file.read_start_with import TUNED
 from tunecli.study_file.settings.metric_names import METRICS
 from tunecli.study_file.settings.objective_settings import ObjectiveSettings
 from tunecli.study_file.settings.search_settings import AUTO, SearchSettings
@@ -191,7 +192,7 @@ def _search() -> Schema:
     )
     section["properties"]["start_with"] = {
         "description": "Configurations to try first; the sampler suggests the rest.",
-        **_any_of({"type": "array", "items": {"type": "object"}}, another_study),
+        **_any_of({"type": "array", "items": {"type": "object"}}, another_study, {"const": TUNED}),
     }
     return section
 

@@ -47,20 +47,27 @@ class Match:
     misfits: tuple[str, ...] = ()
 
 
-def match(tree: Tree, config: TrialConfig, params: Mapping[str, Scalar]) -> Match:
+def match(
+    tree: Tree, config: TrialConfig, params: Mapping[str, Scalar], *, nearest: bool = False
+) -> Match:
     """Find a configuration in a search space.
 
     Args:
         params: parameters of its trial, to distinguish options with equal content.
+        nearest: whether an option with the same component fits, however many of its arguments
+            differ.
     """
-    values, search = _values(config), _Search(params)
+    values, search = _values(config), _Search(params, nearest)
     if not tree.branches:
         return search.slots(tree.slots(None), values)
     matches = [
         _joined([Match({VARIANT: label}), search.slots(tree.slots(label), values)])
         for label in sorted(tree.branches, key=lambda label: label != params.get(VARIANT))
     ]
-    return min(matches, key=lambda one: len(one.misfits))  # on ties, the trial's own variant
+    model = "another model"
+    return min(  # on ties, the trial's own variant
+        matches, key=lambda one: (nearest and model in one.misfits, len(one.misfits))
+    )
 
 
 def _values(config: TrialConfig) -> dict[Slot, Any]:
@@ -86,6 +93,7 @@ class _Search:
     """
 
     params: Mapping[str, Scalar]
+    nearest: bool = False
 
     def slots(self, slots: Slots, values: Mapping[Slot, Any]) -> Match:
         matches: list[Match] = []
@@ -120,8 +128,11 @@ class _Search:
             is_list = isinstance(value, list) and not isinstance(option.node, Plain)
             fit = self._list if is_list else self._node
             fits.append((option, fit(option.node, value, name)))
-        option, best = min(fits, key=lambda fit: len(fit[1].misfits))
-        if f"another {name}" in best.misfits:
+        other = f"another {name}"
+        option, best = min(
+            fits, key=lambda fit: (self.nearest and other in fit[1].misfits, len(fit[1].misfits))
+        )
+        if other in best.misfits:
             return _another(name)
         return _joined([Match({node.name: option.category}), best])
 

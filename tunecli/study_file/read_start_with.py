@@ -1,14 +1,15 @@
 """Read `search.start_with`: configurations to try first, written like the study file itself.
 
 An entry names an option by its label or value, and gives values inside ranges; the sampler
-suggests what it leaves out. `{study: NAME, best: 5}` takes the entries from another study; with
+suggests what it leaves out. `tuned` takes the published defaults of the study's models
+(`tuned_defaults`). `{study: NAME, best: 5}` takes the entries from another study; with
 `repeat: false` only those that would not repeat one of its trials.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from tunecli.study_file.read.read_components import without_none
 from tunecli.study_file.settings.ranges import FloatRange
@@ -27,6 +28,7 @@ from tunecli.study_file.space.tree import (
     Tree,
     identity,
     range_data,
+    subtree,
 )
 from tunecli.study_file.space.walk import VARIANT, contains
 from tunecli.study_file.text.counts import count
@@ -40,6 +42,9 @@ Assignment = dict[str, Scalar]
 """Values of some parameters, by name in the database."""
 
 
+TUNED: Literal["tuned"] = "tuned"
+TUNED_MODELS = ("MLP", "TabM", "RealMLP")
+"""Models with published defaults."""
 _FROM_STUDY = ("study", "best", "repeat")
 _ONLY_SEARCHED = " Only searched settings are allowed here."
 
@@ -61,22 +66,36 @@ class StartFrom:
 
 def read_start_with(
     data: Any, tree: Tree, problems: Problems
-) -> tuple[tuple[Assignment, ...], StartFrom | None]:
-    """Return the entries as partial assignments, or the study to take them from."""
+) -> tuple[tuple[Assignment, ...], StartFrom | Literal["tuned"] | None]:
+    """Return the entries as partial assignments, or what to take them from."""
     at: Path = ("search", "start_with")
     if is_none(data):
         return (), None
+    if data == TUNED:
+        _check_tuned(tree, at, problems)
+        return (), TUNED
     if _names_study(data):
         return (), _start_from(data, at, problems)
     if isinstance(data, list) and (named := [entry for entry in data if _names_study(entry)]):
         message = "{study: …} must not be inside a list."
         problems.add(at, f"{message} Write start_with: {inline(named[0])}.")
     if not isinstance(data, list):
-        advice = "Write a list of configurations, or {study: NAME, best: 5}."
+        advice = "Write a list of configurations, tuned, or {study: NAME, best: 5}."
         problems.add(at, f"must be a list, but got {inline(data)}. {advice}")
         return (), None
     entries = [(i, x) for i, x in enumerate(without_none(data)) if not _names_study(x)]
     return tuple(_Entry(tree, problems).read(x, (*at, i)) for i, x in entries), None
+
+
+def _check_tuned(tree: Tree, at: Path, problems: Problems) -> None:
+    slots = (tree.base, *tree.branches.values())
+    models = [one[slot] for one in slots for slot in one if slot == ("model",)]
+    named = [n.component for model in models for n in subtree(model) if isinstance(n, Named)]
+    if not {*TUNED_MODELS} & {*named}:
+        message = (
+            f"tuned has defaults only for {listed(TUNED_MODELS)}. List configurations instead."
+        )
+        problems.add(at, message)
 
 
 def _names_study(data: Any) -> bool:

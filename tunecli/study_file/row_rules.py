@@ -31,7 +31,7 @@ _OF_KIND: dict[SourceKind | None, frozenset[Rows]] = {
     "arrays": _NUMBERS | _PICTURES,
 }
 _TAKES: dict[str, frozenset[Rows]] = {
-    **dict.fromkeys(("Linear", "MLP", "ResNet"), _NUMBERS | _PICTURES),
+    **dict.fromkeys(("Linear", "MLP", "ResNet", "TabM", "RealMLP"), _NUMBERS | _PICTURES),
     **dict.fromkeys((*TEXT_MODELS, "AutoModelForSequenceClassification"), _TEXT),
 }
 """What models take; all others are classifiers of pictures."""

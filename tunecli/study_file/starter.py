@@ -14,6 +14,7 @@ from tunecli.study_file.read.defaults import MOST_ROWS_FOR_FOLDS
 from tunecli.study_file.settings.settings import Task
 from tunecli.study_file.settings.source_kinds import ARRAYS, TABLES, TEXT_FILES
 from tunecli.study_file.study_file import StudyFile
+from tunecli.study_file.table_starters import EMBEDDED_RATES, MOST_EMBEDDED, table_models
 from tunecli.study_file.text.counts import count
 from tunecli.study_file.text.dump import flow
 from tunecli.study_file.text.suggestions import listed
@@ -106,6 +107,11 @@ class FirstLook:
     def is_pictures(self) -> bool:
         """Whether rows are pictures."""
         return len(self.shape) == 3
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether the models turn the numbers of a table into vectors."""
+        return not (self.text or self.is_pictures) and self.shape[0] <= MOST_EMBEDDED
 
     @property
     def has_numbers(self) -> bool:
@@ -272,6 +278,8 @@ def _parts(look: FirstLook) -> Iterator[str]:
     yield ""
     yield "search:"
     yield "  trials: 30                      # in total; to continue, raise it and search again"
+    if look.is_embedded:
+        yield "  start_with: tuned               # first the published defaults of the models"
 
 
 def _trained_from_scratch(look: FirstLook) -> Iterator[str]:
@@ -281,8 +289,10 @@ def _trained_from_scratch(look: FirstLook) -> Iterator[str]:
     yield ""
     yield "optimizer:"
     yield "  AdamW:"
-    yield f"    lr: {{float: {'[3e-4, 1e-2]' if look.text else '[1e-4, 1e-1]'}, log: true}}"
-    yield "    weight_decay: {float: [1e-4, 1], log: true}"
+    rates = "[3e-4, 1e-2]" if look.text else "[1e-4, 1e-1]"
+    yield f"    lr: {{float: {EMBEDDED_RATES if look.is_embedded else rates}, log: true}}"
+    decay = "[1e-4, 1e-1], log: true, or: 0" if look.is_embedded else "[1e-4, 1], log: true"
+    yield f"    weight_decay: {{float: {decay}}}"
     yield ""
     yield "schedule: {choice: [none, CosineAnnealingLR]}"
     yield ""
@@ -299,7 +309,7 @@ def _models(look: FirstLook) -> Iterator[str]:
     elif look.is_pictures:
         yield from _picture_models(min(look.shape[1:]))
     else:
-        yield from _TABLE_MODELS
+        yield from table_models(look.shape[0])
 
 
 def _tokenizer(look: FirstLook) -> str:
@@ -316,13 +326,6 @@ _TEXT_MODELS = (
     "      embed: {int: [50, 200], step: 50}",
     "      channels: {int: [50, 200], step: 50}",
     "      dropout: {float: [0.1, 0.7]}",
-)
-_TABLE_MODELS = (
-    "    Linear: {}",
-    "    MLP:",
-    "      width: {int: [16, 256], log: true}",
-    "      depth: {int: [1, 3]}",
-    "      dropout: {float: [0.0, 0.5]}",
 )
 
 

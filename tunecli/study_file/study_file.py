@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path as FilePath
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from tunecli.errors import DataError, Problem, StudyFileError, TunecliError
 from tunecli.files.small import read_small
@@ -56,7 +56,8 @@ class StudyFile(Sections):
         overrides: `path=value` from the command line, already applied.
         tree: the settings that can be searched.
         start_with: partial assignments to try first, by parameter name.
-        start_from: another study whose best trials are tried first.
+        start_from: another study whose best trials are tried first, or `tuned` for the published
+            defaults of the models.
         left_open: settings of the search that the file does not write, of those whose defaults may
             change between versions.
         why_sampler: why `sampler: auto` took this sampler; empty if the file names one.
@@ -68,7 +69,7 @@ class StudyFile(Sections):
     overrides: tuple[str, ...] = field(compare=False)
     tree: Tree = field(repr=False)
     start_with: tuple[Assignment, ...] = ()
-    start_from: StartFrom | None = None
+    start_from: StartFrom | Literal["tuned"] | None = None
     left_open: frozenset[str] = field(default=frozenset(), compare=False)
     why_sampler: str = field(default="", compare=False)
     code: AllowedCode | None = field(default=None, compare=False, repr=False)

@@ -27,7 +27,6 @@ from tunecli.training.kept_evaluations import (
     outputs_from_tensor,
 )
 from tunecli.training.models.building import build_model
-from tunecli.training.models.embeddings import Columns
 from tunecli.training.models.fine_tuning import rate_factors, set_training
 from tunecli.training.models.frozen_weights import (
     changed_weight,
@@ -39,6 +38,7 @@ from tunecli.training.models.frozen_weights import (
     saved_state,
     shared_bytes,
 )
+from tunecli.training.models.layers.embeddings import Columns
 from tunecli.training.outcome.evaluation import Evaluation
 from tunecli.training.outcome.evaluation_choice import EvaluationChoice
 from tunecli.training.outcome.metrics import measure
@@ -47,6 +47,7 @@ from tunecli.training.state.memory import Movable
 from tunecli.training.state.random_state import GLOBAL, Draws, RandomStream, fold_seed
 from tunecli.training.step.averaging import average_weights
 from tunecli.training.step.batches import Batch, Batches
+from tunecli.training.step.fade_out import FadeOut
 from tunecli.training.step.gradient_step import GradientStep
 from tunecli.training.step.losses import Predictions, build_loss, n_outputs
 from tunecli.training.step.optimizers import build_optimizers
@@ -119,6 +120,10 @@ class FoldTraining:
         self._rates = Rates(
             config.schedule, self.optimizers, self.timetable, config.objective.direction
         )
+        self._fade_out: FadeOut | None = None
+        if settings.fade_out:
+            plan = (settings.fade_out, self.timetable.n_steps)
+            self._fade_out = FadeOut(*plan, self.model, self.optimizers)
         modules = [self.model] if self._average is None else [self.model, self._average]
         self._movable = Movable(modules, self.optimizers, is_shared)
         self.step = GradientStep(
@@ -221,8 +226,12 @@ class FoldTraining:
             batches = self._batches.rest_of_epoch()
             while group := tuple(islice(batches, self._settings.accumulate)):
                 self._rates.before_step(self._n_steps)
+                if self._fade_out is not None:
+                    self._fade_out.before_step(self._n_steps)
                 yield group
                 self._rates.after_step()
+                if self._fade_out is not None:
+                    self._fade_out.after_step()
                 if self._average is not None:
                     self._average.update_parameters(self.model)
                 self._n_steps += 1

@@ -32,8 +32,8 @@ from tunecli.training.compression.packing import unpack
 from tunecli.training.compression.recipe import lose_channels, thin_out, write_down
 from tunecli.training.fold import FoldTraining, new_model
 from tunecli.training.models.building import build_model, explain_size
-from tunecli.training.models.embeddings import Columns
 from tunecli.training.models.fine_tuning import rate_factors
+from tunecli.training.models.layers.embeddings import Columns
 from tunecli.training.outcome.metrics import measure
 from tunecli.training.outcome.score_guard import NoScoreError, float_of
 from tunecli.training.stack.fold_stack import FoldStack
@@ -201,13 +201,14 @@ def _fewest(config: TrialConfig) -> int:
 
 @torch.no_grad()
 def _check_outputs(model: nn.Module, rows: Tensor, wanted: int, task: Task) -> None:
-    is_of_tokens = task == "language_modeling"
-    shape = (*(rows.shape if is_of_tokens else rows.shape[:1]), wanted)
+    per = "token" if task == "language_modeling" else "row"
+    shape = (*(rows.shape if per == "token" else rows.shape[:1]), wanted)
     outputs = model(rows)
     main, *auxiliary = outputs if isinstance(outputs, tuple) else (outputs,)
     for output in (main, *(output for output in auxiliary if output is not None)):
+        if isinstance(output, Tensor) and output.ndim == 3 and per == "row":
+            output = output[:, 0]  # of several predictions per row
         if not isinstance(output, Tensor) or output.shape != shape:
-            per = "token" if is_of_tokens else "row"
             raise TunecliError(f"a model must return one tensor with {wanted} outputs per {per}.")
 
 

@@ -19,7 +19,10 @@ from tunecli.data.rows.features import BLOCK_BYTES, Features, TensorFeatures, as
 from tunecli.study_file.settings.settings import Component, DataSettings
 
 DATA = DataSettings(source="set/")
-SCALES = [None, *(Component(name=n) for n in ("standard", "minmax", "robust", "quantile"))]
+SCALES = [
+    None,
+    *(Component(name=n) for n in ("standard", "minmax", "robust", "smooth_clip", "quantile")),
+]
 
 
 def pictures(n: int = 40, channels: int = 3, seed: int = 0) -> Dataset:

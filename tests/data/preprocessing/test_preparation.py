@@ -23,7 +23,10 @@ from tunecli.study_file.settings.settings import Component, DataSettings, Valida
 
 SCALES = [
     None,
-    *(Component(name=name) for name in ("standard", "minmax", "robust", "quantile")),
+    *(
+        Component(name=name)
+        for name in ("standard", "minmax", "robust", "smooth_clip", "quantile")
+    ),
 ]
 DATA = DataSettings(source="t.csv", min_frequency=0.1)
 

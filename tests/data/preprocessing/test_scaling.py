@@ -14,7 +14,8 @@ from tunecli.study_file.settings.settings import Component
 STANDARD = Component(name="standard")
 MINMAX = Component(name="minmax")
 QUANTILE = Component(name="quantile", arguments={"output_distribution": "normal"})
-SCALES = [STANDARD, MINMAX, QUANTILE, None]
+SMOOTH_CLIP = Component(name="smooth_clip")
+SCALES = [STANDARD, MINMAX, QUANTILE, SMOOTH_CLIP, None]
 
 
 def scaled(

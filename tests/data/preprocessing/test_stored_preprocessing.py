@@ -25,6 +25,7 @@ SCALES = {
     "minmax": Component(name="minmax", arguments={"clip": True, "feature_range": [-1, 1]}),
     "robust": Component(name="robust", arguments={"with_centering": False}),
     "robust with center": Component(name="robust"),
+    "smooth clip": Component(name="smooth_clip", arguments={"limit": 2.0}),
     "quantile": Component(name="quantile"),
     "uniform": Component(name="quantile", arguments={"output_distribution": "uniform"}),
 }

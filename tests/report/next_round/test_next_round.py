@@ -31,6 +31,7 @@ from tunecli.report.next_round.round import Round, Style, following, write_next_
 from tunecli.search.suggest.suggester import Suggester
 from tunecli.search.suggest.visible_trials import VisibleTrials
 from tunecli.study_file.locate_config import match
+from tunecli.study_file.read_start_with import StartFrom
 from tunecli.study_file.settings.ranges import Categories, FloatRange, IntRange, Parameter
 from tunecli.study_file.space.tree import range_data
 from tunecli.study_file.study_file import StudyFile
@@ -183,7 +184,7 @@ def test_nothing_to_change_goes_on_with_the_same_space(path: Path) -> None:
     found = written(text, file=str(path))
     old, new = StudyFile.from_text(text, str(path)), StudyFile.from_text(found.text, str(path))
     assert new.tree == old.tree
-    assert new.start_from is not None
+    assert isinstance(new.start_from, StartFrom)
     assert new.start_from.study == old.name
     assert not found.made
 

@@ -194,7 +194,9 @@ def test_suffixes_may_be_left_out_and_nothing_else(
 
 def test_an_unknown_name_gets_a_suggestion() -> None:
     assert "Did you mean `SGD`?" in names.unknown_name("optimizer", "sgd")
-    assert "`standard`, `minmax`, `robust` and `quantile`" in names.unknown_name("scale", "xyz")
+    assert "`standard`, `minmax`, `robust`, `quantile` and `smooth_clip`" in names.unknown_name(
+        "scale", "xyz"
+    )
 
 
 @pytest.mark.parametrize(

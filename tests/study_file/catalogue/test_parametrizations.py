@@ -130,3 +130,36 @@ def test_the_base_width_is_the_default_of_every_model_that_has_one() -> None:
     assert base_width({"parametrization": "mup"}) == BASE_WIDTH
     assert base_width({"parametrization": "mup", "base_width": 32}) == 32
     assert base_width({"parametrization": "standard", "base_width": 32}) is None
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "more", "place", "message"),
+    [
+        ("{Rprop: {lr: 1}}", "", "optimizer.Rprop", "RealMLP has no learning rates for Rprop"),
+        ("Adafactor", "", "optimizer", "or use MLP."),
+        (
+            "{Adam: {weight_decay: 0.1}}",
+            "",
+            "optimizer.Adam.weight_decay",
+            "for which RealMLP has no rule",
+        ),
+        (
+            "AdamW",
+            "schedule: {CosineAnnealingLR: {eta_min: 1e-4}}",
+            "schedule.CosineAnnealingLR.eta_min",
+            "with RealMLP their rates differ",
+        ),
+    ],
+)
+def test_the_neural_tangent_parametrization_has_the_same_limits(
+    optimizer: str, more: str, place: str, message: str
+) -> None:
+    with pytest.raises(StudyFileError, match=r"s\.yaml") as caught:
+        study("RealMLP: {}", optimizer, more=more)
+    found = [(one.path, one.message) for one in caught.value.problems]
+    assert any(path == place and message in text for path, text in found), found
+
+
+def test_real_mlp_takes_sgd_and_optimizers_like_adam() -> None:
+    for name in (*ADAM_LIKE, *SGD_LIKE):
+        study("RealMLP: {}", f"{{{name}: {{lr: 0.01}}}}")

@@ -148,6 +148,12 @@ LBFGS = {"optimizer": "LBFGS", "training": "{batch_size: full}"}
         ({"training": "{epochs: 1, eval_every: 1e-320}"}, "training.eval_every", "would have inf"),
         ({"model": "Linear", "optimizer": "Muon"}, "optimizer", "Linear has none"),
         (
+            {"data": "{source: iris, scale: {smooth_clip: {limit: 0}}}"},
+            "data.scale.smooth_clip.limit",
+            "above 0",
+        ),
+        ({"model": "TabM", "optimizer": "Muon"}, "optimizer", "TabM has many versions of each"),
+        (
             {"optimizer": "{SGD: {lr: 0.1, nesterov: true}}"},
             "optimizer.SGD.nesterov",
             "momentum above 0",

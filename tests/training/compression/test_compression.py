@@ -42,6 +42,8 @@ from tunecli.training.compression.recipe import (
 from tunecli.training.compression.sharing import k_means, nearest, share_weights, shared_codes
 from tunecli.training.models.convolutional import CNN
 from tunecli.training.models.dense import MLP, ResNet
+from tunecli.training.models.real_mlp import RealMLP
+from tunecli.training.models.tabm_model import TabM
 
 
 def mlp() -> nn.Module:
@@ -59,6 +61,16 @@ def table_resnet() -> nn.Module:
     return ResNet((20,), 3, width=16, depth=2)
 
 
+def tabm() -> nn.Module:
+    torch.manual_seed(0)
+    return TabM((20,), 3, k=4, d_block=16, n_blocks=2)
+
+
+def real_mlp() -> nn.Module:
+    torch.manual_seed(0)
+    return RealMLP((20,), 3, width=16, depth=2)
+
+
 def resnet18() -> nn.Module:
     from torchvision.models import resnet18 as build
 
@@ -71,6 +83,11 @@ CASES: list[tuple[Callable[[], nn.Module], tuple[int, ...]]] = [
     (cnn, (1, 8, 8)),
     (table_resnet, (20,)),
 ]
+UNITS_STAY: list[tuple[Callable[[], nn.Module], tuple[int, ...]]] = [
+    (tabm, (20,)),
+    (real_mlp, (20,)),
+]
+"""Models without norms that keep all units."""
 
 
 def used(build: Callable[[], nn.Module], shape: tuple[int, ...]) -> tuple[nn.Module, Tensor]:
@@ -95,7 +112,7 @@ def one_step(model: nn.Module, x: Tensor) -> None:
 
 
 @pytest.mark.parametrize("scope", ["global", "layer"])
-@pytest.mark.parametrize(("build", "shape"), CASES)
+@pytest.mark.parametrize(("build", "shape"), [*CASES, *UNITS_STAY])
 def test_pruned_weights_stay_zero_whatever_the_optimizer_does(
     build: Callable[[], nn.Module], shape: tuple[int, ...], scope: str
 ) -> None:
@@ -249,8 +266,25 @@ RECIPES: dict[str, dict[str, object]] = {
 }
 
 
-@pytest.mark.parametrize("recipe", RECIPES)
-@pytest.mark.parametrize(("build", "shape"), CASES)
+@pytest.mark.parametrize(("build", "shape"), UNITS_STAY)
+def test_units_with_scales_of_their_own_cannot_be_removed(
+    build: Callable[[], nn.Module], shape: tuple[int, ...]
+) -> None:
+    pytest.importorskip("torch_pruning")
+    model, x = used(build, shape)
+    with pytest.raises(DataError, match=r"structured pruning cannot remove units (that|with)"):
+        prune_channels(model, 0.5, x[:2])
+
+
+@pytest.mark.parametrize(
+    ("build", "shape", "recipe"),
+    [
+        (*case, recipe)
+        for case in [*CASES, *UNITS_STAY]
+        for recipe in RECIPES
+        if case in CASES or "structured" not in RECIPES[recipe]
+    ],
+)
 def test_a_packed_model_gives_the_same_bits_and_is_never_larger(
     build: Callable[[], nn.Module], shape: tuple[int, ...], recipe: str
 ) -> None:

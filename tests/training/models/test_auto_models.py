@@ -30,9 +30,9 @@ from tunecli.training.models.auto_models import (
 )
 from tunecli.training.models.blocks import backbone_blocks, backbone_parameters, heads
 from tunecli.training.models.building import build_model
-from tunecli.training.models.embeddings import Columns
 from tunecli.training.models.fine_tuning import rate_factors
 from tunecli.training.models.frozen_weights import own_state, shared_bytes
+from tunecli.training.models.layers.embeddings import Columns
 
 Classifier = AutoModelForSequenceClassification
 PREFIXABLE = ("bert", "roberta", "gpt2", "llama")

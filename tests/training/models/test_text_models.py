@@ -27,7 +27,7 @@ from tunecli.errors import DataError
 from tunecli.study_file.catalogue.names import TEXT_MODELS
 from tunecli.study_file.settings.settings import Component
 from tunecli.training.models.building import build_model, embeds_categories
-from tunecli.training.models.embeddings import Columns
+from tunecli.training.models.layers.embeddings import Columns
 
 TEXTS = st.lists(st.integers(1, VOCAB_SIZE - 1), max_size=12)
 every_model = pytest.mark.parametrize(("name", "arguments"), EVERY_MODEL)

@@ -21,8 +21,8 @@ from tunecli.training.compression.costs import macs
 from tunecli.training.cross_validation import CrossValidation
 from tunecli.training.fold import FoldTraining
 from tunecli.training.models.building import build_model
-from tunecli.training.models.embeddings import Columns
 from tunecli.training.models.fine_tuning import rate_factors
+from tunecli.training.models.layers.embeddings import Columns
 from tunecli.training.outcome.evaluation import TrialResult
 from tunecli.training.outcome.metrics import measure
 from tunecli.training.outcome.trial_failures import failure
@@ -383,7 +383,7 @@ def test_nothing_is_permitted_to_begin_with() -> None:
 def test_a_model_that_asks_for_codes_embeds_categories() -> None:
     fold = replace(classification(), cat_cardinalities=(3,))
     from tunecli.training.models.building import embeds_categories
-    from tunecli.training.models.embeddings import Columns
+    from tunecli.training.models.layers.embeddings import Columns
 
     assert embeds_categories(component("parts.py:Asks"))
     assert not embeds_categories(component("parts.py:Net"))

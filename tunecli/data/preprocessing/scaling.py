@@ -21,20 +21,29 @@ from sklearn.preprocessing import (
 )
 from torch import Tensor
 
+from tunecli.data.preprocessing.smooth_clip import SmoothClipScaler, smoothly_clipped
 from tunecli.errors import DataError
 from tunecli.study_file.settings.settings import Component
 
 Floats = NDArray[np.floating]
-Operation = Literal["subtract", "divide", "multiply", "add", "clip", "uniform_rank", "normal_rank"]
-_PLAIN = {"standard": StandardScaler, "minmax": MinMaxScaler, "robust": RobustScaler}
+Operation = Literal[
+    "subtract", "divide", "multiply", "add", "clip", "smooth_clip", "uniform_rank", "normal_rank"
+]
+_PLAIN = {
+    "standard": StandardScaler,
+    "minmax": MinMaxScaler,
+    "robust": RobustScaler,
+    "smooth_clip": SmoothClipScaler,
+}
 
 
 def scaler_of(scale: Component, n_rows: int, seed: int) -> Any:
-    """Return scikit-learn's transformer, not yet fitted, with at most as many quantiles as rows.
+    """Return a transformer like scikit-learn's, unfitted, with at most as many quantiles as rows.
 
     Args:
         scale: `standard` (mean 0, standard deviation 1), `minmax` (0 to 1), `robust` (median 0,
-            quartiles 1 apart) or `quantile` (by rank, to a normal distribution by default).
+            quartiles 1 apart), `smooth_clip` (the same, with outliers squeezed into ±3) or
+            `quantile` (by rank, to a normal distribution by default).
         n_rows: the number of rows that it will be fitted on.
         seed: the seed for drawing the rows from which `quantile` takes its quantiles.
     """
@@ -42,7 +51,7 @@ def scaler_of(scale: Component, n_rows: int, seed: int) -> Any:
         given = scale.arguments.items()  # YAML has lists where scikit-learn wants tuples
         return _PLAIN[scale.name](**{k: tuple(v) if isinstance(v, list) else v for k, v in given})
     if scale.name != "quantile":
-        known = "standard, minmax, robust or quantile"
+        known = "standard, minmax, robust, smooth_clip or quantile"
         raise DataError(f"unknown data.scale {scale.name!r}: write {known}.")
     arguments = {"n_quantiles": 1000, "output_distribution": "normal", **scale.arguments}
     if arguments["n_quantiles"] < 1:
@@ -58,8 +67,8 @@ class FittedScale:
     Constant columns become 0 under `standard` and `minmax`.
 
     Attributes:
-        steps: operations with their operands: (n_columns,) for arithmetic; (2,) for `clip`;
-            (n_quantiles, n_columns) for ranks.
+        steps: operations with their operands: (n_columns,) for arithmetic; (2,) for `clip`; (1,)
+            for `smooth_clip`; (n_quantiles, n_columns) for ranks.
     """
 
     steps: tuple[tuple[Operation, Tensor], ...] = ()
@@ -87,6 +96,8 @@ class FittedScale:
         for operation, operand in self.steps:
             if operation == "clip":
                 x = x.clamp(*operand.to(x.dtype))
+            elif operation == "smooth_clip":
+                x = smoothly_clipped(x, operand[0].to(x.dtype))
             elif operation in ("uniform_rank", "normal_rank"):
                 x = _ranked(x, operand.numpy(), operation)
             else:
@@ -128,6 +139,10 @@ def _steps(scaler: Any, dtype: np.dtype[Any]) -> list[tuple[Operation, Floats]]:
         case MinMaxScaler():
             ends = np.asarray(scaler.feature_range, dtype=np.float64) if scaler.clip else None
             return _some(("multiply", scaler.scale_), ("add", scaler.min_), ("clip", ends))
+        case SmoothClipScaler():
+            center, factor = scaler.center.astype(dtype), scaler.factor.astype(dtype)
+            limit: Floats = np.array([scaler.limit], dtype=dtype)
+            return _some(("subtract", center), ("multiply", factor), ("smooth_clip", limit))
         case QuantileTransformer():
             is_normal = scaler.output_distribution == "normal"
             return [("normal_rank" if is_normal else "uniform_rank", scaler.quantiles_)]

@@ -20,7 +20,7 @@ from tunecli.data.preprocessing.preparation import Preprocessing
 from tunecli.data.rows.texts import TextRows
 from tunecli.model_folder.format.model import Member, Model
 from tunecli.training.models.auto_models import TransformersModel
-from tunecli.training.outcome.output_meaning import OutputMeaning
+from tunecli.training.outcome.output_meaning import OutputMeaning, mean_prediction
 from tunecli.training.outcome.temperature import tempered
 
 
@@ -142,6 +142,11 @@ class _Decoding(nn.Module):
     def forward(self, outputs: Tensor) -> Tensor:
         if self._meaning.is_of_classes:
             return self._meaning(outputs)
+        return (
+            mean_prediction(self._values, outputs) if outputs.ndim == 3 else self._values(outputs)
+        )
+
+    def _values(self, outputs: Tensor) -> Tensor:
         mean, std = self.get_buffer("mean"), self.get_buffer("std")
         if self._meaning.kind == "value":
             return outputs[:, 0].double() * std + mean

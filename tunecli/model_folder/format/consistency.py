@@ -193,7 +193,8 @@ _FLOATS = (torch.float32, torch.float64)
 
 def _check_scale(scale: FittedScale, n_columns: int) -> None:
     for name, operand in scale.steps:
-        wanted: Sequence[int] = (2,) if name == "clip" else (n_columns,)
+        ends = {"clip": (2,), "smooth_clip": (1,)}
+        wanted: Sequence[int] = ends.get(name, (n_columns,))
         if name.endswith("_rank"):
             wanted = (len(operand), n_columns)
         shape = tuple(operand.shape)

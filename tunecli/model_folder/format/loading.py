@@ -33,7 +33,7 @@ from tunecli.training.compression.fusing import remove_norms
 from tunecli.training.compression.merging import merge_adapter
 from tunecli.training.compression.packing import take_shapes
 from tunecli.training.models.building import build_model, names_initial_weights
-from tunecli.training.models.embeddings import Columns
+from tunecli.training.models.layers.embeddings import Columns
 from tunecli.training.step.precision import choose_device
 from tunecli.training.user_loop.user_network import UserNetwork
 

@@ -32,7 +32,7 @@ from tunecli.study_file.settings.fold_stages import may_race
 from tunecli.study_file.settings.settings import Component, Direction, TrialConfig
 from tunecli.training.step.timetable import n_evaluations
 
-RISING = frozenset({"OneCycleLR", "CyclicLR"})
+RISING = frozenset({"OneCycleLR", "CyclicLR", "CosLogLR"})
 
 _MEDIAN = Component(name="MedianPruner")
 _NOT_AT_ENDS = (WARMUP, "n_warmup_steps", "interval_steps")  # about evaluations within a stage

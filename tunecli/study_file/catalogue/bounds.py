@@ -22,6 +22,14 @@ _WRITTEN = {
         "base_width": "[1, inf)",
         "CNN.depth": "[1, 10]",  # each block doubles the channels
         "CNN.kernel": "[1, 99]",
+        "k": "[1, inf)",
+        "n_blocks": "[1, 10000]",
+        "d_block": "[1, inf)",
+        "RealMLP.num_size": "[2, inf)",
+        "scale_lr": "(0, inf)",
+        "bias_lr": "(0, inf)",
+        "activation_lr": "(0, inf)",
+        "embedding_lr": "(0, inf)",
         "channels": "[1, inf)",
         "kernel": "[1, inf)",
         "attention_dropout": "[0, 1)",
@@ -48,6 +56,9 @@ _WRITTEN = {
         "vocab_size": "[3, inf)",
         "BPE.vocab_size": "[258, inf)",  # padding, unknown and every byte
         "min_frequency": "[1, inf)",
+    },
+    "scale": {
+        "limit": "(0, inf)",
     },
     "loss": {
         "label_smoothing": "[0, 1]",
@@ -113,6 +124,8 @@ _WRITTEN = {
         "OneCycleLR.div_factor": "(0, inf)",
         "OneCycleLR.final_div_factor": "(0, inf)",
         "PolynomialLR.power": "[0, inf)",
+        "CosLogLR.total_steps": "[1, inf)",
+        "CosLogLR.n_cycles": "[1, 30]",
     },
 }
 

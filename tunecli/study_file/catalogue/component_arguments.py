@@ -82,6 +82,7 @@ _FILLED_IN: dict[tuple[Kind, str], set[str]] = {
     ("schedule", "PolynomialLR"): {"total_iters"},
     ("schedule", "ReduceLROnPlateau"): {"mode"},
     ("schedule", "CyclicLR"): {"base_lr", "max_lr", "step_size_up", "cycle_momentum"},
+    ("schedule", "CosLogLR"): {"total_steps"},
     ("schedule", "OneCycleLR"): {"max_lr", "total_steps", "cycle_momentum"},
 }
 """Arguments that tunecli derives from the data or other settings unless the file gives them."""

@@ -67,6 +67,8 @@ OWN_LANGUAGE_MODELS = ("TransformerDecoder",)
 LANGUAGE_MODELS = (*OWN_LANGUAGE_MODELS, "AutoModelForCausalLM")
 """Models that score the next token."""
 KEPT_CHANNELS = {
+    "TabM": "units that many perceptrons share",
+    "RealMLP": "units with an activation of their own",
     **dict.fromkeys(("LSTM", "GRU"), "states of LSTM or GRU layers"),
     **dict.fromkeys(
         ("TransformerEncoder", *AUTO_MODELS),
@@ -77,12 +79,16 @@ KEPT_CHANNELS = {
 
 _OWN_MODULES = {
     **dict.fromkeys(("Linear", "MLP", "ResNet"), "dense.py"),
+    "TabM": "tabm_model.py",
+    "RealMLP": "real_mlp.py",
     "CNN": "convolutional.py",
     **dict.fromkeys(TEXT_MODELS, "text_models.py"),
     **dict.fromkeys(OWN_LANGUAGE_MODELS, "transformer_decoder.py"),
     **dict.fromkeys(AUTO_MODELS, "auto_models.py"),
 }
 OWN_MODELS = tuple(_OWN_MODULES)
+_OWN_SCALES = {"smooth_clip": "smooth_clip.py"}
+_OWN_SCHEDULES = {"CosLogLR": "log_cosine.py"}
 _SAMPLERS = (
     "RandomSampler",
     "TPESampler",
@@ -107,6 +113,7 @@ SCALES = {
     "minmax": ("MinMaxScaler", ()),
     "robust": ("RobustScaler", ()),
     "quantile": ("QuantileTransformer", ("n_quantiles", "output_distribution")),
+    "smooth_clip": ("SmoothClipScaler", ("limit",)),
 }
 TOKENIZERS = {
     "characters": "single_characters",
@@ -256,7 +263,8 @@ def names(kind: Kind) -> tuple[str, ...]:
     if kind not in _LISTED:
         return _FIXED.get(kind, ())
     offered = (n for n in signatures.exported(_source(kind)) if n not in _NOT_OFFERED[kind])
-    return tuple(name for name in offered if re.match(_LISTED[kind], name))
+    own = tuple(_OWN_SCHEDULES) if kind == "schedule" else ()
+    return (*(name for name in offered if re.match(_LISTED[kind], name)), *own)
 
 
 def canonical(kind: Kind, name: str) -> str | None:
@@ -343,8 +351,13 @@ def library_signature(kind: Kind, name: str) -> Signature:
 
 def _file(kind: Kind, name: str) -> Path:
     """Return the source file of a class."""
+    package = Path(tunecli.__file__).parent
     if kind == "model":
-        return Path(tunecli.__file__).parent / "training" / "models" / _OWN_MODULES[name]
+        return package / "training" / "models" / _OWN_MODULES[name]
+    if kind == "scale" and name in _OWN_SCALES:
+        return package / "data" / "preprocessing" / _OWN_SCALES[name]
+    if kind == "schedule" and name in _OWN_SCHEDULES:
+        return package / "training" / "step" / _OWN_SCHEDULES[name]
     if kind in ("optimizer", "sampler", "pruner"):
         return signatures.imported_from(_SOURCES[kind][0], _source(kind))[name]
     if kind == "augmentation":

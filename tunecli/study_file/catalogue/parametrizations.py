@@ -7,15 +7,18 @@ optimizers whose steps have the same size for gradients of any scale (appendix B
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from tunecli.study_file.catalogue.value_types import is_number
 from tunecli.study_file.settings.settings import Component, TrialConfig
+from tunecli.study_file.text.document import Path
 from tunecli.study_file.text.problems import Conflict
 from tunecli.study_file.text.suggestions import listed
 
 SGD_LIKE = ("SGD",)
 ADAM_LIKE = ("AdamW", "Adam", "NAdam", "Adamax", "Adagrad", "RMSprop")
+NEURAL_TANGENT = ("RealMLP",)
+"""Models in the neural tangent parametrization, whose learning rates also differ by weight."""
 ARCHITECTURES = ("gpt2",)
 """Architectures of transformers whose parameters are known to it."""
 
@@ -32,17 +35,37 @@ def base_width(model: Mapping[str, Any]) -> int | None:
 
 
 def mup_conflicts(config: TrialConfig) -> Iterator[Conflict]:
-    """Yield what the parametrization has no rule for."""
-    if base_width(config.model.arguments) is None:
-        return
-    yield from _of_model(config.model)
-    yield from _of_optimizer(config.optimizer)
+    """Yield what a parametrization with own learning rates has no rule for."""
+    if base_width(config.model.arguments) is not None:
+        yield from _of_model(config.model)
+        by = _Rates("mup", "parametrization: mup", "remove parametrization", "parametrization")
+        yield from _of_rates(config, by)
+    if config.model.name in NEURAL_TANGENT:
+        name = config.model.name
+        yield from _of_rates(config, _Rates(name, name, "use MLP"))
+
+
+class _Rates(NamedTuple):
+    """What sets a learning rate for each weight: in messages, a way out, and its argument."""
+
+    short: str
+    full: str
+    way_out: str
+    argument: str | None = None
+
+    @property
+    def path(self) -> Path:
+        return ("model",) if self.argument is None else ("model", self.argument)
+
+
+def _of_rates(config: TrialConfig, by: _Rates) -> Iterator[Conflict]:
+    yield from _of_optimizer(config.optimizer, by)
     if config.schedule is not None and _number(config.schedule, "eta_min") > 0:
         message = (
-            "eta_min is one rate for all weights, but with parametrization: mup their rates "
-            "differ. Write eta_min: 0."
+            f"eta_min is one rate for all weights, but with {by.full} their rates differ. Write "
+            "eta_min: 0."
         )
-        yield Conflict(("schedule", "eta_min"), message, (("model", "parametrization"),))
+        yield Conflict(("schedule", "eta_min"), message, (by.path,))
 
 
 def _of_model(model: Component) -> Iterator[Conflict]:
@@ -67,18 +90,18 @@ def _of_model(model: Component) -> Iterator[Conflict]:
         yield Conflict(path, message, (("model", "d_model"),))
 
 
-def _of_optimizer(optimizer: Component) -> Iterator[Conflict]:
-    model = (("model", "parametrization"),)
+def _of_optimizer(optimizer: Component, by: _Rates) -> Iterator[Conflict]:
+    model = (by.path,)
     if optimizer.name not in (*ADAM_LIKE, *SGD_LIKE):
         message = (
-            f"mup has no learning rates for {optimizer.name}. Use "
-            f"{listed((*ADAM_LIKE, *SGD_LIKE), last='or')}, or remove parametrization."
+            f"{by.short} has no learning rates for {optimizer.name}. Use "
+            f"{listed((*ADAM_LIKE, *SGD_LIKE), last='or')}, or {by.way_out}."
         )
         yield Conflict(("optimizer",), message, model)
     elif _number(optimizer, "weight_decay") > 0 and not _decays_by_rate(optimizer):
         message = (
-            f"{optimizer.name} adds weight_decay to the gradient, for which mup has no rule. "
-            "Use AdamW, or write weight_decay: 0."
+            f"{optimizer.name} adds weight_decay to the gradient, for which {by.short} has no "
+            "rule. Use AdamW, or write weight_decay: 0."
         )
         yield Conflict(("optimizer", "weight_decay"), message, model)
 

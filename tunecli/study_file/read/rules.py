@@ -38,7 +38,11 @@ from tunecli.study_file.text.problems import Conflict
 _OPTIMIZER: Path = ("optimizer",)
 _BATCH_SIZE: Path = ("training", "batch_size")
 _MOST_EVALUATIONS = 10_000
-_NO_MATRICES = ("Linear", "CNN", "TextCNN", "EmbeddingBag")
+_WITHOUT_MATRICES = {
+    **dict.fromkeys(("Linear", "CNN", "TextCNN", "EmbeddingBag"), "has none"),
+    "TabM": "has many versions of each",
+}
+"""Models that Muon cannot train, and why."""
 
 
 def conflicts(config: TrialConfig) -> list[Conflict]:
@@ -90,11 +94,11 @@ def _pictures_only(config: TrialConfig) -> Iterator[Conflict]:
 
 def _muon(config: TrialConfig) -> Iterator[Conflict]:
     model = config.model.name
-    if config.optimizer.name == "Muon" and model in _NO_MATRICES:
+    if config.optimizer.name == "Muon" and model in _WITHOUT_MATRICES:
         other = "TransformerEncoder" if model in TEXT_MODELS else "MLP"
         message = (
-            f"Muon trains the matrices of hidden linear layers, but {model} has none. "
-            f"Use {other}, or another optimizer."
+            f"Muon trains the matrices of hidden linear layers, but {model} "
+            f"{_WITHOUT_MATRICES[model]}. Use {other}, or another optimizer."
         )
         yield Conflict(_OPTIMIZER, message, (("model",),))
 
@@ -272,8 +276,9 @@ def _batch_norm(config: TrialConfig) -> Iterator[Conflict]:
 def _argument_values(config: TrialConfig) -> Iterator[Conflict]:
     """Yield arguments that a constructor would refuse, or that would fail in training."""
     for section in BOUNDS:
-        place = ("data", section) if section == "tokenizer" else (section,)
-        parts = config.data if section == "tokenizer" else config
+        of_data = section in ("tokenizer", "scale")
+        place = ("data", section) if of_data else (section,)
+        parts = config.data if of_data else config
         component: Component | None = getattr(parts, section)
         if component is None:
             continue

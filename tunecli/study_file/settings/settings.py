@@ -91,8 +91,8 @@ class DataSettings(Settings):
     split_seed: Annotated[int, Field(ge=0, le=LARGEST_SEED)] = 0
     """seed of the test split and the folds, which `seed` does not affect."""
     scale: Component | None = Component(name="standard")
-    """scaling, fitted on each training split: standard, minmax, robust, quantile or none. Without
-    scaling, numbers are unchanged and pictures range from 0 (black) to 1 (white).
+    """scaling, fitted on each training split: standard, minmax, robust, smooth_clip, quantile or
+    none. Without scaling, numbers are unchanged and pictures range from 0 (black) to 1 (white).
     """
     augment: tuple[Component, ...] = ()
     """augmentation of training pictures, drawn anew for each picture and epoch: classes of
@@ -279,6 +279,10 @@ class TrainingSettings(Settings):
     """
     warmup: Annotated[float, Field(ge=0, lt=1), Off(0.0)] = 0.0
     """share of all optimizer steps over which the learning rate rises linearly from 0."""
+    fade_out: Annotated[float, Field(ge=0, le=1), Off(0.0), NotWithLBFGS()] = 0.0
+    """share of all optimizer steps, at the end, over which dropout and weight decay fall to 0
+    along half a cosine.
+    """
     ema: Fraction | None = None
     """decay of an exponential moving average of the weights, which evaluations use."""
     early_stopping: Annotated[EarlyStopping | None, AnyTraining()] = None

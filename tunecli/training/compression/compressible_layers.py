@@ -21,9 +21,10 @@ Axis = Literal[0, 1]
 
 def _kinds_in(model: nn.Module) -> tuple[type[nn.Module], ...]:
     """Return the kinds of layers that can be compressed: in models of tokens, embeddings too."""
+    ensembles = _ensemble_kinds()
     embeddings = (nn.Embedding, nn.EmbeddingBag) if takes_tokens(model) else ()
     transposed = _transposed_kinds() if takes_tokens(model) else ()
-    return (*KINDS, *embeddings, *transposed)
+    return (*KINDS, *ensembles, *embeddings, *transposed)
 
 
 def takes_tokens(model: nn.Module) -> bool:
@@ -35,6 +36,12 @@ def _transposed_kinds() -> tuple[type[nn.Module], ...]:
     """Return the linear layer of GPT-2, whose weight is transposed; without importing it."""
     library = sys.modules.get("transformers.pytorch_utils")
     return () if library is None else (library.Conv1D,)
+
+
+def _ensemble_kinds() -> tuple[type[nn.Module], ...]:
+    """Return the linear layers of TabM; the weights of its last one are (k, n_in, n_out)."""
+    library = sys.modules.get("tabm")
+    return () if library is None else (library.LinearBatchEnsemble, library.LinearEnsemble)
 
 
 def channel_axis(layer: nn.Module) -> Axis:

@@ -16,7 +16,6 @@ from tunecli.study_file.catalogue.token_positions import n_virtual_tokens, too_l
 from tunecli.study_file.settings.settings import Component
 from tunecli.training.models.blocks import Division
 from tunecli.training.models.dense import NO_COLUMNS
-from tunecli.training.models.embeddings import Columns
 from tunecli.training.models.fine_tuning import Freeze
 from tunecli.training.models.fine_tuning import freeze as freeze_weights
 from tunecli.training.models.frozen_weights import (
@@ -25,7 +24,8 @@ from tunecli.training.models.frozen_weights import (
     hold_frozen,
     read_once,
 )
-from tunecli.training.models.layers import check_at_least_one, check_dropout
+from tunecli.training.models.layers.embeddings import Columns
+from tunecli.training.models.layers.plain_layers import check_at_least_one, check_dropout
 from tunecli.training.models.parametrization.transformer_widths import transformer_factors
 from tunecli.training.models.parametrization.width_factors import WidthScaled
 from tunecli.training.models.pretrained.peft_adapters import (

@@ -23,8 +23,10 @@ from tunecli.training.models.auto_models import (
 )
 from tunecli.training.models.convolutional import CNN
 from tunecli.training.models.dense import MLP, NO_COLUMNS, Linear, ResNet
-from tunecli.training.models.embeddings import Columns
 from tunecli.training.models.fine_tuning import freeze
+from tunecli.training.models.layers.embeddings import Columns
+from tunecli.training.models.real_mlp import RealMLP
+from tunecli.training.models.tabm_model import TabM
 from tunecli.training.models.text_models import (
     GRU,
     LSTM,
@@ -57,6 +59,8 @@ _OWN = {
     "Linear": Needs("numbers"),
     "MLP": Needs("numbers"),
     "ResNet": Needs("numbers"),
+    "TabM": Needs("numbers"),
+    "RealMLP": Needs("numbers"),
     "CNN": Needs("pictures", smallest=8),
     # Every stage divides its picture into windows of 7 × 7, the last one at 1/32 of the size.
     "maxvit_t": Needs("pictures", multiple=224),
@@ -137,10 +141,14 @@ _PLAIN: dict[str, type[nn.Module]] = {"Linear": Linear, "CNN": CNN}
 _OF_COLUMNS: dict[str, type[nn.Module]] = {
     "MLP": MLP,
     "ResNet": ResNet,
+    "TabM": TabM,
+    "RealMLP": RealMLP,
     "TransformerDecoder": TransformerDecoder,
     "AutoModelForSequenceClassification": AutoModelForSequenceClassification,
     "AutoModelForCausalLM": AutoModelForCausalLM,
 }
+_OF_CODES = ("TabM", "RealMLP")
+"""Models that always get categories as codes."""
 _CATEGORY_SIZES = {
     **dict.fromkeys(_OF_COLUMNS, "embed"),
     **dict.fromkeys(_OF_TEXT, "category_embed"),
@@ -157,8 +165,8 @@ def build_model(
     """Build the model that a study file names, with weights from torch's global random state.
 
     Args:
-        component: Linear, MLP, ResNet, CNN, a model of text, a classifier of torchvision.models,
-            or the user's own model, with its arguments.
+        component: Linear, MLP, ResNet, TabM, RealMLP, CNN, a model of text, a classifier of
+            torchvision.models, or the user's own model, with its arguments.
         shape: shape of one row: (n_features,) or (channels, height, width).
         n_outputs: number of outputs that the loss requires (`losses.n_outputs`).
         columns: columns of a table, for models that embed them, and how rows hold text.
@@ -200,6 +208,8 @@ def embeds_categories(component: Component) -> bool:
     """Return whether a model takes categorical columns as integer codes instead of one-hot."""
     if is_code(component.name):
         return user_parts.user_embeds_categories(component)
+    if component.name in _OF_CODES:
+        return True
     argument = _CATEGORY_SIZES.get(component.name)
     return argument is not None and component.arguments.get(argument) is not None
 

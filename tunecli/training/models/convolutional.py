@@ -8,7 +8,11 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from tunecli.training.models.layers import activation_layer, check_at_least_one, check_dropout
+from tunecli.training.models.layers.plain_layers import (
+    activation_layer,
+    check_at_least_one,
+    check_dropout,
+)
 
 
 class CNN(nn.Module):

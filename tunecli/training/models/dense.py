@@ -8,8 +8,8 @@ from typing import Literal, cast
 
 from torch import Tensor, nn
 
-from tunecli.training.models.embeddings import Columns, RowEmbedding
-from tunecli.training.models.layers import (
+from tunecli.training.models.layers.embeddings import Columns, RowEmbedding
+from tunecli.training.models.layers.plain_layers import (
     Residual,
     activation_layer,
     check_at_least_one,

@@ -12,6 +12,7 @@ from tunecli.study_file.settings.settings import Component
 from tunecli.study_file.text.counts import count
 from tunecli.training.models import user_parts
 from tunecli.training.models.blocks import backbone_blocks, backbone_parameters, containers
+from tunecli.training.models.parametrization.width_factors import own_rates
 
 Freeze = int | Literal["features"]
 
@@ -75,6 +76,8 @@ def set_training(model: nn.Module) -> None:
 def rate_factors(component: Component, model: nn.Module) -> dict[Tensor, float]:
     """Return the factors on the learning rate by parameter, of `backbone_lr` and `layer_decay`.
 
+    Without these two, the factors are those of the model itself.
+
     Block d before the head has the factor backbone_lr · layer_decay^d; d is 1 for the last block.
     Howard and Ruder (2018), "Universal Language Model Fine-tuning for Text Classification",
     section 3.2, https://arxiv.org/abs/1801.06146.
@@ -87,7 +90,7 @@ def rate_factors(component: Component, model: nn.Module) -> dict[Tensor, float]:
         arguments = user_parts.for_tunecli(component)
     factor, decay = arguments.get("backbone_lr"), arguments.get("layer_decay")
     if factor is None and decay is None:
-        return {}
+        return own_rates(model)
     if factor is not None and not factor > 0:
         raise ValueError(
             f"backbone_lr must be above 0, but got {factor}. To keep the weights fixed, write "

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from tunecli.data.rows.dataset import TokenForm
-from tunecli.training.models.embeddings import Columns, RowEmbedding
-from tunecli.training.models.layers import check_at_least_one, check_dropout
+from tunecli.training.models.layers.embeddings import Columns, RowEmbedding
+from tunecli.training.models.layers.plain_layers import check_at_least_one, check_dropout
 from tunecli.training.models.parametrization.transformer_widths import (
     head_factors,
     transformer_factors,

@@ -14,8 +14,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from tunecli.training.models.embeddings import Columns
-from tunecli.training.models.layers import check_at_least_one
+from tunecli.training.models.layers.embeddings import Columns
+from tunecli.training.models.layers.plain_layers import check_at_least_one
 from tunecli.training.models.parametrization.transformer_widths import transformer_factors
 from tunecli.training.models.parametrization.width_factors import WidthScaled
 

@@ -6,6 +6,8 @@ Contracts:
         separately, if its constructor takes `cat_cardinalities` and its `forward` has two
         arguments without default (`TwoParts`). tunecli handles `freeze`, `backbone_lr` and
         `layer_decay` (`models.fine_tuning`), unless the constructor has arguments of these names.
+        Its outputs are (batch, n_outputs), or (batch, k, n_outputs) if it predicts each row k
+        times: then the loss is the mean over all k, and predictions are means.
     loss: a class or function; an instance or the function, called with (outputs, y) and its
         arguments, returns the mean loss of the batch. Outputs are (batch, n_classes) and y class
         indices, or both are (batch,) values with standardized targets.

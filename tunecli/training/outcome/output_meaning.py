@@ -5,6 +5,7 @@ The loss determines it, but using a model takes no loss.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -40,14 +41,18 @@ class OutputMeaning:
         """Return predictions in the type of the outputs.
 
         Args:
-            outputs: outputs of the model, (n, n_outputs), or (n, length, n_outputs) of tokens.
+            outputs: outputs of the model, (n, n_outputs); (n, k, n_outputs) of a model that
+                predicts k times; or (n, length, n_outputs) of tokens.
 
         Returns:
             Probabilities (n, n_classes), each row with sum 1; values (n,) in the original unit; or
-            probabilities of tokens (n, length, n_outputs). NaN where an output is NaN.
+            probabilities of tokens (n, length, n_outputs). NaN where an output is NaN. Those of a
+            model that predicts k times are means over its predictions.
         """
         if self.kind == "next_token":
             return outputs.softmax(2)
+        if outputs.ndim == 3:
+            return mean_prediction(self, outputs)
         if self.kind == "softmax":
             return outputs.softmax(1)
         if self.kind == "probability":
@@ -60,3 +65,14 @@ class OutputMeaning:
             return torch.cat([(-outputs).sigmoid(), outputs.sigmoid()], dim=1)
         # p / sum(p), without dividing 0 by 0 where every sigmoid underflows.
         return functional.logsigmoid(outputs).softmax(1)
+
+
+def mean_prediction(decode: Callable[[Tensor], Tensor], outputs: Tensor) -> Tensor:
+    """Return the mean of a model's k predictions of each row, (n, …).
+
+    Args:
+        decode: maps outputs (rows, n_outputs) to predictions (rows, …).
+        outputs: (n, k, n_outputs).
+    """
+    predictions = decode(outputs.flatten(0, 1))
+    return predictions.reshape(-1, outputs.shape[1], *predictions.shape[1:]).mean(1)

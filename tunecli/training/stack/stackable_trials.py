@@ -85,7 +85,7 @@ def _is_plain(config: TrialConfig) -> bool:
     metrics = prediction_metrics(config)
     parts = [config.model, config.loss, config.optimizer, config.schedule, *metrics]
     has_code = any(part is not None and is_code(part.name) for part in parts)
-    is_whole = training.dtype == "fp32" and training.micro_batch is None
+    is_whole = training.dtype == "fp32" and training.micro_batch is None and not training.fade_out
     return is_whole and not has_code and not config.data.augment
 
 

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tunecli.training.models.layers import Residual
+from tunecli.training.models.layers.plain_layers import Residual
 from tunecli.training.stack.joined_tensors import CannotStackError
 from tunecli.training.stack.stack import Builder, Forward, Stack
 

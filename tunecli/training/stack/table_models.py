@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tunecli.training.models import dense
-from tunecli.training.models.embeddings import RowEmbedding
+from tunecli.training.models.layers.embeddings import RowEmbedding
 from tunecli.training.stack.joined_tensors import CannotStackError
 from tunecli.training.stack.stack import Builder, Forward, Stack
 from tunecli.training.stack.stacked_layers import chain, in_order

@@ -44,6 +44,18 @@ class Batch(NamedTuple):
     weights: Tensor | None = None
     other_weights: Tensor | None = None
 
+    def of_members(self, n_members: int) -> Batch:
+        """Return the targets and weights of each row `n_members` times, one after another.
+
+        They belong to the outputs of a model that predicts several times, (n * n_members, …).
+        """
+        y, other, weights, other_weights = (
+            None if tensor is None else tensor.repeat_interleave(n_members, 0)
+            for tensor in (self.y, self.other, self.weights, self.other_weights)
+        )
+        assert y is not None
+        return Batch(self.x, y, other, self.share, weights, other_weights)
+
 
 def batch_sizes(n_rows: int, batch_size: int | Literal["full"]) -> tuple[int, ...]:
     """Return the number of rows of each batch of an epoch.

@@ -169,11 +169,18 @@ class GradientStep:
     def loss_of(self, outputs: Tensor | tuple[Any, ...], batch: Batch) -> Tensor:
         """Return the mean loss of a batch from the model's outputs, with auxiliary ones."""
         main, *auxiliary = (outputs,) if isinstance(outputs, Tensor) else outputs
-        loss = self._mixed_loss(self._exact(main), batch)
+        loss = self._output_loss(main, batch)
         for output in auxiliary:
             if output is not None:  # an auxiliary head that is absent
-                loss = loss + self._auxiliary_weight * self._mixed_loss(self._exact(output), batch)
+                loss = loss + self._auxiliary_weight * self._output_loss(output, batch)
         return loss
+
+    def _output_loss(self, outputs: Tensor, batch: Batch) -> Tensor:
+        """Return the loss of one output; of k predictions per row, the mean over all of them."""
+        if outputs.ndim == 3 and self.loss.meaning.kind != "next_token":
+            batch = batch.of_members(outputs.shape[1])
+            outputs = outputs.flatten(0, 1)
+        return self._mixed_loss(self._exact(outputs), batch)
 
     def _mixed_loss(self, outputs: Tensor, batch: Batch) -> Tensor:
         """Return the loss; for mixed rows, the losses against both targets in the same shares."""

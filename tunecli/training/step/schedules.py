@@ -1,9 +1,9 @@
 """Set the learning rates over the steps of a fold: a warm-up, then any scheduler of torch.
 
-With `training.epochs`, the scheduler steps once per epoch; OneCycleLR and CyclicLR step with the
-optimizer. With `training.steps`, every scheduler steps with the optimizer, so that `T_max`,
-`total_iters` and `step_size` are steps like the training itself, however long an epoch is.
-ReduceLROnPlateau counts epochs with a new score in both cases.
+With `training.epochs`, the scheduler steps once per epoch; OneCycleLR, CyclicLR and CosLogLR step
+with the optimizer. With `training.steps`, every scheduler steps with the optimizer, so that
+`T_max`, `total_iters` and `step_size` are steps like the training itself, however long an epoch
+is. ReduceLROnPlateau counts epochs with a new score in both cases.
 
 The warm-up is an extra factor on the rate, since torch's SequentialLR cannot hold every scheduler.
 The rate is scaled for each step and restored after it, so that schedulers that multiply the
@@ -22,10 +22,11 @@ from tunecli.errors import TunecliError
 from tunecli.study_file.settings.code_names import is_code
 from tunecli.study_file.settings.settings import Component, Direction
 from tunecli.training.models import user_parts
+from tunecli.training.step.log_cosine import CosLogLR
 from tunecli.training.step.optimizers import RATE_FACTOR
 from tunecli.training.step.timetable import Timetable
 
-PER_STEP = ("OneCycleLR", "CyclicLR")
+PER_STEP = ("OneCycleLR", "CyclicLR", "CosLogLR")
 """Schedulers that always step with the optimizer; others do only with `training.steps`."""
 
 GIVEN_RATES = ("max_lr", "base_lr", "min_lr")
@@ -72,6 +73,8 @@ def _defaults(
             n_up = max(1, timetable.n_schedule_steps // (2 * CYCLES))
             rates = {"base_lr": lr / 10, "max_lr": lr}
             return {**rates, "step_size_up": n_up, "cycle_momentum": False}
+        case "CosLogLR":
+            return {"total_steps": max(1, timetable.n_schedule_steps)}
         case "OneCycleLR":
             return _one_cycle(given, lr, timetable)
     return {}
@@ -86,7 +89,8 @@ def _build(
     group = optimizer.param_groups[0]
     lr = float(group["lr"]) / group.get(RATE_FACTOR, 1.0)
     arguments = _for_groups(filled_in(component, lr, timetable, direction), optimizer)
-    scheduler: LRScheduler = getattr(lr_scheduler, component.name)(optimizer, **arguments)
+    kind = CosLogLR if component.name == "CosLogLR" else getattr(lr_scheduler, component.name)
+    scheduler: LRScheduler = kind(optimizer, **arguments)
     return scheduler
 
 

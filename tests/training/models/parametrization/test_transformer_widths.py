@@ -15,7 +15,7 @@ from training_cases import component
 
 from tunecli.study_file.settings.settings import Component
 from tunecli.training.models.building import build_model
-from tunecli.training.models.embeddings import Columns
+from tunecli.training.models.layers.embeddings import Columns
 from tunecli.training.models.parametrization.width_factors import WidthScaled, width_rates
 from tunecli.training.step.optimizers import build_optimizers
 

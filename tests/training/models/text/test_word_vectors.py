@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from text_cases import TOKENS, text_model
 
 from tunecli.errors import DataError
-from tunecli.training.models.embeddings import Columns
+from tunecli.training.models.layers.embeddings import Columns
 from tunecli.training.models.text.token_embedding import SPREAD, TokenEmbedding
 from tunecli.training.models.text.word_vectors import known_vectors
 

@@ -64,6 +64,7 @@ _WRITTEN: Mapping[str, tuple[str, str]] = {
     "schedule.start_factor": ("[0, 1]", _SHARE),
     "schedule.end_factor": ("[0, 1]", _SHARE),
     "warmup": ("[0, 0.5]", "more than half of the training would be warmup"),
+    "fade_out": ("[0, 1]", _SHARE),
     "schedule.pct_start": ("[0, 1]", _SHARE),
     "p": ("[0, 1]", _SHARE),
     "min_frequency": ("[0, 0.5]", "only one category can have more than half of the rows"),

@@ -44,11 +44,14 @@ class WidthScaled(nn.Module):
 
     Attributes:
         width_factors: factors by name of the parameter; empty for the standard parametrization.
+        rate_factors: further factors on the learning rate by name of the parameter; the weight
+            decay changes with them.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.width_factors: dict[str, WidthFactors] = {}
+        self.rate_factors: dict[str, float] = {}
 
     @torch.no_grad()
     def scale_by_width(self, factors: Mapping[Tensor, WidthFactors]) -> None:
@@ -93,6 +96,27 @@ def mlp_factors(hidden: nn.Module, head: nn.Linear, base_width: int) -> dict[Ten
             factors |= {parameter: vector(fan_in) for parameter in layer.parameters()}
     output = WidthFactors(math.sqrt(fan_in), 1.0, fan_in).times(1 / fan_in)
     return {**factors, head.weight: output, head.bias: bias(fan_in, 1.0)}
+
+
+def neural_tangent_factors(model: nn.Module) -> dict[str, WidthFactors]:
+    """Return the factors of linear layers in the neural tangent parametrization, by name.
+
+    There, a layer multiplies its weights by 1 / √n_in. Jacot et al. (2018), arXiv:1806.07572.
+    """
+    return {
+        f"{name}.weight": WidthFactors(1.0).times(1 / math.sqrt(layer.in_features))
+        for name, layer in model.named_modules()
+        if isinstance(layer, nn.Linear)
+    }
+
+
+def own_rates(model: nn.Module) -> dict[Tensor, float]:
+    """Return the factors of `WidthScaled.rate_factors` by parameter, of those that are not 1."""
+    if not isinstance(model, WidthScaled):
+        return {}
+    factors = model.rate_factors
+    named = ((factors.get(_plain(name), 1.0), one) for name, one in model.named_parameters())
+    return {parameter: factor for factor, parameter in named if factor != 1}
 
 
 def width_rates(optimizer: Component, model: nn.Module) -> dict[Tensor, float]:

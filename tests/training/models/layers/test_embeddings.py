@@ -17,7 +17,7 @@ from tunecli.data.rows.dataset import FoldData
 from tunecli.data.rows.features import as_features
 from tunecli.training.fold import FoldTraining
 from tunecli.training.models.building import build_model, embeds_categories
-from tunecli.training.models.embeddings import Columns, quantile_bins
+from tunecli.training.models.layers.embeddings import Columns, quantile_bins
 
 CARDINALITIES = (3, 7)
 
@@ -152,7 +152,6 @@ def test_a_fold_goes_on_bit_for_bit(numbers: dict[str, Any]) -> None:
     ("arguments", "message"),
     [
         ({"embed": 0}, "embed must be at least 1, but got 0"),
-        ({}, "`embed` must set the size"),
         ({"embed": 2, "num_embeddings": "periodic", "num_size": 0}, "num_size must be at least 1"),
         (
             {"embed": 2, "num_embeddings": "periodic", "frequency_scale": 0.0},

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from tunecli.data.rows.dataset import FoldData, TokenForm
 from tunecli.data.rows.features import Features, as_features
-from tunecli.training.models.layers import check_at_least_one
+from tunecli.training.models.layers.plain_layers import check_at_least_one
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,18 @@ class Columns:
         """Return how many of the columns are numbers."""
         return n_columns - len(self.cat_cardinalities)
 
+    def spread_rows(self, most_rows: int) -> Tensor | None:
+        """Return at most so many training rows at equal distances, (n, n_columns) on the CPU.
+
+        None if there are no training rows.
+        """
+        if self.x_train is None:
+            return None
+        n_rows = min(len(self.x_train), most_rows)
+        places = torch.linspace(0, len(self.x_train) - 1, n_rows).long()
+        rows = next(iter(self.x_train.batches(places, [n_rows])))
+        return rows.flatten(1).cpu()
+
     def training_numbers(self, n_columns: int, most_rows: int) -> Tensor:
         """Return the numbers of the first `most_rows` training rows, (n, n_cont_features).
 
@@ -74,9 +86,11 @@ MOST_VALUES = 2**24
 class RowEmbedding(nn.Module):
     """Maps rows to flat vectors.
 
-    Categorical columns become learned vectors; the others stay numbers, or become vectors too.
+    Categorical columns that come as codes become learned vectors, or one-hot; the other columns
+    stay numbers, or become vectors too.
 
     Attributes:
+        sizes: length of the part of each column, in their order.
         n_features: length of the flat vector.
     """
 
@@ -98,8 +112,9 @@ class RowEmbedding(nn.Module):
         """
         super().__init__()
         n_columns = math.prod(shape)
-        self.n_numbers = n_number_outputs = columns.n_cont_features(n_columns)
+        self.n_numbers = columns.n_cont_features(n_columns)
         self.numbers: nn.Module | None = None
+        is_embedded = num_embeddings is not None
         if num_embeddings is not None and self.n_numbers:
             check_at_least_one(num_size=num_size, n_bins=n_bins, n_frequencies=n_frequencies)
             self.numbers = (
@@ -107,12 +122,12 @@ class RowEmbedding(nn.Module):
                 if num_embeddings == "periodic"
                 else _piecewise_linear(columns, n_columns, num_size, n_bins)
             )
-            n_number_outputs *= num_size
         self.categories: nn.Module | None = None
+        of_categories = [embed or n_codes - 1 for n_codes in columns.cat_cardinalities]
         if columns.cat_cardinalities:
             self.categories = _categories(columns.cat_cardinalities, embed)
-        n_categories = len(columns.cat_cardinalities) * (embed or 0)
-        self.n_features = n_number_outputs + n_categories
+        self.sizes = [num_size if is_embedded else 1] * self.n_numbers + of_categories
+        self.n_features = sum(self.sizes)
 
     def forward(self, x: Tensor) -> Tensor:  # (batch, *shape) -> (batch, n_features)
         x = x.flatten(1)
@@ -140,14 +155,29 @@ def bin_counts(model: nn.Module) -> tuple[int, ...]:
     return ()
 
 
+class OneHotCodes(nn.Module):
+    """Encodes codes of categories, (n, n_columns) int64, one-hot: (n, n_features) float32.
+
+    Code 1, a category that the training part lacks, has no feature: no weight would learn from it.
+    """
+
+    def __init__(self, cardinalities: tuple[int, ...]) -> None:
+        super().__init__()
+        features = [(i, code) for i, n in enumerate(cardinalities) for code in range(n)]
+        columns, codes = torch.tensor([pair for pair in features if pair[1] != 1]).unbind(1)
+        self.register_buffer("columns", columns.contiguous(), persistent=False)
+        self.register_buffer("codes", codes.contiguous(), persistent=False)
+
+    def forward(self, codes: Tensor) -> Tensor:
+        features = codes.index_select(1, self.get_buffer("columns"))
+        return (features == self.get_buffer("codes")).float()
+
+
 def _categories(cardinalities: tuple[int, ...], size: int | None) -> nn.Module:
     from rtdl_revisiting_models import CategoricalEmbeddings
 
     if size is None:
-        raise ValueError(
-            "categorical columns are passed as codes, so `embed` must set the size of the "
-            "vectors that represent them"
-        )
+        return OneHotCodes(cardinalities)
     check_at_least_one(embed=size)
     # The bias of the next layer is enough.
     return cast(nn.Module, CategoricalEmbeddings(list(cardinalities), size, bias=False))

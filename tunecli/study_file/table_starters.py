@@ -1,0 +1,38 @@
+"""The models of a first study of a table, with ranges from their papers."""
+
+from __future__ import annotations
+
+MOST_EMBEDDED = 100
+"""Most columns whose numbers become vectors: the first layer grows with their number."""
+_WIDE = (
+    "    Linear: {}",
+    "    MLP:",
+    "      width: {int: [16, 256], log: true}",
+    "      depth: {int: [1, 3]}",
+    "      dropout: {float: [0.0, 0.5]}",
+)
+_EMBEDDED = (
+    "    MLP:                          # numbers become vectors: arXiv:2203.05556",
+    "      num_embeddings: piecewise_linear",
+    "      num_size: {int: [8, 32], step: 4}",
+    "      n_bins: {int: [2, 128]}",
+    "      width: {int: [64, 512], step: 16}",
+    "      depth: {int: [1, 4]}",
+    "      dropout: {float: [0.0, 0.5], or: 0}",
+    "    TabM:                         # several MLPs in one, and slower: arXiv:2410.24210",
+    "      arch: mini",
+    "      k: 16                       # MLPs; 32 in the paper, and layers of up to 1024 units",
+    "      num_embeddings: piecewise_linear",
+    "      num_size: {int: [8, 32], step: 4}",
+    "      n_bins: {int: [2, 128]}",
+    "      d_block: {int: [64, 256], step: 16}",
+    "      n_blocks: {int: [1, 3]}",
+    "      dropout: {float: [0.0, 0.5], or: 0}",
+)
+EMBEDDED_RATES = "[1e-4, 5e-3]"
+"""Learning rates of the models that embed numbers."""
+
+
+def table_models(n_columns: int) -> tuple[str, ...]:
+    """Return the lines of the models for a table of so many columns."""
+    return _EMBEDDED if n_columns <= MOST_EMBEDDED else _WIDE

@@ -1,0 +1,1 @@
+"""The layers that several of tunecli's own models share."""
