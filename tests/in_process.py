@@ -12,12 +12,13 @@ from dataclasses import replace
 from tunecli.database.attributes import Lesson
 from tunecli.database.trials import Trial
 from tunecli.database.write import StudyDatabase
-from tunecli.search.driver import Driver, Limits
+from tunecli.search.driver import Driver
 from tunecli.search.events.events import SearchEvent
 from tunecli.search.prune.judge import Judge
 from tunecli.search.resume import Edits
 from tunecli.search.suggest.suggester import Suggester
 from tunecli.search.suggest.visible_trials import VisibleTrials
+from tunecli.search.trial_budget import Limits
 from tunecli.search.workers.messages import (
     BaselineJob,
     BaselineScored,

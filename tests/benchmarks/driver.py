@@ -27,10 +27,11 @@ import optuna
 from optuna.storages import BaseStorage, _CachedStorage
 
 from tunecli.database.write import StudyDatabase
-from tunecli.search.driver import Driver, Limits
+from tunecli.search.driver import Driver
 from tunecli.search.prune.judge import Judge
 from tunecli.search.suggest.suggester import Suggester
 from tunecli.search.suggest.visible_trials import VisibleTrials
+from tunecli.search.trial_budget import Limits
 from tunecli.search.workers.messages import Evaluated, Event, Finished, TrialJob
 from tunecli.study_file.study_file import StudyFile
 from tunecli.training.outcome.evaluation import Evaluation, TrialResult

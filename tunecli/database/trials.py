@@ -17,6 +17,7 @@ from optuna.distributions import (
 )
 from optuna.trial import TrialState
 
+from tunecli.database.engines import models
 from tunecli.database.records import TrialRecord
 from tunecli.errors import DatabaseError
 from tunecli.study_file.settings.fold_stages import stages_of
@@ -167,6 +168,23 @@ def user_attributes(result: TrialResult) -> dict[str, Any]:
         attributes["fold_scores"] = result.fold_scores
     metrics = result.metrics.items()
     return attributes | {n: value if math.isfinite(value) else NOT_DEFINED for n, value in metrics}
+
+
+def mean_row(trial_id: int, step: int, mean: float) -> dict[str, Any]:
+    """Return a mean score of a trial as a row of Optuna's table."""
+    stored, kind = models.TrialIntermediateValueModel.intermediate_value_to_stored_repr(mean)
+    return {
+        "trial_id": trial_id,
+        "step": step,
+        "intermediate_value": stored,
+        "intermediate_value_type": kind,
+    }
+
+
+def value_row(trial_id: int, objective: int, value: float) -> dict[str, Any]:
+    """Return a value of a trial as a row of Optuna's table."""
+    stored, kind = models.TrialValueModel.value_to_stored_repr(value)
+    return {"trial_id": trial_id, "objective": objective, "value": stored, "value_type": kind}
 
 
 def refuse_others(records: Sequence[TrialRecord]) -> None:

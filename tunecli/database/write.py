@@ -27,7 +27,14 @@ from tunecli.database.engines import clear_errors, exists, models, open_engine
 from tunecli.database.records import attribute_texts, read_trials
 from tunecli.database.server.claims import Claim
 from tunecli.database.server.driver_lock import lock_on_connect
-from tunecli.database.trials import STATES, Trial, refuse_others, user_attributes
+from tunecli.database.trials import (
+    STATES,
+    Trial,
+    mean_row,
+    refuse_others,
+    user_attributes,
+    value_row,
+)
 from tunecli.database.urls import refuse_unusable
 from tunecli.database.validate_rows import refuse_nonsense
 from tunecli.errors import DatabaseAwayError, DatabaseError
@@ -329,7 +336,7 @@ class StudyDatabase:
         ids, buffer = self._trial_ids, self._buffer
         for number in buffer.begun_again:
             _delete(connection, (_MEANS,), ids[number])
-        means = [_mean_row(ids[n], step, mean) for (n, step), mean in buffer.means.items()]
+        means = [mean_row(ids[n], step, mean) for (n, step), mean in buffer.means.items()]
         curves = [
             {"trial_id": ids[number], "fold": fold, **vars(evaluation)}
             for (number, fold), evaluation in buffer.evaluations
@@ -360,7 +367,7 @@ def _write_end(
     """Write how a trial ended, without its curves and predictions."""
     ended = {"state": STATES[result.outcome], "datetime_complete": _end()}
     _update(connection, _TRIALS, trial_id, **ended)
-    value_rows = [_value_row(trial_id, i, value) for i, value in enumerate(values)]
+    value_rows = [value_row(trial_id, i, value) for i, value in enumerate(values)]
     _insert(connection, models.TrialValueModel.__table__, value_rows)
     attributes = [
         {"trial_id": trial_id, "key": key, "value_json": json.dumps(value)}
@@ -383,21 +390,6 @@ def _update(connection: Connection, table: Table, trial_id: int, **values: Any) 
 def _delete(connection: Connection, tables: Iterable[Table], trial_id: int) -> None:
     for table in tables:
         connection.execute(delete(table).where(table.c.trial_id == trial_id))
-
-
-def _mean_row(trial_id: int, step: int, mean: float) -> dict[str, Any]:
-    stored, kind = models.TrialIntermediateValueModel.intermediate_value_to_stored_repr(mean)
-    return {
-        "trial_id": trial_id,
-        "step": step,
-        "intermediate_value": stored,
-        "intermediate_value_type": kind,
-    }
-
-
-def _value_row(trial_id: int, objective: int, value: float) -> dict[str, Any]:
-    stored, kind = models.TrialValueModel.value_to_stored_repr(value)
-    return {"trial_id": trial_id, "objective": objective, "value": stored, "value_type": kind}
 
 
 def _end() -> ColumnElement[Any]:

@@ -21,7 +21,7 @@ TOPICS = MappingProxyType(
         "own-code": "Use your own model, loss, metric, data or training loop.",
         "report": "Read a report: findings, the page, Python, the next round, trackers.",
         "winner": "Refit the best trial, predict with it, export it, serve it.",
-        "clusters": "Search on several machines: Ray, Slurm, Kubernetes; how many workers are useful.",
+        "clusters": "Search on several machines: Ray, Slurm, Kubernetes; how many workers help.",
         "guarantees": "What you can rely on: exactness, honest scores, outcomes, edits, files.",
         "settings": "Tables of all settings with defaults, and of all names to select from.",
         "options": "Tables of all commands and options, and exit codes.",

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Container, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from statistics import fmean
@@ -33,7 +32,7 @@ from tunecli.search.study.front import FrontTracker
 from tunecli.search.study.trial_folders import BEST, CHECKPOINTS, TrialFolders
 from tunecli.search.study.trial_logs import trial_log
 from tunecli.search.suggest.suggester import Suggester, Suggestion
-from tunecli.search.trial_budget import TrialBudget
+from tunecli.search.trial_budget import Limits
 from tunecli.search.waits import Waits
 from tunecli.search.workers import messages
 from tunecli.search.workers.executor import Executor
@@ -45,28 +44,6 @@ from tunecli.training.step.timetable import n_evaluations
 
 TICK = 0.25  # seconds between checks of the clock and of Ctrl-C
 FLUSH = 2.0  # seconds between writes of running curves to the database
-
-
-@dataclass(frozen=True)
-class Limits:
-    """The limits of one call of `search`.
-
-    Attributes:
-        n_total: number of trials that the study should have in total.
-        deadline: the time by `time.monotonic()` after which no trial is started.
-        grace: seconds that running trials have to save when the search is interrupted.
-        spares_untrained: whether untrained trials do not count, see `trial_budget.py`.
-    """
-
-    n_total: int
-    deadline: float = math.inf
-    grace: float = 2.0
-    spares_untrained: bool = False
-
-    @property
-    def budget(self) -> TrialBudget:
-        """The number of trials, and which of them count."""
-        return TrialBudget(self.n_total, self.spares_untrained)
 
 
 class Driver:

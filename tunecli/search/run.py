@@ -21,7 +21,7 @@ from tunecli.database.write import StudyDatabase
 from tunecli.errors import TunecliError
 from tunecli.numerics import NUMERICS, other_numerics
 from tunecli.search.absences import Absences
-from tunecli.search.driver import Driver, Limits
+from tunecli.search.driver import Driver
 from tunecli.search.ended_trials import earlier, finished_before
 from tunecli.search.events.event_log import EventLog
 from tunecli.search.events.events import (
@@ -50,6 +50,7 @@ from tunecli.search.study.trash import put_away, refuse_foreign_study
 from tunecli.search.suggest.suggester import Suggester
 from tunecli.search.suggest.visible_trials import VisibleTrials
 from tunecli.search.transfer import learn, start_points, start_sources
+from tunecli.search.trial_budget import Limits
 from tunecli.search.try_optuna import refuse_what_optuna_refuses
 from tunecli.search.waits import Waits
 from tunecli.search.workers.cluster.ray_executor import RayOptions, ray_executor

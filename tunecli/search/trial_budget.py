@@ -8,6 +8,7 @@ end. So the trials of a study depend neither on the number of workers nor on whe
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -55,3 +56,25 @@ class TrialBudget:
         """Return whether every trial has ended and no other may start."""
         has_room = self.has_room(len(trials), self.n_spared(trials), 0)
         return not has_room and all(trial.outcome is not None for trial in trials)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The limits of one call of `search`.
+
+    Attributes:
+        n_total: number of trials that the study should have in total.
+        deadline: the time by `time.monotonic()` after which no trial is started.
+        grace: seconds that running trials have to save when the search is interrupted.
+        spares_untrained: whether untrained trials do not count, see `trial_budget.py`.
+    """
+
+    n_total: int
+    deadline: float = math.inf
+    grace: float = 2.0
+    spares_untrained: bool = False
+
+    @property
+    def budget(self) -> TrialBudget:
+        """The number of trials, and which of them count."""
+        return TrialBudget(self.n_total, self.spares_untrained)

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from tunecli.database.attributes import StoredAttributes
-from tunecli.search.driver import Driver, Limits
+from tunecli.search.driver import Driver
 from tunecli.search.prune.judge import Judge
 from tunecli.search.resume import Edits
 from tunecli.search.suggest.suggester import Suggester
 from tunecli.search.suggest.visible_trials import VisibleTrials
+from tunecli.search.trial_budget import Limits
 from tunecli.search.workers.messages import Evaluated, Event, Finished, Suspended, TrialJob
 from tunecli.study_file.settings.settings import TrialConfig
 from tunecli.study_file.study_file import Study
