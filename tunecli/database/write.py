@@ -348,13 +348,10 @@ class StudyDatabase:
         self, connection: Connection, number: int, npz: bytes | None, gone: Collection[int]
     ) -> None:
         """Store a trial's out-of-fold predictions, unless they are among those that go."""
-        others = [self._trial_ids[one] for one in gone if one != number]
-        if others:
-            kept = schema.predictions
-            connection.execute(delete(kept).where(kept.c.trial_id.in_(others)))
+        kept = schema.predictions
+        _delete(connection, (kept,), *(self._trial_ids[one] for one in gone if one != number))
         if number not in gone and npz is not None:
-            row = {"trial_id": self._trial_ids[number], "npz": npz}
-            connection.execute(insert(schema.predictions), row)
+            _insert(connection, kept, [{"trial_id": self._trial_ids[number], "npz": npz}])
 
 
 def _write_end(
@@ -387,9 +384,9 @@ def _update(connection: Connection, table: Table, trial_id: int, **values: Any) 
     connection.execute(update(table).where(table.c.trial_id == trial_id).values(values))
 
 
-def _delete(connection: Connection, tables: Iterable[Table], trial_id: int) -> None:
-    for table in tables:
-        connection.execute(delete(table).where(table.c.trial_id == trial_id))
+def _delete(connection: Connection, tables: Iterable[Table], *trial_ids: int) -> None:
+    for table in tables if trial_ids else ():
+        connection.execute(delete(table).where(table.c.trial_id.in_(trial_ids)))
 
 
 def _end() -> ColumnElement[Any]:
