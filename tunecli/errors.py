@@ -265,12 +265,24 @@ class StandardOutputError(TunecliError):
     """Standard output cannot be written; the message is empty if its reader has closed it."""
 
 
+RESUME = "Stored results are kept: run the same command to resume."
+"""The next step after an error of the database."""
+
+
 class DatabaseError(TunecliError):
     """The study database is damaged, foreign, locked or full."""
 
 
 class DatabaseAwayError(DatabaseError):
-    """The server of the study database cannot be reached now, or takes no connections."""
+    """The server of the study database cannot be reached now, or takes no connections.
+
+    Args:
+        state: what is wrong, a sentence for a search that waits for the server.
+    """
+
+    def __init__(self, state: str) -> None:
+        super().__init__(f"{state} {RESUME}")
+        self.state = state
 
 
 class TrialStopped(BaseException):

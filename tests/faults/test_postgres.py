@@ -7,6 +7,7 @@ import random
 import signal
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,8 +70,23 @@ class OnServer:
 @pytest.fixture
 def study(tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[OnServer]:
     searches = Searches.prepared(tmp_path, write_short_study)
+    with database_of_environment(server, monkeypatch):
+        yield OnServer(searches, server)
+
+
+@pytest.fixture
+def endless(tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[OnServer]:
+    """A study that is never finished, so there is nothing to compare it with."""
+    text = STUDY.replace("trials: 60", "trials: 5000")
+    (tmp_path / "study.yaml").write_text(text)
+    with database_of_environment(server, monkeypatch):
+        yield OnServer(Searches(tmp_path, 0, 0, {}), server)
+
+
+@contextmanager
+def database_of_environment(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("TUNECLI_STORAGE", server.create_database(DATABASE))
-    yield OnServer(searches, server)
+    yield
     with server.connected() as owner:
         owner.execute(f"DROP DATABASE {DATABASE} WITH (FORCE)")
 
@@ -168,9 +184,9 @@ def test_a_lock_of_half_a_minute_and_a_full_server_fail_no_trial(
     )
 
 
-def test_every_command_works_while_a_search_writes(study: OnServer) -> None:
+def test_every_command_works_while_a_search_writes(endless: OnServer) -> None:
     """As a user works: two studies in one database, one of them running."""
-    folder, searches = study.searches.folder, study.searches
+    folder, searches = endless.searches.folder, endless.searches
     run_in(folder, "search", "study.yaml", "--jobs", "1", "--as", "other", "--trials", "3")
     with searches.begun() as process:
         searches.wait_for_trials(process)
@@ -179,7 +195,7 @@ def test_every_command_works_while_a_search_writes(study: OnServer) -> None:
         elsewhere = run_in(folder, "search", "study.yaml", "--runs", "elsewhere", code=1)
         assert f"Study study is in use by process {process.pid} on " in elsewhere.stderr
         assert " since 2" in elsewhere.stderr
-        wait_for(lambda: study.n_ended() > 2)
+        wait_for(lambda: endless.n_ended() > 2)
         listing = run_in(folder, "report").stdout
         assert "study" in listing
         assert "other" in listing
@@ -193,14 +209,14 @@ def test_every_command_works_while_a_search_writes(study: OnServer) -> None:
     for one in (*told, busy, elsewhere):
         assert PASSWORD not in one.stdout + one.stderr
         assert "qzq%40" not in one.stdout + one.stderr
-    study.finish()
+    assert_no_password_in(folder)
 
 
-def test_no_process_shows_the_password(study: OnServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_process_shows_the_password(endless: OnServer, monkeypatch: pytest.MonkeyPatch) -> None:
     url = os.environ["TUNECLI_STORAGE"]
     monkeypatch.delenv("TUNECLI_STORAGE")
-    with study.searches.begun("--storage", url) as process:
-        study.searches.wait_for_trials(process)
+    with endless.searches.begun("--storage", url) as process:
+        endless.searches.wait_for_trials(process)
         for pid in session(process.pid):
             title = Path(f"/proc/{pid}/cmdline").read_bytes()
             assert b"qzq" not in title, title
@@ -208,6 +224,6 @@ def test_no_process_shows_the_password(study: OnServer, monkeypatch: pytest.Monk
         assert b"search\0study.yaml\0" in titles
         process.send_signal(signal.SIGINT)
         process.wait()
-    said = (study.searches.folder / "stderr").read_text()
-    assert f"--storage {study.server.url_without_password(DATABASE)}" in said
-    assert_no_password_in(study.searches.folder)
+    said = (endless.searches.folder / "stderr").read_text()
+    assert f"--storage {endless.server.url_without_password(DATABASE)}" in said
+    assert_no_password_in(endless.searches.folder)

@@ -26,7 +26,7 @@ from tunecli.database.server.sessions import (
     writing_engine,
 )
 from tunecli.database.urls import display_url, masked, refuse_unusable, sqlite_file
-from tunecli.errors import NO_RIGHT, NO_ROOM, DatabaseAwayError, DatabaseError
+from tunecli.errors import NO_RIGHT, NO_ROOM, RESUME, DatabaseAwayError, DatabaseError
 
 
 def open_engine(url: str) -> Engine:
@@ -153,33 +153,32 @@ def _of_sqlalchemy(error: Exception) -> Exception:
 def _sentence(database: str, error: Exception) -> str:
     original = getattr(error, "orig", None) or error.__cause__ or error
     cause, number = sqlite_files.in_one_line(original), getattr(original, "errno", None)
-    again = "Stored results are kept: run the same command to resume."
     if sql_state(error) is not None:
-        return _sentence_of_server(database, error, cause, again)
+        return _sentence_of_server(database, error, cause)
     if "locked" in cause:
         waited = f"{sqlite_files.BUSY_SECONDS:g} s"
         advice = "Close that program."
-        return f"{database} was locked by another program for {waited}. {advice} {again}"
+        return f"{database} was locked by another program for {waited}. {advice} {RESUME}"
     if "readonly" in cause or "unable to open" in cause or number in NO_RIGHT:
         advice = "Make the file and its folder writable."
-        return f"{database} cannot be written ({cause}). {advice} {again}"
+        return f"{database} cannot be written ({cause}). {advice} {RESUME}"
     if "full" in cause or "disk I/O" in cause or number in NO_ROOM:
-        return f"{database} cannot be written: the disk is full or failing ({cause}). {again}"
+        return f"{database} cannot be written: the disk is full or failing ({cause}). {RESUME}"
     if "malformed" in cause or "not a database" in cause:
         return f"{database} is damaged ({cause}). {sqlite_files.WAYS_OUT}"
     return f"The study database {database} cannot be used: {cause}."
 
 
-def _sentence_of_server(database: str, error: Exception, cause: str, again: str) -> str:
+def _sentence_of_server(database: str, error: Exception, cause: str) -> str:
     if sql_state(error) == "55P03":  # lock_timeout
         waited = f"{LOCKED_SECONDS:g} s"
-        return f"{database} was locked by another session for {waited}. End it. {again}"
+        return f"{database} was locked by another session for {waited}. End it. {RESUME}"
     if "too many c" in cause or "connection slots" in cause:  # clients, or connections
         advice = "Close other connections, or raise the limit of the server or of the role."
-        return f"{database} takes no more connections ({cause}). {advice} {again}"
+        return f"{database} takes no more connections ({cause}). {advice}"
     if sql_state(error) in ("25006", "42501"):  # read-only, no privilege
-        return f"{database} cannot be written ({cause}). Use a role that may write. {again}"
-    return f"The study database {database} cannot be used: {cause.rstrip('.?')}. {again}"
+        return f"{database} cannot be written ({cause}). Use a role that may write. {RESUME}"
+    return f"The study database {database} cannot be used: {cause.rstrip('.?')}."
 
 
 def _with_sqlite_settings(engine: Engine) -> Engine:

@@ -41,7 +41,7 @@ class Absences:
                 if self._is_interrupted() or time.monotonic() - began > LONGEST_ABSENCE:
                     raise
                 if not is_away:
-                    yield Notice(f"Waiting for the database server. {error}")
+                    yield Notice(f"Waiting for the database server. {error.state}")
                 is_away = True
                 time.sleep(_PAUSE)
         if is_away:

@@ -21,7 +21,7 @@ _INSERT = text(
 
 
 class Claim:
-    """This process's claim on a study, which lasts from one session with the server to the next.
+    """A process's claim on a study, which lasts from one session with the server to the next.
 
     A lost session's lock is free. If another process has taken it, written, and ended before the
     next session, then only its own claim shows that.

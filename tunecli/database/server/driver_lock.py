@@ -102,8 +102,7 @@ def _lock(connection: Any, study: str, role: Role) -> None:
             time.sleep(0.05)  # it ends just now
         elif holder is not None and holder.is_own and role == "write":
             raise DatabaseAwayError(
-                "The database server has not noticed yet that it lost this search's session. Run "
-                "the same command in a minute to resume."
+                "The database server has not noticed yet that this search lost its session."
             )
         else:
             who = holder or "another session"
