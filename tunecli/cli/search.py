@@ -59,8 +59,8 @@ def search(
         str | None,
         Option(
             metavar="[ADDRESS]",
-            help="Train on the nodes of a Ray cluster: auto or HOST:PORT. Without an address, a Ray "
-            "of this machine is started.",
+            help="Train on the nodes of a Ray cluster: auto or HOST:PORT. Without an address, "
+            "a Ray of this machine is started.",
         ),
     ] = None,
     cpus_per_job: Annotated[

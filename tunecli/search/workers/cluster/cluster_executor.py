@@ -149,13 +149,23 @@ class ClusterExecutor:
     def close(self) -> None:
         """End all workers."""
         self._waiting.clear()
-        workers, self._workers = [*self._workers.values()], {}
-        closing = [_call(worker, "close") for worker in workers]
-        if closing:
-            with suppress(RayError):
-                ray.wait(closing, num_returns=len(closing), timeout=SLACK)
-        for worker in workers:
+        open_ = {number: w for number, w in self._workers.items() if w.is_up}
+        for worker in open_.values():
+            _call(worker, "close")
+        until = time.monotonic() + SLACK
+        while open_ and time.monotonic() < until:  # each still owes an answer
+            for worker, answer in self._arrived(0.1):
+                if _is_last(answer):
+                    open_.pop(worker.number, None)
+                else:
+                    self._listen(worker)
+        closed = [w for w in self._workers.values() if w.is_up and w.number not in open_]
+        with suppress(RayError):  # processes that exit by themselves clean up
+            ended = [worker.actor.__ray_terminate__.remote() for worker in closed]
+            ray.wait([*ended, ray.put(None)], num_returns=len(ended) + 1, timeout=SLACK)
+        for worker in self._workers.values():
             _end(worker)
+        self._workers.clear()
 
     # --- nodes
 
@@ -238,7 +248,7 @@ class ClusterExecutor:
             return
         worker.is_up = True
         self._listen(worker)
-        for event in events:
+        for event in events or ():
             if isinstance(event, SentFiles):
                 yield from _written(event)
             elif self._is_current(worker, event):
@@ -303,6 +313,14 @@ class ClusterExecutor:
             del self._workers[worker.number]
             _end(worker)
             yield messages.Suspended(worker.job.number, saved=False)
+
+
+def _is_last(answer: Future[Answer]) -> bool:
+    """Return whether a worker that was closed has ended, or is lost."""
+    try:
+        return answer.result() is None
+    except RayError:
+        return True
 
 
 def _call(worker: _Hosted, method: str, *arguments: object) -> Any:

@@ -170,7 +170,9 @@ class NodeFiles:
             ours = replace(ours, cache=self.root / ".cache")
         if self.has_sources:
             return ours
-        return replace(ours, folder=self.path(ours.folder), code=self.code(ours.code))
+        folder = self.path(ours.folder)
+        folder.mkdir(parents=True, exist_ok=True)  # paths in a study file may begin with `..`
+        return replace(ours, folder=folder, code=self.code(ours.code))
 
     def code(self, ours: AllowedCode) -> AllowedCode:
         """Return the allowed code under the node's paths, with the same hashes."""

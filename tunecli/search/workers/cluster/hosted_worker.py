@@ -52,7 +52,7 @@ LONGEST_WAIT = 5.0
 TICK = 0.25
 """Seconds between two looks at the clock and the memory of a trial."""
 
-Answer = list[Event | SentFiles]
+Answer = list[Event | SentFiles] | None
 
 
 class HostedWorker:
@@ -90,7 +90,11 @@ class HostedWorker:
         self._called.send((method, arguments))
 
     def events(self) -> Answer:
-        """Return the next events as soon as there are some, or none after `LONGEST_WAIT`."""
+        """Return the next events as soon as there are some, or none after `LONGEST_WAIT`.
+
+        Returns:
+            None once the worker is closed.
+        """
         until = time.monotonic() + LONGEST_WAIT
         while not self._is_closed and time.monotonic() < until:
             events = self._executor.events(TICK, [self._calls])
@@ -99,7 +103,7 @@ class HostedWorker:
                 getattr(self, f"_{method}")(*arguments)
             if events:
                 return [one for event in events for one in self._told(event)]
-        return []
+        return None if self._is_closed else []
 
     def _submit(self, job: Job, checkpoint: SentFiles | None) -> None:
         if isinstance(job, TrialJob) and not self._files.has_runs:

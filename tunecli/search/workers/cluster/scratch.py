@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tunecli.files.own import is_folder, open_file
 
-_PREFIX = "tunecli-"
+_PREFIX = "tunecli-ray-"
 _LOCK = "owner.lock"
 
 

@@ -1,0 +1,152 @@
+"""A worker of a node that sees no file of the driver: what it is sent, and sends back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from tunecli.data.rows.workspace import Workspace
+from tunecli.search.events.events import Notice
+from tunecli.search.workers.cluster.files import (
+    NodeFiles,
+    SentFiles,
+    sees_sources,
+    sources_of,
+    sources_to_send,
+    write,
+)
+from tunecli.search.workers.cluster.hosted_worker import HostedWorker
+from tunecli.search.workers.messages import (
+    Evaluated,
+    Event,
+    Finished,
+    Resumed,
+    Suspended,
+    TrialJob,
+    WorkerDied,
+)
+from tunecli.study_file.catalogue.allowed_code import AllowedCode
+from tunecli.study_file.study_file import StudyFile
+
+TABLE = """
+data: {source: ../data/rows.csv, target: y}
+validation: {folds: 2}
+model: {MLP: {width: 8, depth: 1}}
+optimizer: AdamW
+training: {epochs: 40, batch_size: 4}
+"""
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> StudyFile:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "studies").mkdir()
+    lines = "\n".join(f"{i},{i % 7},{'ab'[i % 2]}" for i in range(60))
+    (tmp_path / "data/rows.csv").write_text(f"x,z,y\n{lines}\n")
+    file = tmp_path / "studies/study.yaml"
+    return StudyFile.from_text(TABLE, str(file), folder=file.parent)
+
+
+@pytest.mark.slow
+def test_a_trial_goes_on_elsewhere_from_the_checkpoint_that_was_sent(
+    study: StudyFile, tmp_path: Path
+) -> None:
+    folder = tmp_path / "studies"
+    sources = sources_to_send(sources_of(study, AllowedCode(folder), folder))
+    assert [*sources] == [str(tmp_path / "data/rows.csv")]
+    checkpoint = tmp_path / "runs/study/checkpoints/0"
+    config = study.completed("classification", 60).first_config
+    job = TrialJob(0, 1, config, asks=True, checkpoint=str(checkpoint))
+    workspace = Workspace(folder, tmp_path / "runs/.cache")
+    one, other = (
+        HostedWorker(None, workspace, name, (False, False), sources) for name in ("one", "other")
+    )
+    (tmp_path / "data/rows.csv").unlink()  # as on another machine
+    try:
+        one.call("submit", job, None)
+        until = 3
+        for event in events(one):
+            if isinstance(event, Evaluated):
+                one.call("reply", 0, True) if event.step < until else one.call("stop", 0, 60.0)
+            if isinstance(event, SentFiles):
+                write(Path(event.folder), event)
+            if isinstance(event, Suspended):
+                assert event.saved
+                break
+        assert not [path for path in checkpoint.iterdir() if path.name.startswith(".")]
+        sent = SentFiles(str(checkpoint), contents(checkpoint), "trial")
+        other.call("submit", job, sent)
+        steps = []
+        for event in events(other):
+            if isinstance(event, Evaluated):
+                steps.append(event.step)
+                other.call("reply", 0, True)
+            if isinstance(event, Resumed):
+                assert event.seconds > 0
+            if isinstance(event, Finished):
+                assert event.result.outcome == "complete"
+                break
+        assert steps == [*range(40)]
+    finally:
+        for worker in (one, other):
+            worker.call("close")
+            assert worker.events() is None
+    assert not [*Path("/tmp").glob("tunecli-ray-one")]
+
+
+def events(worker: HostedWorker) -> Iterator[Event | SentFiles]:
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        for event in worker.events() or ():
+            assert not isinstance(event, WorkerDied | Notice), event
+            yield event
+    raise AssertionError("no more events")
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_sources_are_seen_by_content_and_not_by_time(study: StudyFile, tmp_path: Path) -> None:
+    folder = tmp_path / "studies"
+    sources = sources_of(study, AllowedCode(folder), folder)
+    assert sees_sources(sources)
+    rows = tmp_path / "data/rows.csv"
+    rows.write_text(rows.read_text())
+    assert sees_sources(sources)
+    rows.write_text(rows.read_text() + "1,2,a\n")
+    assert not sees_sources(sources)
+    rows.unlink()
+    assert not sees_sources(sources)
+
+
+def test_code_travels_with_its_hash_and_its_neighbours(study: StudyFile, tmp_path: Path) -> None:
+    folder = tmp_path / "studies"
+    (folder / "mine.py").write_text("import beside\n")
+    (folder / "beside.py").write_text("x = 1\n")
+    allowed = AllowedCode.of(folder, ["mine.py"])
+    sources = sources_to_send(sources_of(study, allowed, folder))
+    assert {Path(path).name for path in sources} == {"mine.py", "beside.py", "rows.csv"}
+    there = NodeFiles(tmp_path / "there", has_runs=True, has_sources=False)
+    there.unpack(sources)
+    workspace = there.workspace(Workspace(folder, None, allowed))
+    [(file, known)] = workspace.code.files
+    assert (file.read_text(), known) == ("import beside\n", allowed.files[0][1])
+    assert (workspace.folder / "../data/rows.csv").exists()
+    assert there.ours(str(file)) == str(folder / "mine.py")
+    assert there.ours("/elsewhere/x.py") == "/elsewhere/x.py"
+
+
+def test_sent_files_replace_the_older_ones(tmp_path: Path) -> None:
+    folder = tmp_path / "0"
+    write(folder, SentFiles(str(folder), {"fold-0-1.pt": b"1", "own/0/a": b"2", "trial": b"3"}))
+    write(folder, SentFiles(str(folder), {"fold-0-2.pt": b"4", "trial": b"5"}, "trial"))
+    left = {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+    assert left == {"fold-0-2.pt": b"4", "trial": b"5"}
+    assert cast(int, (folder / "trial").stat().st_mtime_ns) >= (
+        (folder / "fold-0-2.pt").stat().st_mtime_ns
+    )

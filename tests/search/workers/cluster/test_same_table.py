@@ -1,0 +1,107 @@
+"""A search on a cluster gives the table of local workers, with shared files and without."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from commands import call_in, run_in, table
+from locations import ROOT
+from picture_files import make_folders
+from ray_cluster import RayCluster, none_left
+
+PRUNED = """
+data: digits
+validation: {folds: 3}
+model: {MLP: {width: {int: [16, 64], log: true}, depth: 1}}
+optimizer: {AdamW: {lr: {float: [1e-4, 1e-1], log: true}}}
+training: {epochs: 5}
+search: {trials: 10, sampler: TPE, pruner: Median, parallel: 4, keep_models: 2}
+"""
+COMPRESSED = """
+data: iris
+validation: {folds: 2}
+model: {MLP: {width: {int: [8, 32]}, depth: 1}}
+optimizer: AdamW
+training: {epochs: 4}
+compression: {prune: {amount: {float: [0, 0.8]}}, finetune_epochs: 1}
+search: {trials: 6, parallel: 3, baselines: false}
+"""
+PICTURES = """
+data: pictures/
+validation: {folds: 2}
+model: {CNN: {channels: {int: [4, 8]}}}
+optimizer: {AdamW: {lr: {float: [1e-3, 1e-1], log: true}}}
+training: {epochs: 3, batch_size: 8}
+search: {trials: 6, parallel: 3, baselines: false}
+"""
+STUDIES = {"pruned": PRUNED, "compressed": COMPRESSED, "pictures": PICTURES}
+NAMES = [*STUDIES, "own_training"]
+
+
+def prepared(folder: Path, name: str) -> tuple[str, ...]:
+    """Write a study and what it needs; returns the options of its search."""
+    if name == "own_training":
+        for suffix in (".yaml", ".py"):
+            shutil.copy(ROOT / "studies" / f"{name}{suffix}", folder)
+        (folder / f"{name}.yaml").rename(folder / "study.yaml")
+        return "--as", "study", "--trials", "5", "--code", "own_training.py"
+    (folder / "study.yaml").write_text(STUDIES[name])
+    if name == "pictures":
+        make_folders(folder / "pictures", {"": [8, 8]})
+    return ()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_two_nodes_give_the_table_of_local_workers(
+    name: str, cluster: RayCluster, tmp_path: Path
+) -> None:
+    options = prepared(tmp_path, name)
+    on_ray = ("--ray", cluster.address, "--runs", "on_ray")
+    run_in(tmp_path, "search", "study.yaml", *options, *on_ray)
+    run_in(tmp_path, "search", "study.yaml", *options, "--jobs", "2", "--runs", "local")
+    one, other = (table(tmp_path / runs / "study/study.db") for runs in ("local", "on_ray"))
+    assert len(one) > 20
+    assert one == other
+    log = (tmp_path / "on_ray/study/events.jsonl").read_text().splitlines()
+    placed = [told["node"] for told in map(json.loads, log) if told["event"] == "TrialPlaced"]
+    assert len(set(placed)) == 2
+    assert none_left(cluster)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # Ray is imported in this process
+@pytest.mark.parametrize("name", ["pictures", "own_training"])
+def test_nodes_that_see_no_file_of_the_driver_are_sent_them(
+    name: str, cluster: RayCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = prepared(tmp_path, name)
+    on_ray = ("--ray", cluster.address, "--runs", "on_ray")
+    monkeypatch.setattr("tunecli.search.workers.cluster.cluster._sees", lambda *_: (False, False))
+    told = call_in(tmp_path, "search", "study.yaml", *options, *on_ray).stderr
+    assert "does not see the study's files, so it gets copies of them." in told
+    assert "send their checkpoints and models to this machine." in told
+    run_in(tmp_path, "search", "study.yaml", *options, "--jobs", "2", "--runs", "local")
+    one, other = (table(tmp_path / runs / "study/study.db") for runs in ("local", "on_ray"))
+    assert one == other
+    kept = [
+        {*(path.name for path in (tmp_path / runs / "study/best").rglob("*"))}
+        for runs in ("local", "on_ray")
+    ]
+    assert kept[0] == kept[1]
+    assert none_left(cluster)
+
+
+@pytest.mark.slow
+def test_a_ray_of_this_machine_is_started_and_leaves_nothing(tmp_path: Path) -> None:
+    prepared(tmp_path, "compressed")
+    before = {*Path("/tmp").glob("tunecli-ray-*")}
+    run_in(tmp_path, "search", "study.yaml", "--jobs", "2", "--ray", "--runs", "on_ray")
+    run_in(tmp_path, "search", "study.yaml", "--jobs", "2", "--runs", "local")
+    one, other = (table(tmp_path / runs / "study/study.db") for runs in ("local", "on_ray"))
+    assert one == other
+    assert {*Path("/tmp").glob("tunecli-ray-*")} <= before
+    shutil.rmtree(tmp_path / "local")
