@@ -262,7 +262,7 @@ class Search:
         """Return the first worker's description of the data; None if interrupted before.
 
         Args:
-            printed: gets what the workers print meanwhile.
+            printed: gets what the workers print meanwhile, and what is noticed of them.
 
         Yields:
             what the search waits for, at once and again after `LONG_WAIT`.
@@ -274,7 +274,7 @@ class Search:
         while not self._interrupted:
             yield from waits.on("reading the data" if executor.is_up else "starting the workers")
             for event in executor.events(timeout=0.25):
-                if isinstance(event, Printed):
+                if isinstance(event, Printed | Notice):
                     printed.append(event)
                 if isinstance(event, DataReady):
                     if event.error is not None:
