@@ -22,6 +22,7 @@ from tunecli.search.workers import messages
 from tunecli.search.workers.cluster.cluster import Cluster, Place
 from tunecli.search.workers.cluster.files import MOST_BYTES, SentFiles, files_in, n_bytes, write
 from tunecli.search.workers.cluster.hosted_worker import Answer
+from tunecli.search.workers.cluster.joined import beginning
 from tunecli.search.workers.job_queue import JobQueue
 from tunecli.study_file.text.counts import count
 from tunecli.training.state.trial_files import INDEX
@@ -33,7 +34,7 @@ SLACK = 10.0
 """Seconds beyond the grace period until a node that does not answer is given up."""
 
 IN_VAIN = 3
-"""Times that a worker is started on a node without having had a job."""
+"""Workers that a node may lose without one having had a job, before it is left out."""
 
 MOST_LOSSES = 10
 """Times that a job may lose its node before it is blamed for that."""
@@ -82,7 +83,8 @@ class ClusterExecutor:
         self._workers: dict[int, _Hosted] = {}
         self._answers: queue.SimpleQueue[tuple[_Hosted, Future[Answer]]] = queue.SimpleQueue()
         self._places: dict[str, Place] = {}
-        self._in_vain: Counter[str] = Counter()  # starts of a worker by node since one had a job
+        self._in_vain: Counter[str] = Counter()  # workers lost by node since one had a job
+        self._cause = ""  # of the last loss
         self._losses: Counter[int] = Counter()
         self._is_ending = False
         self._looked = -math.inf
@@ -134,6 +136,7 @@ class ClusterExecutor:
         for worker, answer in self._arrived(0.0 if events else timeout):
             events += self._take(worker, answer)
         events += self._give_up_overdue()
+        events += self._give_up_in_vain()
         self._hand_out()
         return events
 
@@ -222,7 +225,6 @@ class ClusterExecutor:
         task = None if described else self._first_task
         worker = _Hosted(number, place, self._cluster.start(place, task), task is not None)
         self._workers[number] = worker
-        self._in_vain[place.node.key] += 1
         self._listen(worker)
 
     # --- workers
@@ -265,7 +267,8 @@ class ClusterExecutor:
         if isinstance(event, messages.Ended):
             worker.job, worker.deadline = None, math.inf
         if isinstance(event, messages.WorkerDied):
-            worker.job, worker.deadline = None, math.inf
+            if event.number is not None:  # else it died idle, and its successor gets the job
+                worker.job, worker.deadline = None, math.inf
             event = replace(event, worker=0 if worker.describes else worker.number)
         elif isinstance(event, messages.DataReady | messages.Finished | CodeLoaded):
             event = replace(event, worker=worker.number)
@@ -277,21 +280,20 @@ class ClusterExecutor:
         del self._workers[worker.number]
         if isinstance(error, ray.exceptions.RayTaskError):  # its own code raised
             raise ClusterError(f"A worker failed on node {place.node.name}: {error}")
-        if self._in_vain[place.node.key] > IN_VAIN and not self._usable:
-            number = 0 if self._first_task is not None else worker.number
-            yield messages.WorkerDied(None, number, None, _why(place, error))
+        self._cause = _why(place, error)
+        self._in_vain[place.node.key] += job is None
         if job is not None:
             self._losses[job.number] += 1
             yield messages.WorkerDied(
                 job.number,
                 worker.number,
                 None,
-                _why(place, error),
+                self._cause,
                 out_of_memory=isinstance(error, OutOfMemoryError),
                 is_lost=self._losses[job.number] <= MOST_LOSSES,
             )
         elif not self._is_ending:
-            self._say(f"{_why(place, error).capitalize()}. It had no job.")
+            self._say(f"An idle worker ended: {self._cause}.")
 
     def _hand_out(self) -> None:
         """Give waiting jobs to free workers."""
@@ -304,6 +306,18 @@ class ClusterExecutor:
             _call(worker, "submit", job, _checkpoint(worker.place, job))
             if isinstance(job, messages.TrialJob) and len(self._places) > 1:
                 self._unsaid.append(messages.HandedOut(job.number, worker.place.node.name))
+
+    def _give_up_in_vain(self) -> Iterator[messages.Event]:
+        """End what waits for a worker if every node loses workers before they have a job.
+
+        Without any node, it waits for one.
+        """
+        if not self._places or self._usable or self._workers:
+            return
+        if self._first_task is not None:
+            yield messages.WorkerDied(None, 0, None, self._cause)
+        while self._waiting:
+            yield messages.WorkerDied(self._waiting.popleft().number, 0, None, self._cause)
 
     def _give_up_overdue(self) -> Iterator[messages.Event]:
         """End workers whose nodes do not answer although their jobs must have stopped."""
@@ -352,6 +366,9 @@ def _written(sent: SentFiles) -> Iterator[Notice]:
 
 def _why(place: Place, error: RayError) -> str:
     """Return why a worker's actor ended, in one line."""
+    node = f"on node {place.node.name}"
     if isinstance(error, OutOfMemoryError):
-        return f"Ray ended the worker on node {place.node.name} because memory ran out there"
-    return f"the worker on node {place.node.name} was lost ({type(error).__name__})"
+        return f"Ray ended it because memory ran out {node}"
+    said = [line.strip() for line in str(error).splitlines() if line.strip()]
+    why = beginning(said[-1]) if said else type(error).__name__
+    return f"its Ray actor {node} was lost ({why})"

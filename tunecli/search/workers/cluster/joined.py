@@ -141,18 +141,19 @@ def _why(error: Exception, address: str) -> str:
         ours = f"Python {platform.python_version()} and Ray {_version()}"
         return (
             f"--ray {address}: the cluster has other versions than this machine, which has "
-            f"{ours}. Install the same on both. Ray says: {_shortened(text)}"
+            f"{ours}. Install the same on both. Ray says: {beginning(text)}"
         )
     if address == HERE:
-        return f"--ray: Ray could not be started on this machine: {_shortened(text)}"
-    return f"--ray {address}: the cluster cannot be joined: {_shortened(text)}"
+        return f"--ray: Ray could not be started on this machine: {beginning(text)}"
+    return f"--ray {address}: the cluster cannot be joined: {beginning(text)}"
 
 
 def _version() -> str:
     return str(getattr(sys.modules.get("ray"), "__version__", "?"))
 
 
-def _shortened(text: str, longest: int = 300) -> str:
+def beginning(text: str, longest: int = 300) -> str:
+    """Return the beginning of what Ray says, which may be long."""
     return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
