@@ -22,9 +22,11 @@ from tests.locations import DATA
 from tunecli.search.events.events import SearchEnded, TrialFinished, TrialStarted
 from tunecli.search.run import Search
 from tunecli.search.study.study_folder import StudyFolder
+from tunecli.search.workers.cluster.ray_executor import RayOptions
 from tunecli.study_file.study_file import StudyFile
 
 N_TRIALS, N_JOBS = 4, 2
+N_ON_RAY, N_STARTING = 40, 8
 RATES = (5e-4, 7e-4, 1e-3, 2e-3)
 ADULT_ROWS = 10_000
 
@@ -63,12 +65,12 @@ class Moment:
     score: float
 
 
-def moments(study: StudyFile, n_trials: int) -> Iterator[Moment]:
+def moments(study: StudyFile, n_trials: int, ray: RayOptions | None = None) -> Iterator[Moment]:
     """Search with two workers, and yield each trial's end; start-up does not count."""
     with tempfile.TemporaryDirectory() as runs:
         place = StudyFolder(Path(runs), study.name)
         budget = study.search.model_copy(update={"trials": n_trials})
-        search = Search(study, place, budget, n_jobs=N_JOBS)
+        search = Search(study, place, budget, n_jobs=N_JOBS, ray=ray)
         begun = Cost(0.0, 0.0)
         with place.held():
             for event in search.events():
@@ -91,6 +93,14 @@ def _cpu_of_all() -> float:
 def searched(study: StudyFile) -> Cost:
     """Return the cost of a search of all its trials."""
     return [*moments(study, N_TRIALS)][-1].cost
+
+
+def reaching(ray: RayOptions | None = None) -> Cost:
+    """Return the cost of many trials after the first ones, in which both workers begin."""
+    study = StudyFile.from_text(REACHING, "reaching.yaml", ["search.pruner=none"])
+    costs = [moment.cost for moment in moments(study, N_ON_RAY, ray)]
+    first, last = costs[N_STARTING - 1], costs[-1]
+    return Cost(last.cpu - first.cpu, last.wall - first.wall)
 
 
 def study(data: str, work: Work) -> StudyFile:
@@ -173,6 +183,14 @@ def rows() -> list[Row]:
             "wall",
             1 / 4,
             lambda: taking_turns(partial(searched, study(adult()[1], adult()[0])), of_adult()),
+        ),
+        Row(
+            f"{N_ON_RAY - N_STARTING} trials of digits on a Ray of this machine",
+            "local workers",
+            "wall",
+            1.1,
+            lambda: taking_turns(partial(reaching, RayOptions("local")), reaching),
+            needs="ray",
         ),
         Row(
             "until the best score of 40 unpruned trials of digits",

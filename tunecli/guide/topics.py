@@ -21,6 +21,7 @@ TOPICS = MappingProxyType(
         "own-code": "Use your own model, loss, metric, data or training loop.",
         "report": "Read a report: findings, the page, Python, the next round, trackers.",
         "winner": "Refit the best trial, predict with it, export it, serve it.",
+        "clusters": "Search on the nodes of a Ray cluster: files, lost nodes, security.",
         "guarantees": "What you can rely on: exactness, honest scores, outcomes, edits, files.",
         "settings": "Tables of all settings with defaults, and of all names to select from.",
         "options": "Tables of all commands and options, and exit codes.",

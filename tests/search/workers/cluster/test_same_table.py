@@ -54,6 +54,12 @@ def prepared(folder: Path, name: str) -> tuple[str, ...]:
     return ()
 
 
+def kept_files(runs: Path) -> set[str]:
+    """The files of the best models, by path."""
+    best = runs / "study/best"
+    return {str(path.relative_to(best)) for path in best.rglob("*")}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_two_nodes_give_the_table_of_local_workers(
@@ -66,6 +72,7 @@ def test_two_nodes_give_the_table_of_local_workers(
     one, other = (table(tmp_path / runs / "study/study.db") for runs in ("local", "on_ray"))
     assert len(one) > 20
     assert one == other
+    assert kept_files(tmp_path / "local") == kept_files(tmp_path / "on_ray")
     log = (tmp_path / "on_ray/study/events.jsonl").read_text().splitlines()
     placed = [told["node"] for told in map(json.loads, log) if told["event"] == "TrialPlaced"]
     assert len(set(placed)) == 2
@@ -87,11 +94,7 @@ def test_nodes_that_see_no_file_of_the_driver_are_sent_them(
     run_in(tmp_path, "search", "study.yaml", *options, "--jobs", "2", "--runs", "local")
     one, other = (table(tmp_path / runs / "study/study.db") for runs in ("local", "on_ray"))
     assert one == other
-    kept = [
-        {*(path.name for path in (tmp_path / runs / "study/best").rglob("*"))}
-        for runs in ("local", "on_ray")
-    ]
-    assert kept[0] == kept[1]
+    assert kept_files(tmp_path / "local") == kept_files(tmp_path / "on_ray")
     assert none_left(cluster)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import queue
 import time
 from collections import Counter
@@ -22,7 +23,7 @@ from tunecli.search.workers import messages
 from tunecli.search.workers.cluster.cluster import Cluster, Place
 from tunecli.search.workers.cluster.files import MOST_BYTES, SentFiles, files_in, n_bytes, write
 from tunecli.search.workers.cluster.hosted_worker import Answer
-from tunecli.search.workers.cluster.joined import beginning
+from tunecli.search.workers.cluster.join import cut_short
 from tunecli.search.workers.job_queue import JobQueue
 from tunecli.study_file.text.counts import count
 from tunecli.training.state.trial_files import INDEX
@@ -301,7 +302,7 @@ class ClusterExecutor:
         for worker in sorted(free, key=lambda worker: worker.number):
             if not self._waiting:
                 return
-            job = worker.job = self._waiting.popleft()
+            job = worker.job = _with_absolute_folders(self._waiting.popleft())
             self._in_vain[worker.place.node.key] = 0
             _call(worker, "submit", job, _checkpoint(worker.place, job))
             if isinstance(job, messages.TrialJob) and len(self._places) > 1:
@@ -346,6 +347,14 @@ def _end(worker: _Hosted) -> None:
         ray.kill(worker.actor)
 
 
+def _with_absolute_folders(job: messages.Job) -> messages.Job:
+    """Return a job that means the same in another current folder."""
+    if not isinstance(job, messages.TrialJob):
+        return job
+    folders = {"checkpoint": job.checkpoint, "models": job.models}
+    return replace(job, **{name: path and os.path.abspath(path) for name, path in folders.items()})
+
+
 def _checkpoint(place: Place, job: messages.Job) -> SentFiles | None:
     """Return the checkpoint of a job, for a node that does not see it."""
     if place.installed.sees_runs or not isinstance(job, messages.TrialJob) or not job.checkpoint:
@@ -370,5 +379,5 @@ def _why(place: Place, error: RayError) -> str:
     if isinstance(error, OutOfMemoryError):
         return f"Ray ended it because memory ran out {node}"
     said = [line.strip() for line in str(error).splitlines() if line.strip()]
-    why = beginning(said[-1]) if said else type(error).__name__
+    why = cut_short(said[-1]) if said else type(error).__name__
     return f"its Ray actor {node} was lost ({why})"

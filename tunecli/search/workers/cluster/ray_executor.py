@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tunecli.data.rows.workspace import Workspace
-from tunecli.search.workers.cluster.joined import HERE, joined
+from tunecli.search.workers.cluster.join import HERE, cluster_joined
 from tunecli.search.workers.messages import FirstTask
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def ray_executor(
         MissingPackageError: Ray is not installed.
         ClusterError: the cluster cannot be reached, or cannot train the study.
     """
-    with joined(options.address):
+    with cluster_joined(options.address):
         from tunecli.search.workers.cluster.cluster import Cluster
         from tunecli.search.workers.cluster.cluster_executor import ClusterExecutor
 

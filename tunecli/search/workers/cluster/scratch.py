@@ -56,7 +56,7 @@ def _made(name: str | None) -> Path:
 def _root() -> Path:
     """Return the temporary directory, or `/tmp` if its path is too long for sockets."""
     root = Path(tempfile.gettempdir())
-    return root if len(os.fsencode(root)) <= 20 else Path("/tmp")
+    return root if len(os.fsencode(root)) <= 16 else Path("/tmp")
 
 
 def _remove_left() -> None:

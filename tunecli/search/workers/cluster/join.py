@@ -13,6 +13,7 @@ import signal
 import socket
 import sys
 import threading
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import chdir, contextmanager, suppress
 from pathlib import Path
@@ -39,7 +40,7 @@ CLIENT = "ray://"
 
 
 @contextmanager
-def joined(address: str) -> Iterator[None]:
+def cluster_joined(address: str) -> Iterator[None]:
     """Be connected to a cluster within the block.
 
     Args:
@@ -52,7 +53,8 @@ def joined(address: str) -> Iterator[None]:
     with scratch_folder() as folder, patch.dict(os.environ, _settings(address)):
         ray = _imported()
         try:
-            with _own_sigterm(), chdir(folder):  # Ray lets workers import from that folder
+            with _own_sigterm(), warnings.catch_warnings(), chdir(folder):
+                warnings.simplefilter("ignore")
                 _connect(ray, address, folder)
             yield
         finally:
@@ -62,7 +64,11 @@ def joined(address: str) -> Iterator[None]:
 
 def _settings(address: str) -> Mapping[str, str]:
     """Return the environment that Ray must find when it is imported."""
-    quiet = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+    quiet = {
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # warns otherwise
+        "RAY_BACKEND_LOG_LEVEL": "fatal",
+    }
     if address != HERE:
         return quiet
     return quiet | {
@@ -82,7 +88,7 @@ def _imported() -> Any:
 
 
 def _connect(ray: Any, address: str, folder: Path) -> None:
-    """Connect this process.
+    """Connect this process; the current folder is one from which Ray lets workers import.
 
     Raises:
         ClusterError: it cannot be connected.
@@ -92,7 +98,7 @@ def _connect(ray: Any, address: str, folder: Path) -> None:
         "num_cpus": n_cores(),
         "include_dashboard": False,
         "object_store_memory": OBJECT_STORE,
-        "_temp_dir": str(folder),
+        "_temp_dir": str(folder / "r"),  # which Ray opens to all users
     }
     try:
         ray.init(
@@ -141,18 +147,21 @@ def _why(error: Exception, address: str) -> str:
         ours = f"Python {platform.python_version()} and Ray {_version()}"
         return (
             f"--ray {address}: the cluster has other versions than this machine, which has "
-            f"{ours}. Install the same on both. Ray says: {beginning(text)}"
+            f"{ours}. Install the same on both. Ray says: {cut_short(text)}"
         )
     if address == HERE:
-        return f"--ray: Ray could not be started on this machine: {beginning(text)}"
-    return f"--ray {address}: the cluster cannot be joined: {beginning(text)}"
+        return f"--ray: Ray could not be started on this machine: {cut_short(text)}"
+    return (
+        f"--ray {address}: the cluster cannot be joined: {cut_short(text)}. If it asks for a "
+        "token, set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN."
+    )
 
 
 def _version() -> str:
     return str(getattr(sys.modules.get("ray"), "__version__", "?"))
 
 
-def beginning(text: str, longest: int = 300) -> str:
+def cut_short(text: str, longest: int = 300) -> str:
     """Return the beginning of what Ray says, which may be long."""
     return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
