@@ -67,7 +67,6 @@ def _settings(address: str) -> Mapping[str, str]:
     quiet = {
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # warns otherwise
-        "RAY_BACKEND_LOG_LEVEL": "fatal",
     }
     if address != HERE:
         return quiet
