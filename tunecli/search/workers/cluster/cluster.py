@@ -73,7 +73,7 @@ class Cluster:
         self._lock = lock.absolute()
         self._search = secrets.token_hex(4)
         self._actor = ray.remote(**ACTOR)(HostedWorker)
-        self._asked: dict[str, tuple[Node, ray.ObjectRef[Any] | Installed, float]] = {}
+        self._asked: dict[str, tuple[Node, ray.ObjectRef[Any] | Installed]] = {}
 
     def start(self, place: Place, task: FirstTask | None) -> Any:
         """Start a worker on a node, and return its actor."""
@@ -90,7 +90,7 @@ class Cluster:
         self._asked = {key: asked for key, asked in self._asked.items() if key in nodes}
         for key in nodes.keys() - self._asked.keys():
             if self._need.fits(nodes[key].resources):
-                self._asked[key] = (nodes[key], self._ask(nodes[key]), time.monotonic())
+                self._asked[key] = (nodes[key], self._ask(nodes[key]))
         return {key: place for key in [*self._asked] if (place := self._place(key)) is not None}
 
     def first_places(self) -> dict[str, Place]:
@@ -101,7 +101,7 @@ class Cluster:
         """
         until = time.monotonic() + PATIENCE
         places = self.places()
-        while len(places) < len(self._asked) and time.monotonic() < until:
+        while len(places) < max(len(self._asked), 1) and time.monotonic() < until:
             time.sleep(0.05)
             places = self.places()
         usable = [place for place in places.values() if self.why_not(place) is None]
@@ -129,15 +129,16 @@ class Cluster:
 
     def _place(self, key: str) -> Place | None:
         """Return a node that was asked, if it has answered."""
-        node, answer, since = self._asked[key]
+        node, answer = self._asked[key]
         if not isinstance(answer, Installed):
             if not ray.wait([answer], timeout=0)[0]:
                 return None
             try:
                 answer = Installed(*ray.get(answer))
-            except ray.exceptions.RayError:  # the node was lost, or cannot start processes
+            except ray.exceptions.RayError:  # ask again, unless the node was lost
+                del self._asked[key]
                 return None
-            self._asked[key] = (node, answer, since)
+            self._asked[key] = (node, answer)
         return Place(node, self._need.fits(node.resources), answer)
 
     @cached_property

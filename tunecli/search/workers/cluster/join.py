@@ -75,6 +75,7 @@ def _settings(address: str) -> Mapping[str, str]:
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": secrets.token_hex(32),
         "RAY_ADDRESS": "",
+        "RAY_worker_niceness": "0",  # as local workers; Ray's default yields to all others
     }
 
 
