@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -147,7 +146,7 @@ class Cluster:
         return read_small(self._lock)
 
     @cached_property
-    def _sources(self) -> Mapping[str, str]:
+    def _sources(self) -> files.Sources:
         return files.sources_of(self._study, self._workspace.code, self._workspace.folder)
 
     @cached_property
@@ -156,7 +155,7 @@ class Cluster:
         return ray.put(files.sources_to_send(self._sources))
 
 
-def _sees(lock: Path, holder: bytes, sources: Mapping[str, str]) -> tuple[bool, bool]:
+def _sees(lock: Path, holder: bytes, sources: files.Sources) -> tuple[bool, bool]:
     """Return whether this machine sees the driver's folder of studies, and a study's sources."""
     try:
         sees_runs = os.access(lock.parent, os.W_OK) and read_small(lock) == holder
