@@ -26,7 +26,7 @@ from tunecli.search.workers.cluster.ray_executor import RayOptions
 from tunecli.study_file.study_file import StudyFile
 
 N_TRIALS, N_JOBS = 4, 2
-N_ON_RAY, N_STARTING = 40, 8
+N_ON_RAY, N_STARTING = 24, 8
 RATES = (5e-4, 7e-4, 1e-3, 2e-3)
 ADULT_ROWS = 10_000
 
@@ -97,7 +97,9 @@ def searched(study: StudyFile) -> Cost:
 
 def reaching(ray: RayOptions | None = None) -> Cost:
     """Return the cost of many trials after the first ones, in which both workers begin."""
-    study = StudyFile.from_text(REACHING, "reaching.yaml", ["search.pruner=none"])
+    study = StudyFile.from_text(
+        REACHING, "reaching.yaml", ["search.pruner=none", "training.epochs=10"]
+    )
     costs = [moment.cost for moment in moments(study, N_ON_RAY, ray)]
     first, last = costs[N_STARTING - 1], costs[-1]
     return Cost(last.cpu - first.cpu, last.wall - first.wall)

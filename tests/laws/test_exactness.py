@@ -8,7 +8,16 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from commands import call_in, command, environment, kept_predictions, rows, table, wait_for
+from commands import (
+    call_in,
+    command,
+    environment,
+    kept_predictions,
+    rows,
+    run_in,
+    table,
+    wait_for,
+)
 
 from tunecli.database.records import read_study
 from tunecli.database.urls import sqlite_url
@@ -66,6 +75,19 @@ def test_jobs_and_halves_give_the_same_table(
     assert sum(not trial.is_untrained for trial in study.trials) == 16
     assert one == two
     assert one == half
+
+
+@pytest.mark.slow
+def test_a_ray_of_this_machine_gives_the_same_table(tmp_path: Path) -> None:
+    """Clusters of several nodes: `tests/search/workers/cluster/test_same_table.py`."""
+    search = "search: {trials: 12, parallel: 4, sampler: TPE, pruner: Median}\n"
+    (tmp_path / "study.yaml").write_text(BRANCHES + search)
+    before = {*Path("/tmp").glob("tunecli-ray-*")}
+    run_in(tmp_path, "search", "study.yaml", "--ray", "--jobs", "2", "--runs", "on_ray")
+    call_in(tmp_path, "search", "study.yaml", "--jobs", "2", "--runs", "local")
+    on_ray, local = (table(tmp_path / runs / "study/study.db") for runs in ("on_ray", "local"))
+    assert on_ray == local
+    assert {*Path("/tmp").glob("tunecli-ray-*")} <= before
 
 
 @pytest.mark.slow

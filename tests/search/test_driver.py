@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from functools import partial
 from itertools import count
 from pathlib import Path
 from statistics import median
@@ -12,7 +13,7 @@ from in_process import InProcessExecutor, drive
 
 from tunecli.search.events.events import SearchEnded, SearchEvent, TrialFinished
 from tunecli.search.study.front import FrontTracker
-from tunecli.search.workers.messages import TrialJob
+from tunecli.search.workers.messages import TrialJob, WorkerDied
 from tunecli.study_file.settings.settings import Direction
 from tunecli.training.outcome.evaluation import TrialResult
 
@@ -112,6 +113,17 @@ def test_a_worker_that_always_dies_fails_its_trial_alone(new_url: object) -> Non
     trials = drive(study(FLAT, "Random", "none"), new_url(), 3, deaths=1.0)
     assert {trial.reason for trial in trials} == {"worker died: killed by SIGKILL"}
     assert [trial.attempt for trial in trials] == [3, 3, 3]
+
+
+def test_a_lost_node_costs_a_trial_no_attempt(
+    new_url: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("in_process.WorkerDied", partial(WorkerDied, is_lost=True))
+    file = study(FLAT, "Random", "none", extra=", attempts: 1")
+    trials = drive(file, new_url(), 8, 2, deaths=0.2)
+    assert "failed" not in {trial.outcome for trial in trials}
+    assert {trial.attempt for trial in trials} == {1}
+    assert table(trials) == table(drive(study(FLAT, "Random", "none"), new_url(), 8))
 
 
 def test_optuna_reads_several_objectives_and_their_front(new_url: object) -> None:

@@ -25,10 +25,10 @@ class SearchCommand(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the arguments, with `local` as the address where `--ray` has none."""
-        return super().parse_args(ctx, [*_with_addresses(args)])
+        return super().parse_args(ctx, [*with_addresses(args)])
 
 
-def _with_addresses(args: list[str]) -> Iterator[str]:
+def with_addresses(args: list[str]) -> Iterator[str]:
     """Yield the arguments; a study file or another option after `--ray` is no address."""
     for word, following in zip_longest(args, args[1:], fillvalue="-"):
         yield word

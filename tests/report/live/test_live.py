@@ -31,6 +31,7 @@ from tunecli.search.events.events import (
     SearchStarted,
     TrialEvaluated,
     TrialFinished,
+    TrialPlaced,
     TrialStarted,
     Waiting,
 )
@@ -273,6 +274,16 @@ def test_the_panel_says_what_a_trial_waits_for() -> None:
     assert "0/4        first evaluation …" in panel_text(state, 9.0)
 
 
+def test_the_panel_says_which_node_trains_a_trial() -> None:
+    state = SearchState()
+    for event in (STARTED, DataDescribed(SUMMARY), TrialStarted(0, PARAMS, 4)):
+        state.update(event, 0.0)
+    assert "node" not in panel_text(state, 1.0)
+    state.update(TrialPlaced(0, "gpu-7"), 1.0)
+    assert "first evaluation …, node gpu-7" in panel_text(state, 1.0)
+    state.update(TrialPlaced(9, "gpu-7"), 1.0)  # it has ended meanwhile
+
+
 def hostile_events() -> list[SearchEvent]:
     started = replace(STARTED, study=HOSTILE, objective=HOSTILE, changes=(HOSTILE,))
     summary = replace(
@@ -285,6 +296,7 @@ def hostile_events() -> list[SearchEvent]:
         Notice(HOSTILE),
         TrialStarted(0, params, 3),
         TrialStarted(1, params, 3),
+        TrialPlaced(1, HOSTILE),
         TrialEvaluated(0, 0, 0.5, 0.5),
         TrialEvaluated(1, 0, 0.5, 0.5),
         finished(0, 0.5, params=params, is_best=True, reason=HOSTILE),

@@ -80,11 +80,20 @@ def _running(state: SearchState, started: SearchStarted, n_lines: int) -> list[R
             Text(f"trial {trial.number}"),
             _bar(trial.n_done, trial.n_evaluations, "cyan"),
             Text(_evaluations(trial), style="dim"),
-            Text(score or _awaited(trial, state), no_wrap=True, overflow="ellipsis"),
+            Text(
+                f"{score or _awaited(trial, state)}{_node(trial)}",
+                no_wrap=True,
+                overflow="ellipsis",
+            ),
         )
     more = len(trials) - len(first)
     rest = [Text(f"  and {more} more", style="dim")] if more else []
     return [grid, *rest]
+
+
+def _node(trial: RunningTrial) -> str:
+    """Return which node of a cluster trains a trial; empty without a cluster."""
+    return f", node {foreign_text.plain(trial.node)}" if trial.node else ""
 
 
 def _awaited(trial: RunningTrial, state: SearchState) -> str:
@@ -95,15 +104,10 @@ def _awaited(trial: RunningTrial, state: SearchState) -> str:
 
 
 def _evaluations(trial: RunningTrial) -> str:
-    """Return evaluations done, and how many there will be if that is known, and on which folds.
-
-    On a cluster, also on which node.
-    """
+    """Return evaluations done, and how many there will be if that is known, and on which folds."""
     done = f"{trial.n_done}/{trial.n_evaluations}" if trial.n_evaluations else f"{trial.n_done}"
     n_folds = trial.n_folds + trial.n_waiting
-    folds = f" on {trial.n_folds} of {n_folds} folds" if trial.n_waiting else ""
-    node = f", node {foreign_text.plain(trial.node)}" if trial.node else ""
-    return f"{done}{folds}{node}"
+    return f"{done} on {trial.n_folds} of {n_folds} folds" if trial.n_waiting else done
 
 
 def _running_trials(state: SearchState) -> list[RunningTrial]:

@@ -96,15 +96,3 @@ def test_nodes_that_see_no_file_of_the_driver_are_sent_them(
     assert one == other
     assert kept_files(tmp_path / "local") == kept_files(tmp_path / "on_ray")
     assert none_left(cluster)
-
-
-@pytest.mark.slow
-def test_a_ray_of_this_machine_is_started_and_leaves_nothing(tmp_path: Path) -> None:
-    prepared(tmp_path, "compressed")
-    before = {*Path("/tmp").glob("tunecli-ray-*")}
-    run_in(tmp_path, "search", "study.yaml", "--jobs", "2", "--ray", "--runs", "on_ray")
-    run_in(tmp_path, "search", "study.yaml", "--jobs", "2", "--runs", "local")
-    one, other = (table(tmp_path / runs / "study/study.db") for runs in ("local", "on_ray"))
-    assert one == other
-    assert {*Path("/tmp").glob("tunecli-ray-*")} <= before
-    shutil.rmtree(tmp_path / "local")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -73,7 +72,7 @@ class Cluster:
         self._lock = lock.absolute()
         self._search = secrets.token_hex(4)
         self._actor = ray.remote(**ACTOR)(HostedWorker)
-        self._asked: dict[str, tuple[Node, ray.ObjectRef[Any] | Installed, float]] = {}
+        self._asked: dict[str, tuple[Node, ray.ObjectRef[Any] | Installed]] = {}
 
     def start(self, place: Place, task: FirstTask | None) -> Any:
         """Start a worker on a node, and return its actor."""
@@ -90,7 +89,7 @@ class Cluster:
         self._asked = {key: asked for key, asked in self._asked.items() if key in nodes}
         for key in nodes.keys() - self._asked.keys():
             if self._need.fits(nodes[key].resources):
-                self._asked[key] = (nodes[key], self._ask(nodes[key]), time.monotonic())
+                self._asked[key] = (nodes[key], self._ask(nodes[key]))
         return {key: place for key in [*self._asked] if (place := self._place(key)) is not None}
 
     def first_places(self) -> dict[str, Place]:
@@ -101,7 +100,7 @@ class Cluster:
         """
         until = time.monotonic() + PATIENCE
         places = self.places()
-        while len(places) < len(self._asked) and time.monotonic() < until:
+        while len(places) < max(len(self._asked), 1) and time.monotonic() < until:
             time.sleep(0.05)
             places = self.places()
         usable = [place for place in places.values() if self.why_not(place) is None]
@@ -129,15 +128,16 @@ class Cluster:
 
     def _place(self, key: str) -> Place | None:
         """Return a node that was asked, if it has answered."""
-        node, answer, since = self._asked[key]
+        node, answer = self._asked[key]
         if not isinstance(answer, Installed):
             if not ray.wait([answer], timeout=0)[0]:
                 return None
             try:
                 answer = Installed(*ray.get(answer))
-            except ray.exceptions.RayError:  # the node was lost, or cannot start processes
+            except ray.exceptions.RayError:  # ask again, unless the node was lost
+                del self._asked[key]
                 return None
-            self._asked[key] = (node, answer, since)
+            self._asked[key] = (node, answer)
         return Place(node, self._need.fits(node.resources), answer)
 
     @cached_property
@@ -146,7 +146,7 @@ class Cluster:
         return read_small(self._lock)
 
     @cached_property
-    def _sources(self) -> Mapping[str, str]:
+    def _sources(self) -> files.Sources:
         return files.sources_of(self._study, self._workspace.code, self._workspace.folder)
 
     @cached_property
@@ -155,7 +155,7 @@ class Cluster:
         return ray.put(files.sources_to_send(self._sources))
 
 
-def _sees(lock: Path, holder: bytes, sources: Mapping[str, str]) -> tuple[bool, bool]:
+def _sees(lock: Path, holder: bytes, sources: files.Sources) -> tuple[bool, bool]:
     """Return whether this machine sees the driver's folder of studies, and a study's sources."""
     try:
         sees_runs = os.access(lock.parent, os.W_OK) and read_small(lock) == holder

@@ -351,8 +351,10 @@ def _with_absolute_folders(job: messages.Job) -> messages.Job:
     """Return a job that means the same in another current folder."""
     if not isinstance(job, messages.TrialJob):
         return job
-    folders = {"checkpoint": job.checkpoint, "models": job.models}
-    return replace(job, **{name: path and os.path.abspath(path) for name, path in folders.items()})
+    checkpoint, models = (
+        folder and os.path.abspath(folder) for folder in (job.checkpoint, job.models)
+    )
+    return replace(job, checkpoint=checkpoint, models=models)
 
 
 def _checkpoint(place: Place, job: messages.Job) -> SentFiles | None:

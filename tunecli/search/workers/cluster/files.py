@@ -81,8 +81,37 @@ def write(folder: Path, sent: SentFiles) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
-def sources_of(study: StudyFile, code: AllowedCode, folder: Path) -> dict[str, str]:
-    """Return the content hash of every file that a study reads, by absolute path.
+@dataclass(frozen=True)
+class Source:
+    """How a file is recognized on another machine.
+
+    Attributes:
+        changed: when it was changed, in nanoseconds.
+        sha256: hash of its content; empty if reading all sources takes long.
+    """
+
+    n_bytes: int
+    changed: int
+    sha256: str
+
+    def is_at(self, path: Path) -> bool:
+        """Return whether this machine has the file: by size and time, or else by content.
+
+        Raises:
+            OSError: there is no such file.
+        """
+        status = path.stat()
+        if (status.st_size, status.st_mtime_ns) == (self.n_bytes, self.changed):
+            return True
+        return bool(self.sha256) and content_sha256(path) == self.sha256
+
+
+Sources = Mapping[str, Source]
+"""The files that a study reads, by absolute path."""
+
+
+def sources_of(study: StudyFile, code: AllowedCode, folder: Path) -> Sources:
+    """Return the files that a study reads.
 
     These are the files and folders that any text of the study file names, and the Python files
     in the folder of allowed code.
@@ -92,13 +121,20 @@ def sources_of(study: StudyFile, code: AllowedCode, folder: Path) -> dict[str, s
     code_folders = {file.parent for file, _ in code.files}
     scripts = (path for parent in code_folders for path in parent.glob("*.py"))
     paths = {file for path in named for file in _files_of(path)} | {*scripts}
-    return {os.path.abspath(path): content_sha256(path) for path in sorted(paths)}
+    stats = {os.path.abspath(path): path.stat() for path in sorted(paths)}
+    is_large = sum(status.st_size for status in stats.values()) > MOST_BYTES
+    return {
+        path: Source(
+            status.st_size, status.st_mtime_ns, "" if is_large else content_sha256(Path(path))
+        )
+        for path, status in stats.items()
+    }
 
 
-def sees_sources(sources: Mapping[str, str]) -> bool:
-    """Return whether this machine has all these files with this content."""
+def sees_sources(sources: Sources) -> bool:
+    """Return whether this machine has all these files under the same paths."""
     with suppress(OSError):
-        return all(content_sha256(Path(path)) == known for path, known in sources.items())
+        return all(known.is_at(Path(path)) for path, known in sources.items())
     return False
 
 

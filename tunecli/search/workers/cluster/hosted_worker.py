@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tunecli.data.rows.workspace import Workspace
-from tunecli.search.events.events import CodeLoaded, Notice
+from tunecli.search.events.events import CodeLoaded, Notice, Printed
 from tunecli.search.workers.cluster.files import (
     MOST_BYTES,
     Content,
@@ -30,6 +30,7 @@ from tunecli.search.workers.local import LocalExecutor
 from tunecli.search.workers.messages import (
     DataReady,
     Ended,
+    Evaluated,
     Event,
     Finished,
     FirstTask,
@@ -48,6 +49,9 @@ ACTOR: dict[str, Any] = {
 
 LONGEST_WAIT = 5.0
 """Most seconds until an actor answers, even without events, so that a lost one is noticed."""
+
+GATHERED = 0.1
+"""Seconds in which evaluations are gathered that nobody waits for: each answer costs as much."""
 
 TICK = 0.25
 """Seconds between two looks at the clock and the memory of a trial."""
@@ -83,6 +87,7 @@ class HostedWorker:
         self._job: TrialJob | None = None
         self._saved: dict[str, int] = {}  # when a folder that was sent was written, in ns
         self._executor = LocalExecutor(task, 1, self._files.workspace(workspace))
+        self._asks = False  # whether the trial waits for an answer after each evaluation
         self._is_closed = False
 
     def call(self, method: str, *arguments: Any) -> None:
@@ -90,22 +95,31 @@ class HostedWorker:
         self._called.send((method, arguments))
 
     def events(self) -> Answer:
-        """Return the next events as soon as there are some, or none after `LONGEST_WAIT`.
+        """Return the next events, or none after `LONGEST_WAIT`.
+
+        Events for which the driver does nothing but write are gathered.
 
         Returns:
             None once the worker is closed.
         """
+        told: list[Event | SentFiles] = []
         until = time.monotonic() + LONGEST_WAIT
         while not self._is_closed and time.monotonic() < until:
-            events = self._executor.events(TICK, [self._calls])
+            for event in self._executor.events(TICK, [self._calls]):
+                told += self._told(event)
+                wait = GATHERED if self._can_wait(event) else 0.0
+                until = min(until, time.monotonic() + wait)
             while not self._is_closed and self._calls.poll():
                 method, arguments = self._calls.recv()
                 getattr(self, f"_{method}")(*arguments)
-            if events:
-                return [one for event in events for one in self._told(event)]
-        return None if self._is_closed else []
+        return None if self._is_closed else told
+
+    def _can_wait(self, event: Event) -> bool:
+        """Return whether nobody waits for what the driver makes of an event."""
+        return isinstance(event, Printed) or (isinstance(event, Evaluated) and not self._asks)
 
     def _submit(self, job: Job, checkpoint: SentFiles | None) -> None:
+        self._asks = isinstance(job, TrialJob) and job.asks
         if isinstance(job, TrialJob) and not self._files.has_runs:
             self._job, self._saved = job, {}
             folders = {name: getattr(job, name) for name in ("checkpoint", "models")}

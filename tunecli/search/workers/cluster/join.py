@@ -1,7 +1,7 @@
 """Join a Ray cluster, or start a Ray of this machine, for one search.
 
 A Ray of this machine listens on the loopback interface only, starts without the dashboard, lets in
-only processes that know a secret of this search, and ends with the driver.
+only processes that know a secret of this one, and ends with the driver.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import threading
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import chdir, contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -67,16 +68,22 @@ def _settings(address: str) -> Mapping[str, str]:
     quiet = {
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # warns otherwise
-        "RAY_BACKEND_LOG_LEVEL": "fatal",
     }
     if address != HERE:
         return quiet
     return quiet | {
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # on every system: listen on loopback only
         "RAY_AUTH_MODE": "token",
-        "RAY_AUTH_TOKEN": secrets.token_hex(32),
+        "RAY_AUTH_TOKEN": _token(),
         "RAY_ADDRESS": "",
+        "RAY_worker_niceness": "0",  # as local workers; Ray's default yields to all others
     }
+
+
+@cache
+def _token() -> str:
+    """Return a secret of this process; Ray reads it once, however often it is started."""
+    return secrets.token_hex(32)
 
 
 def _imported() -> Any:

@@ -121,15 +121,16 @@ def installed_on(node: Node, sees: Callable[[], tuple[bool, bool]]) -> ray.Objec
     Returns:
         a reference to a version and both answers.
     """
-    ours = __version__
+    ours, packed = __version__, ray.cloudpickle.dumps(sees)
 
-    def ask() -> tuple[str, bool, bool]:  # pickled whole, since the node may have no tunecli
+    def ask() -> tuple[str, bool, bool]:  # Ray sends its code: the node may have no tunecli
+        import pickle
         from importlib.metadata import PackageNotFoundError, version
 
         try:
             theirs = version("tunecli")
         except PackageNotFoundError:
             return "", False, False
-        return (theirs, *sees()) if theirs == ours else (theirs, False, False)
+        return (theirs, *pickle.loads(packed)()) if theirs == ours else (theirs, False, False)
 
     return ray.remote(num_cpus=0, max_retries=0)(ask).options(**node.options()).remote()
