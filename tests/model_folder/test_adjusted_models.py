@@ -157,6 +157,7 @@ def test_an_ensemble_without_adjustments_does_not_score_as_in_the_search() -> No
     several = replace(
         results,
         n_networks=3,
+        n_parts=3,
         one_by_one={"accuracy": 0.5},
         titles={"accuracy": "accuracy of all"},
         test_unadjusted=dict.fromkeys(results.test, other),

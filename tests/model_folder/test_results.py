@@ -94,7 +94,7 @@ def test_the_card_says_what_to_expect_and_of_what() -> None:
     told = f"{results.metric} 0.91 ± 0.01414. Expected of this model: {expected.sentence}."
     assert told in card(facts, results, SUMMARY, n_weights)
     assert f"expected    {results.metric} {expected.sentence}" in results_lines(results)
-    networks = replace(results, n_networks=2)
+    networks = replace(results, n_networks=2, n_parts=2)
     shown = card(facts, networks, SUMMARY, n_weights)
     assert "0.91 ± 0.01414, the mean score of its single networks. Expected of a single" in shown
 

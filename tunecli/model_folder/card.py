@@ -164,7 +164,7 @@ def _scores(results: Results, summary: DataSummary) -> Iterator[str]:
     if results.metric in results.one_by_one:
         single = _score(results.one_by_one[results.metric])
         yield (
-            f"On average, one of {results.parts_in_words} scores {name} {single} on the test "
+            f"On average, one of its {results.parts_in_words} scores {name} {single} on the test "
             "rows. Compare this score with that of the search; the table has the scores of all "
             "networks together."
         )

@@ -131,7 +131,7 @@ def refit_ensemble(
             folders[0],
             trains=trains,
             threshold=threshold,
-            announce=announce,
+            announce=lambda doing: announce(f"trial {trials[0].number} alone, {doing}"),
         )
     return written_model(study, replace(made, choice=chosen.choice), study_folder, path)
 

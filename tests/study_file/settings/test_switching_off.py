@@ -105,6 +105,7 @@ def test_every_spelling_means_the_same(path: str, off: list[object]) -> None:
         ("compression.finetune_epochs", 0),
         ("search.timeout", None),
         ("search.keep_models", 0),
+        ("search.keep_predictions", 0),
         ("search.baselines", False),
     ],
 )

@@ -75,7 +75,9 @@ class Model:
         self.device = device
         self.workspace = workspace
         self._precision = self._precision_of(facts.config)
-        self._precisions = [self._precision_of(facts.config_of(one.facts)) for one in members]
+        self._precisions = {
+            one.facts.trial: self._precision_of(facts.config_of(one.facts)) for one in members
+        }
         for member in self.members:
             member.network.to(device).eval()
 
@@ -221,14 +223,12 @@ class Model:
         return np.concatenate(parts)
 
     def _of_batch(self, x: Tensor | TextRows) -> Predictions:
-        pairs = zip(self.members, self._precisions, strict=True)
-        predictions = [self._of_member(*pair, x) for pair in pairs]
+        predictions = [self._of_member(member, x) for member in self.members]
         weights = [member.facts.weight for member in self.members]
         return calibrated(mean_of(predictions, weights), self.facts.temperature)
 
-    def _of_member(
-        self, member: Member, precision: Precision, x: Tensor | TextRows
-    ) -> Predictions:
+    def _of_member(self, member: Member, x: Tensor | TextRows) -> Predictions:
+        precision = self._precisions[member.facts.trial]
         with precision.in_force():
             prepared = member.preprocessing(x).to(self.device)
             with precision.forward():
