@@ -37,7 +37,8 @@ def test_a_column_with_equal_quartiles_is_scaled_by_half_its_range() -> None:
 def test_no_number_is_beyond_the_limit_and_signs_stay(number: float, limit: float) -> None:
     clipped = smoothly_clipped(torch.tensor([number], dtype=torch.float64), limit).item()
     assert abs(clipped) <= limit
-    assert np.sign(clipped) == np.sign(number)
+    if abs(number) > 1e-300:  # a smaller one may become 0
+        assert np.sign(clipped) == np.sign(number)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

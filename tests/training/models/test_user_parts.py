@@ -103,6 +103,14 @@ class Wide(Net):
     def forward(self, x):
         return super().forward(x).repeat(1, 2)
 
+class Many(Net):
+    def forward(self, x):
+        return torch.stack([super(Many, self).forward(x), 2 * super(Many, self).forward(x)], dim=1)
+
+class ManyWide(Wide):
+    def forward(self, x):
+        return super().forward(x).unsqueeze(1)
+
 class Late(Net):
     def forward(self, x):
         if self.training:
@@ -257,6 +265,21 @@ def test_an_ft_transformer_trains_and_its_costs_are_known() -> None:
     assert macs(built, ROWS[:1]) > 0
 
 
+def test_a_model_may_predict_each_row_several_times() -> None:
+    fold = classification()
+    config = trial(model=component("parts.py:Many"), loss=component("parts.py:entropy"))
+    assert build_error(config, [fold]) == ""
+    assert rehearse(config, [fold]).error == ""
+    training = FoldTraining(config, fold, CPU)
+    evaluation = next(training)
+    training.keep()
+    with torch.no_grad():
+        outputs = training.best_model()(fold.x_valid)
+    assert outputs.shape == (12, 2, 3)
+    hits = outputs.double().softmax(2).mean(1).argmax(1) == fold.y_valid
+    assert evaluation.score == pytest.approx(hits.double().mean().item())
+
+
 def _frozen(name: str, freeze: object) -> list[str]:
     model = build_model(component(f"parts.py:{name}", freeze=freeze), (4,), 3)
     return [name for name, p in model.named_parameters() if not p.requires_grad]
@@ -336,6 +359,7 @@ def test_metrics_get_classes_or_probabilities_as_they_ask() -> None:
         ),
         (trial(model=component("parts.py:nothing")), "a model must be a torch.nn.Module"),
         (trial(model=component("parts.py:Wide")), "3 outputs per row"),
+        (trial(model=component("parts.py:ManyWide")), "3 outputs per row"),
         (trial(loss=component("parts.py:rowwise")), "a loss must return one tensor"),
         (trial(optimizer=component("parts.py:nothing")), "nothing"),
         (trial(schedule=component("parts.py:nothing")), "nothing"),
