@@ -81,7 +81,6 @@ def kept_facts(
         type_: a dataclass of plain data.
         find: reads the files and returns the facts.
     """
-
     form = TypeAdapter(list[type_])  # type: ignore[valid-type]
 
     def found(_: NewArray) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from tunecli.training.stack.stacked_losses import stacked_losses
 from tunecli.training.stack.stacked_models import StackedModels
 from tunecli.training.step.batches import Batch
 
+
 class Alike(NamedTuple):
     """What models have in common with themselves in a stack.
 
