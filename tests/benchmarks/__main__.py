@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 import psutil
 import torch
 
-from tests.benchmarks import search_rows, step_rows
+from tests.benchmarks import loading_rows, search_rows, step_rows
 from tests.benchmarks.table_rows import HEAD, Row, line
 from tests.benchmarks.taking_turns import compare
 
@@ -29,13 +29,13 @@ def machine() -> str:
     )
 
 
-def cells(row: Row, n_pairs: int) -> list[str]:
-    """Measure a row, after one pair that does not count."""
+def lines(row: Row, n_pairs: int) -> list[list[str]]:
+    """Measure a row, after one pair that does not count, and return the cells of its lines."""
     if row.lacks:
-        return row.unmeasured()
+        return [row.unmeasured()]
     pair = row.prepare()
     pair(0)
-    return row.measured(compare(pair, n_pairs))
+    return [*row.measured(compare(pair, n_pairs))]
 
 
 def main() -> None:
@@ -47,9 +47,10 @@ def main() -> None:
     print(machine(), end="\n\n")
     print(line([*HEAD]))
     print(line(["---"] * len(HEAD)))
-    for row in [*step_rows.rows(), *search_rows.rows()]:
+    for row in [*step_rows.rows(), *search_rows.rows(), *loading_rows.rows()]:
         if options.only in f"{row.ours} {row.alternative}":
-            print(line(cells(row, options.pairs)), flush=True)
+            for cells in lines(row, options.pairs):
+                print(line(cells), flush=True)
 
 
 if __name__ == "__main__":

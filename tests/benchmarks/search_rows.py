@@ -167,23 +167,20 @@ def rows() -> list[Row]:
         Row(
             "search of digits, MLP 64-128-10, batches of 32",
             "script with DataLoader",
-            "wall",
-            1 / 6,
+            {"wall": 1 / 6},
             lambda: taking_turns(partial(searched, study(DIGITS, digits())), of_digits(script)),
         ),
         Row(
             "search of digits, MLP 64-128-10, batches of 32",
             "Ray Tune with OptunaSearch",
-            "wall",
-            1 / 8,
+            {"wall": 1 / 8},
             lambda: taking_turns(partial(searched, study(DIGITS, digits())), of_digits(ray_tune)),
             needs="ray",
         ),
         Row(
             f"search of {ADULT_ROWS:,} rows of adult, MLP 128-128, batches of 256",
             "script with DataLoader",
-            "wall",
-            1 / 4,
+            {"wall": 1 / 4},
             lambda: taking_turns(partial(searched, study(adult()[1], adult()[0])), of_adult()),
         ),
         Row(
@@ -197,8 +194,7 @@ def rows() -> list[Row]:
         Row(
             "until the best score of 40 unpruned trials of digits",
             "the same search with pruner: none",
-            "wall",
-            1 / 2.5,
+            {"wall": 1 / 2.5},
             lambda: reached,
         ),
     ]

@@ -18,11 +18,11 @@ def rows() -> list[Row]:
     """Return a row per case of `stacking.py`, and the row of the start."""
     torch.set_num_threads(1)
     trials = [
-        Row(f"trial: {case.name}", "bare loop", "cpu", case.goal, partial(_trial, case))
+        Row(f"trial: {case.name}", "bare loop", {"cpu": case.goal}, partial(_trial, case))
         for case in cases()
     ]
     search = "start until the first evaluation"
-    return [*trials, Row(search, "a script that imports torch", "wall", 2.0, _start)]
+    return [*trials, Row(search, "a script that imports torch", {"wall": 2.0}, _start)]
 
 
 def _trial(case: Case) -> Pair:

@@ -3,33 +3,38 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 
 from tests.benchmarks.taking_turns import Compared, Measure, Pair
 
+_UNITS: dict[Measure, tuple[str, str]] = {
+    "cpu": ("CPU ratio", "CPU s"),
+    "wall": ("wall ratio", "wall s"),
+    "memory": ("memory ratio", "MB"),
+}
 HEAD = (
-    *("tunecli", "against", "CPU ratio", "wall ratio", "CPU s", "against", "wall s", "against"),
+    *("tunecli", "against", *(ratio for ratio, _ in _UNITS.values())),
+    *(cell for _, unit in _UNITS.values() for cell in (unit, "against")),
     *("pairs", "goal"),
 )
 
 
 @dataclass(frozen=True)
 class Row:
-    """One comparison.
+    """One comparison, and a line of the table per goal.
 
     Attributes:
         ours, alternative: what is compared.
-        measure, goal: largest ratio of tunecli's cost to the alternative's, and of which cost.
+        goals: largest ratios of tunecli's cost to the alternative's.
         prepare: returns the pair of runs; called only for rows that are measured.
         needs: a package that the alternative needs; empty for none.
     """
 
     ours: str
     alternative: str
-    measure: Measure
-    goal: float
+    goals: Mapping[Measure, float]
     prepare: Callable[[], Pair]
     needs: str = ""
 
@@ -43,18 +48,21 @@ class Row:
         missing = f"not measured: install {self.needs} by hand"
         return [self.ours, self.alternative, missing, *[""] * (len(HEAD) - 3)]
 
-    def measured(self, compared: Compared) -> list[str]:
-        """Return the cells of a row."""
-        seconds = [one for of in ("cpu", "wall") for one in compared.medians(of)]
-        met = "met" if compared.ratio(self.measure) <= self.goal else "missed"
-        return [
-            self.ours,
-            self.alternative,
-            *(_number(compared.ratio(of)) for of in ("cpu", "wall")),
-            *map(_number, seconds),
-            str(len(compared.pairs)),
-            f"{self.measure} ≤ {self.goal:.3g}: {met}",
-        ]
+    def measured(self, compared: Compared) -> Iterator[list[str]]:
+        """Yield the cells of each line: costs in time, or in memory."""
+        for measure, goal in self.goals.items():
+            shown = ("memory",) if measure == "memory" else ("cpu", "wall")
+            ratios = [compared.ratio(of) if of in shown else math.nan for of in _UNITS]
+            costs = [compared.medians(of) if of in shown else (math.nan,) * 2 for of in _UNITS]
+            met = "met" if compared.ratio(measure) <= goal else "missed"
+            yield [
+                self.ours,
+                self.alternative,
+                *map(_number, ratios),
+                *(_number(one) for pair in costs for one in pair),
+                str(len(compared.pairs)),
+                f"{measure} ≤ {goal:.3g}: {met}",
+            ]
 
 
 def _number(value: float) -> str:

@@ -1,4 +1,6 @@
-"""Time two ways in turns: CPU seconds and seconds of the clock, and the ratio of each pair.
+"""Measure two ways in turns: CPU seconds, seconds of the clock, and the ratio of each pair.
+
+Ways that run in a process of their own also give its peak memory.
 
 A busy machine disturbs both ways of a pair alike, so ratios of pairs are steadier than ratios of
 medians. Which way begins alternates, since the second one finds warm caches.
@@ -6,6 +8,7 @@ medians. Which way begins alternates, since the second one finds warm caches.
 
 from __future__ import annotations
 
+import math
 import resource
 import time
 from collections.abc import Callable, Sequence
@@ -13,15 +16,21 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Literal
 
-Measure = Literal["cpu", "wall"]
+Measure = Literal["cpu", "wall", "memory"]
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What one run took, in seconds: of processors, children included, and of the clock."""
+    """What one run took.
+
+    Attributes:
+        cpu, wall: seconds of processors, children included, and of the clock.
+        memory: peak memory in MB; NaN if it was not measured.
+    """
 
     cpu: float
     wall: float
+    memory: float = math.nan
 
 
 Way = Callable[[], Cost]
@@ -59,7 +68,7 @@ class Compared:
         return median(getattr(a, measure) / getattr(b, measure) for a, b in self.pairs)
 
     def medians(self, measure: Measure) -> tuple[float, float]:
-        """Return the median cost of each way, in seconds."""
+        """Return the median cost of each way, in seconds or MB."""
         columns = zip(*self.pairs, strict=True)
         mine, theirs = (median(getattr(one, measure) for one in column) for column in columns)
         return mine, theirs

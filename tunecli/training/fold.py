@@ -8,7 +8,7 @@ and the folds of a trial can be trained in any order, with the same bits.
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
@@ -238,11 +238,15 @@ class FoldTraining:
                 if self._n_steps == n_steps:
                     return
 
-    def evaluate(self) -> Evaluation:
-        """Measure the model on the validation part; NaN if an output is not finite."""
+    def evaluate(self, outputs: Sequence[Tensor] | None = None) -> Evaluation:
+        """Measure the model on the validation part; NaN if an output is not finite.
+
+        Args:
+            outputs: those of the model for the blocks of `valid_blocks`; None to compute them.
+        """
         if not self.step.is_empty:  # else `eval_every` is less than a step: keep the loss
             self._train_loss = self.step.take_mean_loss()
-        self._predictions, score, metrics = self.measured(self._evaluated_model)
+        self._predictions, score, metrics = self.measured(self._evaluated_model, outputs)
         done = self._batches.position / len(self._batches.sizes)
         evaluation = Evaluation(
             step=self._n_evaluations,
@@ -256,10 +260,12 @@ class FoldTraining:
         self._rates.watch(score)
         return evaluation
 
-    def measured(self, model: nn.Module) -> tuple[Predictions, float, dict[str, float]]:
-        """Return a model's validation predictions, its score, and the other metrics by name."""
+    def measured(
+        self, model: nn.Module, outputs: Sequence[Tensor] | None = None
+    ) -> tuple[Predictions, float, dict[str, float]]:
+        """Return validation predictions, the score, and other metrics by name; see `evaluate`."""
         with self.precision.in_force():
-            predictions = self._loss.predict(self._outputs(model.eval()))
+            predictions = self._loss.predict(self._outputs(model, outputs))
         objective, *others = wanted = prediction_metrics(self._config)
         fold = self.fold
         values = measure(
@@ -275,23 +281,38 @@ class FoldTraining:
         return predictions, values[label(objective)], metrics
 
     @torch.no_grad()
-    def _outputs(self, model: nn.Module) -> Tensor:
+    def _outputs(self, model: nn.Module, given: Sequence[Tensor] | None) -> Tensor:
         """Return a model's outputs for the validation rows, (n_valid, n_outputs) float32.
 
         Rows of tokens are computed with others of like length.
+
+        Args:
+            given: its outputs for each block, if they are known.
         """
+        x, sizes = as_features(self.fold.x_valid), self._valid_sizes
+        order = None if x.lengths is None else x.lengths.argsort(stable=True)
+        y = self.fold.y_valid if order is None else self.fold.y_valid[order]
+        blocks = given if given is not None else map(model.eval(), x.batches(order, sizes))
+        pairs = zip(blocks, torch.split(y, sizes), strict=True)
+        with self.precision.forward():
+            parts = [self._loss.kept(block, targets) for block, targets in pairs]
+        outputs = torch.cat(parts).float()
+        return outputs if order is None else outputs[order.argsort().to(outputs.device)]
+
+    def valid_blocks(self) -> list[Tensor]:
+        """Return the validation rows in blocks, as `model` is evaluated; none for an average."""
+        if self._average is not None:
+            return []
+        return [*as_features(self.fold.x_valid).batches(None, self._valid_sizes)]
+
+    @property
+    def _valid_sizes(self) -> list[int]:
+        """Rows of each block."""
         x = as_features(self.fold.x_valid)
         batch = self.step.micro_batches.most_rows(self._batches.sizes[0])
         n_rows = min(max(BLOCK_BYTES // x.row_bytes, batch), self._loss.n_evaluated * batch)
         whole, rest = divmod(len(x), n_rows)
-        sizes = [n_rows] * whole + [rest] * (rest > 0)
-        order = None if x.lengths is None else x.lengths.argsort(stable=True)
-        y = self.fold.y_valid if order is None else self.fold.y_valid[order]
-        batches = zip(x.batches(order, sizes), torch.split(y, sizes), strict=True)
-        with self.precision.forward():
-            parts = [self._loss.kept(model(part), targets) for part, targets in batches]
-        outputs = torch.cat(parts).float()
-        return outputs if order is None else outputs[order.argsort().to(outputs.device)]
+        return [n_rows] * whole + [rest] * (rest > 0)
 
     def keep(self) -> None:
         """Keep the weights and the outputs of the last evaluation as the best."""

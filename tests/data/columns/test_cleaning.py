@@ -94,3 +94,15 @@ VALUES = RANDOM.normal(size=90)
 )
 def test_a_column_leaks_if_the_target_follows_it(column: Cells, is_leak: bool) -> None:
     assert bool(leaks([column], VALUES, is_classes=False, way="drop it")) == is_leak
+
+
+def test_a_mistake_in_a_single_row_shows_that_a_column_does_not_leak() -> None:
+    values = np.arange(10_000.0)
+    half = (values >= 5_000).astype(np.int64)
+    wrong = 7_777
+    classes, amounts = half.copy(), 2 * values
+    classes[wrong], amounts[wrong] = 0, 0
+    for y, is_classes in ((half, True), (2 * values, False)):
+        assert leaks([cells("x", values)], y, is_classes, "drop it")
+    for y, is_classes in ((classes, True), (amounts, False)):
+        assert not leaks([cells("x", values)], y, is_classes, "drop it")

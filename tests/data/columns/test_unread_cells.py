@@ -150,3 +150,10 @@ def test_a_column_has_one_unit() -> None:
 @pytest.mark.parametrize("text", ["1.23.456", "1,5", "12.34", "", "$-", "- 5 -", "1e", "٣"])
 def test_what_is_no_number_in_a_form_is_none(text: str) -> None:
     assert np.isnan(NumberForm(",", ".").numbers([text.replace(",", ",,")])).all()
+
+
+@pytest.mark.parametrize("form", [PLAIN, NumberForm(units=("%", "cm", "m"))])
+def test_texts_alone_may_have_a_unit_each(form: NumberForm) -> None:
+    texts = ["5 cm", "3 m", "7", "-2 %", "4 kg", "m", "1.5e3", "\u22128", "9 cm"]
+    alone = [form.numbers([text])[0] for text in texts]
+    assert np.array_equal(form.numbers(texts, alone=True), alone, equal_nan=True)

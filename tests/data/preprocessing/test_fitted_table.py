@@ -186,3 +186,27 @@ def test_a_column_without_any_number_in_training_is_zero() -> None:
     fitted = FittedTable.fit(columns, train, data(), None, embeds=False)
     assert encoded(fitted, np.array([[5.0, 1.0]]))[0, 1] == 1
     assert np.isfinite(encoded(fitted, train)).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("how", ["median", "mean", "most_frequent"])
+@pytest.mark.parametrize("n_rows", [40, 41])
+def test_missing_numbers_get_the_values_of_scikit_learn(
+    n_rows: int, how: str, dtype: type[np.floating]
+) -> None:
+    random = np.random.default_rng(n_rows)
+    x = random.normal(size=(n_rows, 6)).astype(dtype)
+    x[random.random(n_rows) < 0.3, 1] = np.nan
+    x[1:, 3] = np.nan
+    x[:, 4] = np.nan
+    scale = Component(name="standard")
+    for kept in (range(6), (0, 2, 5), (1, 3)):  # some columns, none or all have missing cells
+        columns, cells = [Column(f"x{i}") for i in kept], x[:, list(kept)]
+        own = FittedTable.fit(columns, cells, data(how), scale, embeds=False)
+        numbers = cells[:, [*range(len(columns))]]  # sums depend on the order in memory
+        imputer = SimpleImputer(strategy=how, keep_empty_features=True)
+        scaler = scaler_of(scale, n_rows, 0).fit(imputer.fit_transform(numbers))
+        assert own.fill.numpy().tobytes() == imputer.statistics_.tobytes()
+        steps = own.scale.tensors()
+        for name, values in (("0.subtract", scaler.mean_), ("1.divide", scaler.scale_)):
+            assert steps[f"scale.{name}"].numpy().tobytes() == values.astype(dtype).tobytes()

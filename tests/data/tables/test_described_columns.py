@@ -63,6 +63,20 @@ def test_a_check_reads_the_files_once_and_a_second_one_never(
     assert read == ["read"]
 
 
+def test_defaults_that_follow_from_the_data_do_not_read_it_again(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = read_counts(monkeypatch)
+    load_dataset(DATA, workspace)
+    completed = DATA.model_copy(update={"test": 0.2, "positive": "b"})
+    folds = ValidationSettings(folds=5)
+    assert load_dataset(completed, workspace, folds).fingerprint
+    table_column_facts(completed, folds, workspace)
+    assert read == ["read"]
+    load_dataset(DATA, workspace, ValidationSettings(column="category"))
+    assert read == ["read"] * 2
+
+
 def test_facts_from_the_cache_are_those_of_the_files(workspace: Workspace) -> None:
     load_dataset(DATA, workspace)
     kept = table_column_facts(DATA, NO_SETTINGS, workspace)

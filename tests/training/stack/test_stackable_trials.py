@@ -148,9 +148,9 @@ def test_where_kernels_round_differently_folds_train_one_after_another_and_the_u
 def test_shapes_are_compared_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stack_comparison, "_COMPARED", {})
     seen: list[int] = []
-    before = stack_comparison._is_same
+    before = stack_comparison._compare
     monkeypatch.setattr(
-        stack_comparison, "_is_same", lambda folds, n: seen.append(n) or before(folds, n)
+        stack_comparison, "_compare", lambda folds, n: seen.append(n) or before(folds, n)
     )
     for config in (trial(), trial(optimizer=component("SGD")), trial(batch_size=16)):
         CrossValidation(config, FOLDS, CPU)
@@ -169,3 +169,36 @@ def test_a_comparison_leaves_the_folds_as_they_were() -> None:
         ]
         assert [int(count) for count in counts if count is not None] == [0, 0]
         assert all(weight.grad is None for weight in loop.model.parameters())
+
+
+@pytest.mark.parametrize(
+    ("changes", "n_valid", "is_together"),
+    [
+        ({}, (12, 12, 12), True),
+        ({}, (12, 11, 12), True),
+        ({}, (12, 9, 12), False),
+        ({}, (257, 256, 257), False),  # of two blocks, and of one
+        ({"ema": 0.9}, (12, 12, 12), False),
+        ({"model": component("MLP", width=16, batch_norm=True)}, (12, 11, 12), True),
+    ],
+    ids=str,
+)
+def test_models_are_evaluated_as_one_stack_where_their_rows_fit_together(
+    changes: dict[str, Any], n_valid: tuple[int, ...], is_together: bool
+) -> None:
+    folds = [
+        classification(number, n_train=70, n_features=6, n_valid=n)
+        for number, n in enumerate(n_valid)
+    ]
+    config = trial(**{"model": component("MLP", width=16), "batch_size": 32, **changes})
+    together, alone = (CrossValidation(config, folds, CPU) for _ in range(2))
+    stack = together.groups[0].stack
+    assert stack is not None
+    assert stack.evaluates_together == is_together
+    alone.groups[0].stack = None
+    assert list(together) == list(alone)
+    outputs = [[loop.best_outputs for loop in one.loops] for one in (together, alone)]
+    for one, other in zip(*outputs, strict=True):
+        assert one is not None
+        assert other is not None
+        assert one.tobytes() == other.tobytes()

@@ -7,7 +7,7 @@ read them.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -81,12 +81,13 @@ def kept_facts(
         type_: a dataclass of plain data.
         find: reads the files and returns the facts.
     """
+    form = TypeAdapter(list[type_])  # type: ignore[valid-type]
 
     def found(_: NewArray) -> dict[str, Any]:
-        return {"facts": [asdict(fact) for fact in find()]}
+        return {"facts": form.dump_python(list(find()), mode="json")}
 
     entry = _kept(kind, files, (asked, type_), workspace, found)
-    return TypeAdapter(list[type_]).validate_python(entry.facts["facts"])  # type: ignore[valid-type]
+    return form.validate_python(entry.facts["facts"])
 
 
 def _kept(
@@ -156,7 +157,7 @@ def _fill(dataset: Dataset, new: NewArray) -> Mapping[str, Any]:
         "text_columns": list(dataset.text_columns),
         "task": dataset.task,
         "classes": list(dataset.classes),
-        "columns": [asdict(column) for column in dataset.columns],
+        "columns": _COLUMNS.dump_python(tuple(dataset.columns), mode="json"),
         "target": dataset.target,
         "is_one_text": dataset.is_one_text,
         "notes": list(dataset.notes),

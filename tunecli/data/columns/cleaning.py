@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,11 +15,15 @@ from tunecli.study_file.text.suggestions import listed
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
+Law = Callable[[Cells, Floats, Floats], bool]
+"""What may hold of a column, given its values in order and their targets."""
 
 FEWEST_ROWS = 20
 """With at least this many rows, perfect prediction of the target is not chance."""
 ROWS_A_VALUE = 10
 """Smallest average number of rows per category at which a column counts as a leak."""
+SAMPLE = 100
+"""Rows, spread over the table, in which most columns already fail to predict the target."""
 
 
 def without_idle_columns(columns: Sequence[Cells]) -> tuple[list[Cells], list[str]]:
@@ -75,17 +79,18 @@ def duplicate_rows(
     """
     frame = pd.DataFrame({str(i): column for i, column in enumerate(values)})
     frame["y"] = y
-    codes, _ = pd.factorize(pd.util.hash_pandas_object(frame, index=False).to_numpy())
-    _, firsts = np.unique(codes, return_index=True)
-    n_copies = len(codes) - len(firsts)
+    hashes = pd.util.hash_pandas_object(frame, index=False).to_numpy()
+    codes, distinct = pd.factorize(hashes)
+    n_copies = len(codes) - len(distinct)
     if not n_copies:
         return None, []
-    if 2 * len(firsts) < len(codes):
+    if 2 * len(distinct) < len(codes):
         n = count(n_copies, "row is a copy", "rows are copies")
         note = (
             f"{n} of other rows, target included. That is more than half of the rows, so they are"
         )
         return None, [f"{note} probably equal by chance, and are not kept together in splits."]
+    _, firsts = np.unique(codes, return_index=True)
     return firsts[codes].astype(np.int64), []
 
 
@@ -102,35 +107,51 @@ def picture_copies(hashes: Sequence[bytes], y: Sequence[float]) -> Rows | None:
 
 def _predicts_class(column: Cells, y: NDArray[np.generic]) -> bool:
     """Return whether each category has one class, or sorted numbers separate the classes."""
-    values, there = _there(column, y)
+    if not _holds(_separates_classes, column, y):
+        return False
+    values, there = _sorted(column, y)
+    n_values = len(np.unique(values))
     if len(there) < FEWEST_ROWS or len(np.unique(there)) < 2:
         return False
-    order = np.lexsort((there, values))
-    values, there = values[order], there[order]
-    new_value = np.diff(values) != 0
-    new_class = np.diff(there) != 0
-    if (new_class & ~new_value).any():
-        return False
-    if column.column.kind == "categorical":
-        return bool((1 + new_value.sum()) * ROWS_A_VALUE <= len(there))
-    return bool(new_class.sum() == len(np.unique(there)) - 1)
+    return column.column.kind != "categorical" or n_values * ROWS_A_VALUE <= len(there)
 
 
 def _predicts_value(column: Cells, y: NDArray[np.generic]) -> bool:
     """Return whether the target is a monotonic function of the column."""
-    values, there = _there(column, y)
-    if len(there) < FEWEST_ROWS or column.column.kind == "categorical":
+    if column.column.kind == "categorical" or not _holds(_is_monotonic, column, y):
         return False
-    order = np.lexsort((there, values))
-    steps, same = np.diff(there[order]), np.diff(values[order]) == 0
-    if (steps[same] != 0).any() or len(np.unique(there)) < FEWEST_ROWS:
-        return False
-    return bool((steps >= 0).all() or (steps <= 0).all())
+    return len(np.unique(_sorted(column, y)[1])) >= FEWEST_ROWS
 
 
-def _there(column: Cells, y: NDArray[np.generic]) -> tuple[Floats, NDArray[np.float64]]:
-    there = ~np.isnan(column.values)
-    return column.values[there], np.asarray(y)[there].astype(np.float64)
+def _holds(law: Law, column: Cells, y: NDArray[np.generic]) -> bool:
+    """Return whether a law that holds for some rows if it holds for all of them does so."""
+    some = slice(None, None, max(1, len(y) // SAMPLE))
+    return all(law(column, *_sorted(column, y, rows)) for rows in (some, slice(None)))
+
+
+def _separates_classes(column: Cells, values: Floats, there: Floats) -> bool:
+    """Return whether equal values have equal classes, and those of numbers lie apart."""
+    new_value, new_class = np.diff(values) != 0, np.diff(there) != 0
+    if (new_class & ~new_value).any():
+        return False
+    return column.column.kind == "categorical" or new_class.sum() < max(1, len(np.unique(there)))
+
+
+def _is_monotonic(_: Cells, values: Floats, there: Floats) -> bool:
+    """Return whether the target rises, or falls, with the values, and depends on them alone."""
+    steps, same = np.diff(there), np.diff(values) == 0
+    return not steps[same].any() and bool((steps >= 0).all() or (steps <= 0).all())
+
+
+def _sorted(
+    column: Cells, y: NDArray[np.generic], rows: slice = slice(None)
+) -> tuple[Floats, Floats]:
+    """Return the values that are there, in order, with their targets, which sort equal ones."""
+    values, targets = column.values[rows], np.asarray(y)[rows].astype(np.float64)
+    there = ~np.isnan(values)
+    values, targets = values[there], targets[there]
+    order = np.lexsort((targets, values))
+    return values[order], targets[order]
 
 
 def _columns(names: Sequence[str], one: str = "is", more: str = "are") -> str:

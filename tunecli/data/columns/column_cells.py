@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -126,10 +128,10 @@ class Cells:
         _refuse_infinite(series, numbers, where, "")
         yield numbers
 
-    @property
+    @cached_property
     def content(self) -> tuple[object, ...]:
-        """What a column that holds the same has in common with it."""
-        return (self.values.tobytes(),)
+        """What a column that holds the same has in common with it, and no other."""
+        return (hashlib.sha256(np.ascontiguousarray(self.values)).digest(),)
 
     def ends(self, low: float, high: float) -> Sequence[str]:
         """Return the least and the largest value as text, with enough digits that they differ."""

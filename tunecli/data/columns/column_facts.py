@@ -110,8 +110,7 @@ def _why_left_out(cells: Cells, features: Sequence[Cells]) -> str:
         return "empty"
     if (there == there[0]).all() and len(there) == len(cells.values):
         return "constant"
-    own = cells.values.tobytes()
-    twins = (other.column.name for other in features if other.values.tobytes() == own)
+    twins = (other.column.name for other in features if other.content == cells.content)
     if twin := next(twins, ""):
         return f"identical to {twin}"
     return _OF_SENTENCES if cells.are_sentences else "unique texts"

@@ -43,11 +43,15 @@ class NumberForm:
         """Return the form that a study asks for."""
         return cls(settings.decimal, settings.thousands, tuple(settings.units))
 
-    def numbers(self, texts: Sequence[str]) -> Floats:
-        """Return the numbers; NaN for a text that is not a number in this form."""
+    def numbers(self, texts: Sequence[str], *, alone: bool = False) -> Floats:
+        """Return the numbers; NaN for a text that is not a number in this form.
+
+        Args:
+            alone: whether each text is read as if it were the only one, with any of the units.
+        """
         plain = [text.replace(_MINUS, "-") for text in texts]
         if self != PLAIN:
-            plain = self._plain(plain)
+            plain = self._plain(plain, alone)
         parsed = pd.to_numeric(pd.Series(plain, dtype=object), errors="coerce")
         numbers: Floats = parsed.to_numpy(dtype=np.float64, na_value=np.nan)
         return numbers
@@ -60,14 +64,17 @@ class NumberForm:
         units = Counter(_unit(match) for match in matches if match)
         return units.most_common(1)[0][0] if units else ""
 
-    def _plain(self, texts: Sequence[str]) -> list[str]:
+    def _plain(self, texts: Sequence[str], alone: bool) -> list[str]:
         """Return the texts as `-1234.5`; empty for one that is not a number.
 
         The numbers of a column have one unit, or none: texts with a rarer unit are not numbers.
         """
         matches = [self._pattern.fullmatch(text.strip()) for text in texts]
-        unit = self._unit(matches) if self.unit is None else self.unit
-        return [_number(match) if match and _unit(match) == unit else "" for match in matches]
+        unit = self.unit if alone or self.unit is not None else self._unit(matches)
+        return [
+            _number(match) if match and (unit is None or _unit(match) == unit) else ""
+            for match in matches
+        ]
 
     @cached_property
     def _pattern(self) -> re.Pattern[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -47,7 +48,7 @@ class TextCells(Cells):
         """Yield nothing: a model gets no numbers from text; see `texts_of`."""
         return iter(())
 
-    @property
+    @cached_property
     def content(self) -> tuple[object, ...]:
         """The codes and the texts: sorted texts have the codes of sorted numbers."""
         return (*super().content, self.distinct)

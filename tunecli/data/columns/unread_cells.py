@@ -227,7 +227,7 @@ def _other_forms(texts: Sequence[str], form: NumberForm) -> tuple[tuple[NumberFo
         pairs = zip(needed, n_settings, strict=True)
         return tuple(one for one, n in pairs if n == min(n_settings)), False
     bare = [re.sub(r"^\((.*)\)$|(?<=\d)-$", r"\1", text) for text in some]  # (5), 5-: -5
-    alone = np.array([_are_read([text], form)[0] for text in bare])
+    alone = ~np.isnan(form.numbers(bare, alone=True))
     others = np.any([alone, *read.values()], axis=0) & ~now
     return (), bool(others.sum() > (~now).sum() / 2)
 

@@ -77,13 +77,13 @@ class FittedTable:
             embeds: whether the model takes codes.
         """
         numbers = [i for i, column in enumerate(columns) if column.kind == "numeric"]
-        with_holes = [i for i in numbers if columns[i].is_first and np.isnan(x[:, i]).any()]
+        are_holes = np.isnan(x).any(axis=0)
+        with_holes = [i for i in numbers if columns[i].is_first and are_holes[i]]
         categories = [i for i, column in enumerate(columns) if column.kind == "categorical"]
         fill, fitted = np.empty(0), FittedScale()
         if numbers:
-            imputer = SimpleImputer(strategy=settings.impute, keep_empty_features=True)
-            filled = imputer.fit_transform(x[:, numbers])
-            fill, fitted = imputer.statistics_, FittedScale.fit(scale, filled, settings.split_seed)
+            filled, fill = _imputed(x[:, numbers], are_holes[numbers], settings.impute)
+            fitted = FittedScale.fit(scale, filled, settings.split_seed)
         places, width = _places(columns, categories, x, settings, embeds)
         return cls(
             numbers=torch.tensor(numbers, dtype=torch.int64),
@@ -163,6 +163,26 @@ class FittedTable:
     def with_tensors(self, tensors: Mapping[str, Tensor]) -> FittedTable:
         """Return the same map with its tensors elsewhere, named as in `tensors`."""
         return replace(self, **_fields(tensors))
+
+
+def _imputed(x: Floats, holes: NDArray[np.bool_], how: str) -> tuple[Floats, Floats]:
+    """Return numbers without missing cells, and what replaces these in each column.
+
+    Both are those of scikit-learn's SimpleImputer. Numpy has the same medians of columns without
+    missing cells in a fifth of the time.
+
+    Args:
+        holes: the columns with missing cells, (n_columns,).
+        how: `median`, `mean` or `most_frequent`.
+    """
+    imputer = SimpleImputer(strategy=how, keep_empty_features=True)
+    if how != "median" or holes.all():
+        return imputer.fit_transform(x), imputer.statistics_
+    fill = np.median(x, axis=0)
+    if holes.any():
+        x[:, holes] = imputer.fit_transform(x[:, holes])
+        fill[holes] = imputer.statistics_
+    return x, fill
 
 
 def _fields(tensors: Mapping[str, Tensor]) -> dict[str, Any]:

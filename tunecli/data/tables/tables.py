@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +46,11 @@ from tunecli.study_file.text.counts import count
 from tunecli.study_file.text.dump import flow
 from tunecli.study_file.text.suggestions import listed
 
-_PREPARED_LATER = {"scale", "tokenizer", "max_length", "split_seed", "impute", "min_frequency"}
+_USED_LATER = {
+    *("scale", "tokenizer", "max_length", "split_seed", "impute", "min_frequency", "positive"),
+    "test",
+}
+"""Settings that decide nothing while files are read; the file of `test` is among the files."""
 _KINDS = ("data.categorical", "data.numeric", "data.text")
 """The settings that name features."""
 
@@ -60,10 +66,10 @@ def load_table(
     files, asked = _files(settings, validation, workspace), _asked(settings, validation)
 
     def read() -> Dataset:
-        frame = frame_of(settings, validation, workspace.folder)
-        dataset = _read(frame)
+        table = _Table(frame_of(settings, validation, workspace.folder))
+        dataset = _read(table)
         if workspace.describes_columns:
-            _kept_facts(files, asked, workspace, lambda: frame)
+            _kept_facts(files, asked, workspace, lambda: table)
         return dataset
 
     return kept_dataset("table", settings.source, files, asked, workspace, read)
@@ -86,19 +92,36 @@ def _files(
 
 
 def _asked(settings: DataSettings, validation: ValidationSettings) -> object:
-    """Return the settings that decide what is read from the files."""
-    return settings.model_dump(exclude=_PREPARED_LATER), validation.model_dump()
+    """Return the settings that decide what is read from the files.
+
+    They are the same before and after a study's defaults that depend on its data.
+    """
+    of_splits = validation.model_dump(include={"file", "column"})
+    return settings.model_dump(exclude=_USED_LATER), of_splits, paths_of(settings, validation)
+
+
+@dataclass(frozen=True)
+class _Table:
+    """The rows of a table, and the features in them, which are looked for once."""
+
+    frame: Frame
+
+    @cached_property
+    def features(self) -> tuple[list[Cells], list[str]]:
+        """The cleaned feature columns, and notes on the others."""
+        return _features(self.frame)
 
 
 def _kept_facts(
-    files: Sequence[Path], asked: object, workspace: Workspace, frame: Callable[[], Frame]
+    files: Sequence[Path], asked: object, workspace: Workspace, table: Callable[[], _Table]
 ) -> list[ColumnFacts]:
     return kept_facts(
-        "columns", files, asked, workspace, ColumnFacts, lambda: _column_facts(frame())
+        "columns", files, asked, workspace, ColumnFacts, lambda: _column_facts(table())
     )
 
 
-def _read(frame: Frame) -> Dataset:
+def _read(table: _Table) -> Dataset:
+    frame = table.frame
     raise_all(list(wrong_names(frame)))
     refuse_nested(frame)
     if frame.settings.task == "language_modeling":
@@ -108,10 +131,10 @@ def _read(frame: Frame) -> Dataset:
     is_classes = read_target.task == "classification"
     if is_classes:
         refuse_new_classes(frame, read_target)
-    columns, notes = _features(frame)
+    columns, on_columns = table.features
     if not columns:
-        raise _nothing_left(frame, notes)
-    notes += cleaning.leaks(columns, read_target.values, is_classes, "leave it out with drop")
+        raise _nothing_left(frame, on_columns)
+    on_leaks = cleaning.leaks(columns, read_target.values, is_classes, "leave it out with drop")
     splits, on_splits = _splits(frame)
     texts = [column for column in columns if isinstance(column, TextCells)]
     parts = _parts([column for column in columns if not isinstance(column, TextCells)])
@@ -126,7 +149,7 @@ def _read(frame: Frame) -> Dataset:
         columns=tuple(part.column for part in parts),
         text_columns=tuple(text.column.name for text in texts),
         target=read_target.words,
-        notes=(*notes, *on_splits, *on_copies),
+        notes=(*on_columns, *on_leaks, *on_splits, *on_copies),
         **tensors(splits),
     )
 
@@ -151,13 +174,14 @@ def table_column_facts(
     """
     files, asked = _files(settings, validation, workspace), _asked(settings, validation)
     return _kept_facts(
-        files, asked, workspace, lambda: frame_of(settings, validation, workspace.folder)
+        files, asked, workspace, lambda: _Table(frame_of(settings, validation, workspace.folder))
     )
 
 
-def _column_facts(frame: Frame) -> list[ColumnFacts]:
+def _column_facts(table: _Table) -> list[ColumnFacts]:
+    frame = table.frame
     settings, validation = frame.settings, frame.validation
-    features, uses = _features_and_others(frame)
+    features, uses = _features_and_others(table)
     for setting, names in columns_named(frame):
         if setting in _KINDS:
             uses = {name: use for name, use in uses.items() if name not in names}
@@ -175,10 +199,11 @@ def _column_facts(frame: Frame) -> list[ColumnFacts]:
     return facts_of_columns(frame.rows, features, uses, read)
 
 
-def _features_and_others(frame: Frame) -> tuple[list[Cells], dict[str, str]]:
+def _features_and_others(table: _Table) -> tuple[list[Cells], dict[str, str]]:
     """Return the columns that a model gets, and why it does not get others."""
+    frame = table.frame
     if frame.settings.task != "language_modeling":
-        return _features(frame)[0], dict.fromkeys(frame.index, "left out: index")
+        return table.features[0], dict.fromkeys(frame.index, "left out: index")
     names = frame.settings.text
     texts = [cells(frame.rows[name], "text", frame.where, frame.reading) for name in names]
     return texts, dict.fromkeys(map(str, frame.rows.columns), "left out: not named")

@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from typing import Protocol
 
 import torch
+from torch import Tensor
 
 from tunecli.data.rows.dataset import FoldData
 from tunecli.training.outcome.evaluation import Evaluation
@@ -39,12 +40,19 @@ class StackableFold(SteppingFold, Protocol):
     def groups(self, draws: Draws) -> Iterator[Group]:
         """Yield the batches of each step up to the next evaluation."""
 
-    def evaluate(self) -> Evaluation:
-        """Measure the model on the validation part."""
+    def valid_blocks(self) -> list[Tensor]:
+        """Return the validation rows in blocks, as `model` is evaluated; none for an average."""
+
+    def evaluate(self, outputs: Sequence[Tensor] | None = None) -> Evaluation:
+        """Measure the model on the validation part, or its outputs for each block."""
 
 
 class FoldStack:
-    """Trains and evaluates the folds of a trial together."""
+    """Trains and evaluates the folds of a trial together.
+
+    Attributes:
+        evaluates_together: whether the models are evaluated as one stack, too.
+    """
 
     def __init__(self, folds: Sequence[StackableFold], n_rows: int, n_batches: int) -> None:
         """Prepare the stack.
@@ -56,6 +64,7 @@ class FoldStack:
         Raises:
             CannotStackError: the models cannot be stacked.
         """
+        self.evaluates_together = False
         self._folds = folds
         self._step = StackedStep(folds, n_rows)
         self._whole = [n_rows] * n_batches
@@ -65,13 +74,14 @@ class FoldStack:
         if any(fold.is_over for fold in self._folds):
             return
         with self._folds[0].precision.in_force():
-            self._train()
-        for fold in self._folds:
+            outputs = self._train()
+        for fold, of_fold in zip(self._folds, outputs, strict=True):
             with fold.precision.in_force():
-                evaluation = fold.evaluate()
+                evaluation = fold.evaluate(of_fold)
             yield evaluation
 
-    def _train(self) -> None:
+    def _train(self) -> Sequence[Sequence[Tensor] | None]:
+        """Train to the next evaluation, and return the outputs for it, unless folds make them."""
         with ExitStack() as stack:
             random = [stack.enter_context(fold.random.apart()) for fold in self._folds]
             draws = [generators.draws for generators in random]
@@ -84,6 +94,9 @@ class FoldStack:
                 self._step([turn.take() for turn in turns])
             for turn in turns:
                 turn.finish_alone()
+            if not self.evaluates_together:
+                return [None] * len(self._folds)
+            return self._step.evaluated([fold.valid_blocks() for fold in self._folds])
 
 
 class _Turn:

@@ -25,6 +25,7 @@ class Stack:
         weights: the models' own weights, in the order of the leaves.
         seen: all tensors of the models that the layers use.
         generators: torch's generators of the models, from which their layers draw.
+        is_training: whether layers compute as in training, else as in evaluation.
     """
 
     def __init__(self, n_rows: int, kinds: Mapping[type[nn.Module], Builder]) -> None:
@@ -40,10 +41,11 @@ class Stack:
         self.weights: list[Tensor] = []
         self.seen: list[Tensor] = []
         self.generators: Sequence[torch.Generator] = ()
+        self.is_training = True
         self._kinds = kinds
 
     def layer(self, modules: Sequence[nn.Module]) -> Forward:
-        """Return the stacked layer of equal modules in training.
+        """Return the stacked layer of equal modules.
 
         Raises:
             CannotStackError: there is none for them.

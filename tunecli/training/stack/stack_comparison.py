@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -18,30 +19,44 @@ from tunecli.training.stack.stacked_losses import stacked_losses
 from tunecli.training.stack.stacked_models import StackedModels
 from tunecli.training.step.batches import Batch
 
-_COMPARED: dict[object, bool] = {}
+
+class Alike(NamedTuple):
+    """What models have in common with themselves in a stack.
+
+    Attributes:
+        in_training: whether gradients and buffers are the same.
+        in_evaluation: whether outputs are, too.
+    """
+
+    in_training: bool
+    in_evaluation: bool
+
+
+_COMPARED: dict[object, Alike] = {}
 """Results of this process."""
 
 
-def computes_alike(folds: Sequence[StackableFold], n_rows: int) -> bool:
-    """Return whether the folds' models have the same gradients and buffers as in a stack.
+def compared(folds: Sequence[StackableFold], n_rows: int) -> Alike:
+    """Compare the folds' models with the same models in a stack.
 
     Args:
         n_rows: rows of a batch.
     """
     with folds[0].precision.in_force(), torch.random.fork_rng(devices=[]):
         threads = torch.get_num_threads()
-        key = (repr([fold.model for fold in folds]), n_rows, threads, folds[0].fold.task)
+        sizes = n_rows, *(tuple(map(len, fold.valid_blocks())) for fold in folds)
+        key = (repr([fold.model for fold in folds]), sizes, threads, folds[0].fold.task)
         if key not in _COMPARED:
-            _COMPARED[key] = _is_same(folds, n_rows)
+            _COMPARED[key] = _compare(folds, n_rows)
     return _COMPARED[key]
 
 
 def has_differed() -> bool:
-    """Return whether a comparison of this process has found a difference."""
-    return False in _COMPARED.values()
+    """Return whether a comparison of this process has found a difference in training."""
+    return not all(alike.in_training for alike in _COMPARED.values())
 
 
-def _is_same(folds: Sequence[StackableFold], n_rows: int) -> bool:
+def _compare(folds: Sequence[StackableFold], n_rows: int) -> Alike:
     torch.manual_seed(0)
     batches = [_random_batch(fold, n_rows) for fold in folds]
     alone = [copy.deepcopy(fold.model).train() for fold in folds]
@@ -56,18 +71,42 @@ def _is_same(folds: Sequence[StackableFold], n_rows: int) -> bool:
         losses = stacked_losses(steps, outputs, batches, [1.0] * len(folds))
         for weight, gradient in zip(models.weights, models.gradients(losses), strict=True):
             weight.grad = gradient
+        in_evaluation = _evaluate_alike(folds, alone, models)
     pairs = zip(map(_results, alone), map(_results, together), strict=True)
-    return all(_are_equal(one, other) for one, other in pairs)
+    in_training = all(_are_equal(one, other) for one, other in pairs)
+    return Alike(in_training, in_training and in_evaluation)
+
+
+@torch.no_grad()
+def _evaluate_alike(
+    folds: Sequence[StackableFold], alone: Sequence[nn.Module], models: StackedModels
+) -> bool:
+    """Return whether the blocks of the folds fit together, and have the same outputs so."""
+    blocks = [[_random_rows(fold, one) for one in fold.valid_blocks()] for fold in folds]
+    sizes = [[len(one) for one in of_fold] for of_fold in blocks]
+    if not blocks[0] or len({*map(len, sizes)}) > 1:
+        return False
+    if any(max(of_all) - min(of_all) > 1 for of_all in zip(*sizes, strict=True)):
+        return False
+    return all(
+        _are_equal([model.eval()(x) for model, x in zip(alone, of_all, strict=True)], together)
+        for of_all in zip(*blocks, strict=True)
+        for together in [models.evaluated(of_all)]
+    )
 
 
 def _random_batch(fold: StackableFold, n_rows: int) -> Batch:
     """Return rows of the fold with random numbers in place of theirs; codes are left."""
     data = fold.fold
     weights = None if data.train_weights is None else data.train_weights[:n_rows]
-    x = next(iter(as_features(data.x_train).batches(None, [n_rows]))).clone()
-    n_codes = len(data.cat_cardinalities)
+    x = next(iter(as_features(data.x_train).batches(None, [n_rows])))
+    return Batch(_random_rows(fold, x), data.y_train[:n_rows], weights=weights)
+
+
+def _random_rows(fold: StackableFold, x: Tensor) -> Tensor:
+    x, n_codes = x.clone(), len(fold.fold.cat_cardinalities)
     (x[:, :-n_codes] if n_codes else x).normal_()
-    return Batch(x, data.y_train[:n_rows], weights=weights)
+    return x
 
 
 def _results(model: nn.Module) -> list[Tensor]:

@@ -123,6 +123,7 @@ class BatchNorms:
         self.statistics = joined("running_mean"), joined("running_var")
         self.counts = joined("num_batches_tracked")
         self.settings = first.momentum, first.eps
+        self._stack = stack
 
     def folded(self, x: Tensor) -> Tensor:
         """Normalize (n_models, n_rows, n_channels) as the channels of one model."""
@@ -136,21 +137,26 @@ class BatchNorms:
 
     def of_channels(self, x: Tensor) -> Tensor:
         """Normalize (n_rows, n_models * n_channels, …)."""
-        self.counts.add_(1)
+        self._count()
         parts = (*self.statistics, self.weight, self.bias)
         return self._normalized(x, *(part.view(-1) for part in parts))
 
     def of_models(self, parts: Sequence[Tensor]) -> list[Tensor]:
         """Normalize (n_rows, n_channels, …) of each model."""
-        self.counts.add_(1)
+        self._count()
         values = (*self.statistics, self.weight, self.bias)
         rest = zip(*(value.unbind(0) for value in values), strict=True)
         return [self._normalized(x, *one) for x, one in zip(parts, rest, strict=True)]
 
+    def _count(self) -> None:
+        if self._stack.is_training:
+            self.counts.add_(1)
+
     def _normalized(
         self, x: Tensor, mean: Tensor, variance: Tensor, weight: Tensor, bias: Tensor
     ) -> Tensor:
-        return functional.batch_norm(x, mean, variance, weight, bias, True, *self.settings)
+        is_training = self._stack.is_training
+        return functional.batch_norm(x, mean, variance, weight, bias, is_training, *self.settings)
 
 
 def _batch_norm(modules: Sequence[nn.Module], stack: Stack) -> Forward:
@@ -164,6 +170,8 @@ def _dropout(modules: Sequence[nn.Module], stack: Stack) -> Forward:
         return lambda x: x
 
     def forward(x: Tensor) -> Tensor:
+        if not stack.is_training:
+            return x
         noise = torch.empty(x.shape)
         for part, generator in zip(noise.unbind(0), stack.generators, strict=True):
             part.bernoulli_(1 - p, generator=generator)

@@ -17,7 +17,7 @@ from tunecli.training.stack.table_models import TABLE_MODELS
 
 
 class StackedModels:
-    """Computes with several models in training at once.
+    """Computes with several models at once.
 
     Attributes:
         weights: the weights of all models, in the order of `gradients`.
@@ -51,6 +51,22 @@ class StackedModels:
     def outputs(self, x: Sequence[Tensor]) -> Tensor:
         """Return each model's outputs for its own rows, (n_models, n_rows, n_outputs)."""
         return self._forward(torch.stack(list(x)))
+
+    @torch.no_grad()
+    def evaluated(self, x: Sequence[Tensor]) -> list[Tensor]:
+        """Return each model's outputs in evaluation for its own rows, (n_rows, n_outputs).
+
+        Args:
+            x: the rows of each model; their numbers differ by one at most.
+        """
+        most = max(map(len, x))
+        whole = [rows if len(rows) == most else torch.cat([rows, rows[-1:]]) for rows in x]
+        self._stack.is_training = False
+        try:
+            outputs = self.outputs(whole)
+        finally:
+            self._stack.is_training = True
+        return [part[: len(rows)] for part, rows in zip(outputs.unbind(0), x, strict=True)]
 
     def gradients(self, losses: StackedLosses) -> list[Tensor]:
         """Return the gradients of each model's own loss, with the strides of its weights."""

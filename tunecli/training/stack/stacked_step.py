@@ -71,6 +71,11 @@ class StackedStep:
                 weight.grad = None
         self._make_update(gradients)
 
+    def evaluated(self, blocks: Sequence[Sequence[Tensor]]) -> list[list[Tensor]]:
+        """Return the outputs of each fold's model in evaluation, for its own blocks of rows."""
+        parts = [self._models.evaluated(block) for block in zip(*blocks, strict=True)]
+        return [list(of_fold) for of_fold in zip(*parts, strict=True)]
+
     def _gradients(self, groups: Sequence[Sequence[Batch]]) -> list[Tensor]:
         """Return the gradients of each fold's mean loss, and record the losses."""
         shares = [step.shares(group) for step, group in zip(self._steps, groups, strict=True)]
