@@ -11,7 +11,8 @@ alone; where they do not, a layer computes model by model:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, cast
+from functools import cache
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +27,9 @@ SMALLEST_PRODUCT = 400
 
 VECTOR = 16
 """Largest number of 32-bit numbers that a CPU computes with at once."""
+
+_N_DRAWS = 4
+"""Random products by which both ways of computing them are compared."""
 
 UNROLLED = 4 * VECTOR
 """No kernel treats the end of a tensor with a multiple of these numbers differently."""
@@ -68,6 +72,74 @@ def _turned(x: Tensor) -> Tensor:
     return cast(Tensor, _Turned.apply(x))
 
 
+class _Alike(NamedTuple):
+    """Whether products and sums of several models have the bits of single ones."""
+
+    outputs: bool
+    of_x: bool
+    of_weight: bool
+    of_bias: bool
+
+
+@cache
+def _alike(n_models: int, n_rows: int, n_in: int, n_out: int, n_threads: int) -> _Alike:
+    """Compare random products with those of layers alone; the CPU and the shapes decide."""
+    is_small = n_rows * n_in * n_out < SMALLEST_PRODUCT
+    if is_small or 1 in (n_rows, n_in, n_out):
+        return _Alike(False, False, False, False)
+    generator = torch.Generator().manual_seed(0)
+    shapes = (n_rows, n_in), (n_out, n_in), (n_out,), (n_rows, n_out)
+    draws = [
+        [torch.randn((n_models, *shape), generator=generator) for shape in shapes]
+        for _ in range(_N_DRAWS)
+    ]
+    return _Alike(*map(all, zip(*(_same_bits(*draw) for draw in draws), strict=True)))
+
+
+def _same_bits(x: Tensor, weight: Tensor, bias: Tensor, gradient: Tensor) -> _Alike:
+    with torch.enable_grad():
+        leaves = [[_own(part).requires_grad_() for part in one] for one in (x, weight, bias)]
+        outputs = [functional.linear(*parts) for parts in zip(*leaves, strict=True)]
+        torch.autograd.backward(outputs, [_own(part) for part in gradient])
+    of_x, of_weight, of_bias = ([leaf.grad for leaf in one] for one in leaves)
+    plain = [functional.linear(_own(a), _own(b)) for a, b in zip(x, weight, strict=True)]
+    alone = [outputs, plain, of_x, of_weight, of_bias]
+    together = [
+        *(_outputs(x, weight, bias, in_batch=True), _outputs(x, weight, None, in_batch=True)),
+        _products(gradient, weight, in_batch=True),
+        _products(gradient.transpose(1, 2), x, in_batch=True),
+        gradient.sum(1),
+    ]
+    with_bias, without_bias, *gradients = (
+        torch.equal(torch.stack(cast(list[Tensor], some)), other)
+        for some, other in zip(alone, together, strict=True)
+    )
+    return _Alike(with_bias and without_bias, *gradients)
+
+
+def _own(x: Tensor) -> Tensor:
+    """Return a copy of a model's part: kernels round otherwise where memory is not aligned."""
+    return x.detach().clone()
+
+
+def _products(a: Tensor, b: Tensor, *, in_batch: bool) -> Tensor:
+    """Return a @ b for each model."""
+    if in_batch:
+        return torch.bmm(a, b)
+    return torch.stack([torch.mm(_own(x), _own(y)) for x, y in zip(a, b, strict=True)])
+
+
+def _outputs(x: Tensor, weight: Tensor, bias: Tensor | None, *, in_batch: bool) -> Tensor:
+    """Return the outputs of each model's linear layer."""
+    if not in_batch:
+        given = [part for part in (x, weight, bias) if part is not None]
+        parts = zip(*(map(_own, part) for part in given), strict=True)
+        return torch.stack([functional.linear(*part) for part in parts])
+    if bias is None:
+        return torch.bmm(x, weight.transpose(1, 2))
+    return torch.baddbmm(bias.unsqueeze(1), x, weight.transpose(1, 2))
+
+
 class _Products(torch.autograd.Function):
     """Linear layers of several models; the gradients have the strides of the weights."""
 
@@ -75,16 +147,23 @@ class _Products(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         ctx.save_for_backward(x, weight)
         ctx.has_bias = bias is not None
-        if bias is None:
-            return torch.bmm(x, weight.transpose(1, 2))
-        return torch.baddbmm(bias.unsqueeze(1), x, weight.transpose(1, 2))
+        ctx.alike = _alike(*x.shape, weight.shape[1], torch.get_num_threads())
+        return _outputs(x, weight, bias, in_batch=ctx.alike.outputs)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor, Tensor | None]:
-        x, weight = ctx.saved_tensors
-        of_x = torch.bmm(gradient, weight) if ctx.needs_input_grad[0] else None
-        of_weight = torch.bmm(gradient.transpose(1, 2), x)
-        return of_x, of_weight, gradient.sum(1) if ctx.has_bias else None
+        (x, weight), alike = ctx.saved_tensors, ctx.alike
+        of_x = of_bias = None
+        if ctx.needs_input_grad[0]:
+            of_x = _products(gradient, weight, in_batch=alike.of_x)
+        of_weight = _products(gradient.transpose(1, 2), x, in_batch=alike.of_weight)
+        if ctx.has_bias:
+            of_bias = gradient.sum(1) if alike.of_bias else _sums(gradient)
+        return of_x, of_weight, of_bias
+
+
+def _sums(gradient: Tensor) -> Tensor:
+    return torch.stack([_own(part).sum(0) for part in gradient])
 
 
 def _linear(modules: Sequence[nn.Module], stack: Stack) -> Forward:
@@ -92,17 +171,7 @@ def _linear(modules: Sequence[nn.Module], stack: Stack) -> Forward:
     weight = stack.weight([layer.weight for layer in layers])
     has_bias = layers[0].bias is not None
     bias = stack.weight([layer.bias for layer in layers]) if has_bias else None
-    _, n_out, n_in = weight.shape
-    is_small = stack.n_rows * n_in * n_out < SMALLEST_PRODUCT
-    if is_small or 1 in (stack.n_rows, n_in, n_out):
-        return lambda x: _linear_one_by_one(x, weight, bias)
     return lambda x: cast(Tensor, _Products.apply(x, weight, bias))
-
-
-def _linear_one_by_one(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    biases = [None] * len(x) if bias is None else bias.unbind(0)
-    parts = zip(x.unbind(0), weight.unbind(0), biases, strict=True)
-    return torch.stack([functional.linear(*part) for part in parts])
 
 
 class BatchNorms:
