@@ -308,7 +308,8 @@ class FoldTraining:
     def best_outputs(self) -> Predictions | None:
         """Predictions for the validation rows at the best evaluation; None before it.
 
-        (n_valid, n_classes) probabilities, or (n_valid,) values in the original unit.
+        (n_valid, n_classes) probabilities, or values in the original unit or probabilities of
+        labels, in the shape of the targets.
         """
         best = self._kept.of_best
         return None if best is None else best.outputs
@@ -369,7 +370,7 @@ class FoldTraining:
 
 def _in_32_bits(fold: FoldData) -> FoldData:
     """Return the fold with 32-bit targets, as losses need; standardized targets already are."""
-    if fold.task != "regression":
+    if not fold.y_train.is_floating_point():
         return fold
     return replace(fold, y_train=fold.y_train.float())
 

@@ -33,7 +33,7 @@ from tunecli.study_file.settings.setting_types import (
     Words,
 )
 
-Task = Literal["classification", "regression", "language_modeling"]
+Task = Literal["classification", "regression", "multilabel", "language_modeling"]
 Direction = Literal["minimize", "maximize"]
 
 _TABLE = OnlyFor(("table",))
@@ -100,8 +100,12 @@ class DataSettings(Settings):
     """
     target: Annotated[str | None, OnlyFor(("table", "arrays"))] = None
     """the column to predict, required for a table; for a .npy file, the file of the targets."""
+    targets: Annotated[Words, _TABLE] = []
+    """several columns to predict at once: numbers, each standardized by itself, or labels."""
     task: Annotated[Task | None, OnlyFor(("table", "arrays", "corpus", "code"))] = None
-    """classification, regression or language_modeling. Default: decided by the target."""
+    """classification, regression, multilabel (each of the targets is 0 or 1) or language_modeling.
+    Default: decided by the target.
+    """
     positive: ClassLabel | None = None
     """the class that binary metrics score. Default: the rarer one; on a tie, the second."""
     drop: Annotated[Words, _TABLE] = []
