@@ -21,6 +21,7 @@ from tunecli.model_folder.refitting import Refitted, RefitTrial
 from tunecli.model_folder.score_interval import Predicted, ScoreInterval, bootstrap_intervals
 from tunecli.report.analysis.best_evaluation import StandOut
 from tunecli.report.analysis.expected_score import ExpectedScore, RowCounts
+from tunecli.study_file.settings.code_names import is_code
 from tunecli.study_file.settings.metric_names import label, prediction_metrics, titles
 from tunecli.study_file.settings.settings import Component, TrialConfig
 from tunecli.study_file.text.counts import count
@@ -33,7 +34,7 @@ from tunecli.training.compression.costs import (
     share_of_zeros,
 )
 from tunecli.training.outcome.adjustment import Adjustment
-from tunecli.training.outcome.decision import Decision, predicted_classes
+from tunecli.training.outcome.decision import Decision, LabelDecision, predicted_classes
 from tunecli.training.step.losses import Predictions
 
 MANY_ROWS = 256
@@ -97,7 +98,9 @@ class Results:
         seeds: test scores of all training runs; the model is that of the first.
         confusion: number of rows of each true (first axis) and predicted class; None for
             regression.
-        residuals: quantiles of prediction minus truth, by share; None for classification.
+        residuals: quantiles of prediction minus truth, by share; None for classification, and for
+            several targets.
+        of_targets: test scores of each of several targets, by its name and by metric.
         looks: how often the study's test set was looked at, this time included.
         costs: costs of the model.
         titles: what people read instead of the name of a metric, with what it averages.
@@ -146,6 +149,7 @@ class Results:
     validated: RowCounts | None = None
     expected: ExpectedScore | None = None
     unit: Unit = "row"
+    of_targets: dict[str, dict[str, float]] = field(default_factory=dict)
 
     def titled(self, metric: str) -> str:
         """Return what people read instead of the name of a metric."""
@@ -233,7 +237,7 @@ def results_of(
             guessed = predicted_classes(first.predictions, decision)
             counts = confusion_matrix(y, guessed, labels=range(len(dataset.classes)))
             confusion = tuple(map(tuple, counts.tolist()))
-        elif dataset.task == "regression":
+        elif dataset.task == "regression" and not dataset.targets:
             residuals = residual_quantiles(y, first.predictions)
     return Results(
         metric=label(config.objective.metric),
@@ -261,7 +265,20 @@ def results_of(
         of_fold_models=_mean_scores(metrics, store, of_fold_models, y),
         validated=_validated(store),
         unit=unit_of(dataset.task, is_one_text=dataset.is_one_text),
+        of_targets=_of_targets(metrics, store, y, first),
     )
+
+
+def _of_targets(
+    metrics: Sequence[Component], store: FoldStore, y: NDArray[np.generic], refitted: Refitted
+) -> dict[str, dict[str, float]]:
+    """Return the test scores of each of several targets; the user's metrics take all of them."""
+    if refitted.predictions is None:
+        return {}
+    whole = _on_test(store, y, refitted.predictions, refitted.model.decision)
+    known = [metric for metric in metrics if not is_code(metric.name)]
+    targets = enumerate(store.dataset.targets)
+    return {name: whole.of_target(number).measured(known) for number, name in targets}
 
 
 def _truth(store: FoldStore, refitted: Refitted) -> NDArray[np.generic]:
@@ -314,7 +331,7 @@ def _on_test(
     store: FoldStore,
     y: NDArray[np.generic],
     predictions: Predictions,
-    decision: Decision | None = None,
+    decision: Decision | LabelDecision | None = None,
 ) -> Predicted:
     dataset, weights = store.dataset, store.dataset.weights_of(store.split.test_rows)
     positive = store.positive

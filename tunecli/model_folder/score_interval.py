@@ -14,7 +14,7 @@ from tunecli.errors import UserCodeError
 from tunecli.study_file.settings.code_names import is_code
 from tunecli.study_file.settings.metric_names import label
 from tunecli.study_file.settings.settings import Component, Task
-from tunecli.training.outcome.decision import Decision, measure_decided
+from tunecli.training.outcome.decision import Decision, LabelDecision, measure_decided
 from tunecli.training.outcome.score_guard import NoScoreError, float_of
 
 N_SAMPLES = 1000
@@ -49,13 +49,23 @@ class Predicted:
     n_classes: int
     weights: NDArray[np.float64] | None = None
     positive: int | None = None
-    decision: Decision | None = None
+    decision: Decision | LabelDecision | None = None
 
     def at(self, rows: NDArray[np.int64]) -> Predicted:
         """Return some of the rows; a row may occur several times."""
         weights = None if self.weights is None else self.weights[rows]
         return replace(
             self, y_true=self.y_true[rows], predictions=self.predictions[rows], weights=weights
+        )
+
+    def of_target(self, number: int) -> Predicted:
+        """Return one of several targets."""
+        one, decision = [number], self.decision
+        if isinstance(decision, LabelDecision):
+            decision = LabelDecision((decision.thresholds[number],))
+        predictions = self.predictions[:, one]
+        return replace(
+            self, y_true=self.y_true[:, one], predictions=predictions, decision=decision
         )
 
     def measured(self, metrics: Sequence[Component]) -> dict[str, float]:

@@ -44,6 +44,7 @@ def check_facts(facts: Manifest) -> None:
         raise ValueError(f"a temperature for {facts.task}")
     if facts.decision is not None:
         _check_decision(facts.decision, facts.classes)
+    _check_targets(facts)
     names = [*(column.name for column in facts.columns), *facts.texts]
     if names and facts.row_shape != (len(names),):
         raise ValueError(f"rows of shape {facts.row_shape} for {len(names)} columns")
@@ -56,7 +57,7 @@ def check_facts(facts: Manifest) -> None:
         if len({facts.columns[i].content for i in positions}) > 1:
             raise ValueError(f"column {source!r} has several kinds")
     for member in facts.members:
-        _check_outputs(member, n_classes)
+        _check_outputs(member, n_classes, facts)
         _check_kind(member, facts)
 
 
@@ -65,16 +66,39 @@ def _check_decision(decision: ThresholdManifest, classes: Sequence[str]) -> None
         raise ValueError(f"a threshold of {decision.positive!r} for {len(classes)} classes")
 
 
-def _check_outputs(member: MemberManifest, n_classes: int) -> None:
+def _check_targets(facts: Manifest) -> None:
+    n_targets = len(facts.targets)
+    are_several = n_targets > 1 and len({*facts.targets}) == n_targets
+    if not are_several if facts.task == "multilabel" else n_targets and not are_several:
+        raise ValueError(f"targets {facts.targets} for {facts.task}")
+    if n_targets and facts.task not in ("multilabel", "regression"):
+        raise ValueError(f"{n_targets} targets for {facts.task}")
+    if facts.thresholds and (facts.task, len(facts.thresholds)) != ("multilabel", n_targets):
+        raise ValueError(f"{len(facts.thresholds)} thresholds for {n_targets} targets")
+
+
+def _check_outputs(member: MemberManifest, n_classes: int, facts: Manifest) -> None:
     meaning = member.meaning
     if (meaning.kind == "next_token") != (member.preprocessing == "blocks"):
         raise ValueError(f"{meaning.kind} outputs for {member.preprocessing}")
-    if meaning.is_of_classes != (n_classes > 0):
+    are_labels = facts.task == "multilabel"
+    if meaning.gives_probabilities != (n_classes > 0 or are_labels):
         raise ValueError(f"{meaning.kind} outputs for {n_classes} classes")
+    if (meaning.kind == "labels") != are_labels:
+        raise ValueError(f"{meaning.kind} outputs for {facts.task}")
     is_one_for_two = meaning.kind == "sigmoid" and (member.n_outputs, n_classes) == (1, 2)
     if n_classes and member.n_outputs != n_classes and not is_one_for_two:
         raise ValueError(f"{member.n_outputs} outputs for {n_classes} classes")
-    if not (math.isfinite(meaning.mean) and math.isfinite(meaning.std)):
+    means, stds = meaning.of_each
+    n_values = len(facts.targets) or 1
+    if not are_labels and not n_classes and facts.task == "regression":
+        if {len(means), len(stds)} != {n_values} or member.n_outputs < n_values:
+            raise ValueError(f"{member.n_outputs} outputs for {n_values} values")
+        if isinstance(meaning.mean, tuple) != bool(facts.targets):
+            raise ValueError("the means of the targets do not fit their number")
+    if are_labels and member.n_outputs != len(facts.targets):
+        raise ValueError(f"{member.n_outputs} outputs for {len(facts.targets)} labels")
+    if not all(map(math.isfinite, (*means, *stds))):
         raise ValueError("the mean or deviation of the target is not finite")
 
 
