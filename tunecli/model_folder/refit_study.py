@@ -111,7 +111,7 @@ def refit_study(
     announce(training_in_words(trial, store) if trains else "averaging its fold models")
     plain = [*made]
     adjustment = None
-    if store.dataset.classes:
+    if store.dataset.are_probabilities:
         outputs = _outputs(study, trial_record, trial, store, models)
         adjustment = _adjustment(trial, store, *outputs, threshold)
         is_of_single = len(plain[0].model.members) > 1
