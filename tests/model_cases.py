@@ -71,6 +71,10 @@ STUDIES = {
     "tokens": "data: {source: tokens.npz, scale: none}\nmodel: {'net.py:Tokens': {width: 3}}\n"
     + OPTIMIZER,
     "offset": "data: {source: offset.csv, target: y}\nmodel: {MLP: {width: 8}}\n" + OPTIMIZER,
+    "values": "data: {source: table.csv, targets: [price, n], missing: ['?']}\n"
+    "model: {MLP: {width: 8}}\nmetrics: [r2]\n" + OPTIMIZER,
+    "labels": "data: {source: labels.csv, targets: [wet, cold, dark]}\nmodel: {MLP: {width: 8}}\n"
+    "metrics: [hamming, subset_accuracy]\n" + OPTIMIZER,
     "plateau": "data: {source: arrays.npz}\nmodel: Linear\nschedule: ReduceLROnPlateau\n"
     + OPTIMIZER,
 }
@@ -126,6 +130,10 @@ def sources() -> Path:
         deep = folder / "deep" / name / f"{number}.png"  # 12 of 16 bits
         deep.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(pixels[..., 0].astype(np.uint16) * 16 + number % 16).save(deep)
+    labels = pd.DataFrame({name: rng.normal(size=n).round(3) for name in ("a", "b", "c")})
+    for name, column in (("wet", "a"), ("cold", "b"), ("dark", "a")):
+        labels[name] = (labels[column] + rng.normal(0, 0.5, n) > 0.3).astype(int)
+    labels.to_csv(folder / "labels.csv", index=False)
     return folder
 
 

@@ -218,7 +218,7 @@ class LabelPredictions:
             return float(np.average(values))
         return float(np.average(values, weights=self.support))
 
-    def _mean(self, of_rows: NDArray[np.generic]) -> float:
+    def _mean(self, of_rows: Floats | NDArray[np.bool_]) -> float:
         return float(np.average(of_rows, weights=self.weights))
 
     @property
@@ -279,7 +279,7 @@ def areas_under_curve(truth: NDArray[np.bool_], scores: Floats, weights: Floats 
     pairs = counts * (len(truth) - counts)
     rank_sums = np.where(truth, rankdata(scores, axis=0), 0.0).sum(0)
     ordered = rank_sums - counts * (counts + 1) / 2
-    areas = np.full_like(pairs, math.nan)
+    areas: Floats = np.full_like(pairs, math.nan)
     np.divide(ordered, pairs, out=areas, where=pairs > 0)
     return areas
 
