@@ -24,6 +24,7 @@ from tunecli.data.preprocessing.scaling import FittedScale
 from tunecli.data.rows.dataset import positions_by_source
 from tunecli.model_folder.format.manifest import Manifest, MemberManifest, ThresholdManifest
 from tunecli.study_file.settings.setting_types import MOST_TOKENS
+from tunecli.training.outcome.output_meaning import OutputMeaning
 
 _FREE_WEIGHTS = 2**22
 _FREE_TENSORS = 1000
@@ -57,7 +58,7 @@ def check_facts(facts: Manifest) -> None:
         if len({facts.columns[i].content for i in positions}) > 1:
             raise ValueError(f"column {source!r} has several kinds")
     for member in facts.members:
-        _check_outputs(member, n_classes, facts)
+        _check_outputs(member, facts)
         _check_kind(member, facts)
 
 
@@ -67,38 +68,39 @@ def _check_decision(decision: ThresholdManifest, classes: Sequence[str]) -> None
 
 
 def _check_targets(facts: Manifest) -> None:
-    n_targets = len(facts.targets)
-    are_several = n_targets > 1 and len({*facts.targets}) == n_targets
-    if not are_several if facts.task == "multilabel" else n_targets and not are_several:
+    n_targets, are_labels = len(facts.targets), facts.task == "multilabel"
+    if len({*facts.targets}) < n_targets or n_targets == 1 or (are_labels and not n_targets):
         raise ValueError(f"targets {facts.targets} for {facts.task}")
     if n_targets and facts.task not in ("multilabel", "regression"):
         raise ValueError(f"{n_targets} targets for {facts.task}")
-    if facts.thresholds and (facts.task, len(facts.thresholds)) != ("multilabel", n_targets):
+    if facts.thresholds and (not are_labels or len(facts.thresholds) != n_targets):
         raise ValueError(f"{len(facts.thresholds)} thresholds for {n_targets} targets")
 
 
-def _check_outputs(member: MemberManifest, n_classes: int, facts: Manifest) -> None:
-    meaning = member.meaning
+def _check_outputs(member: MemberManifest, facts: Manifest) -> None:
+    meaning, n_outputs, n_classes = member.meaning, member.n_outputs, len(facts.classes)
     if (meaning.kind == "next_token") != (member.preprocessing == "blocks"):
         raise ValueError(f"{meaning.kind} outputs for {member.preprocessing}")
-    are_labels = facts.task == "multilabel"
-    if meaning.gives_probabilities != (n_classes > 0 or are_labels):
-        raise ValueError(f"{meaning.kind} outputs for {n_classes} classes")
-    if (meaning.kind == "labels") != are_labels:
+    if (meaning.kind == "labels") != (facts.task == "multilabel"):
         raise ValueError(f"{meaning.kind} outputs for {facts.task}")
-    is_one_for_two = meaning.kind == "sigmoid" and (member.n_outputs, n_classes) == (1, 2)
-    if n_classes and member.n_outputs != n_classes and not is_one_for_two:
-        raise ValueError(f"{member.n_outputs} outputs for {n_classes} classes")
-    means, stds = meaning.of_each
-    n_values = len(facts.targets) or 1
-    if not are_labels and not n_classes and facts.task == "regression":
-        if {len(means), len(stds)} != {n_values} or member.n_outputs < n_values:
-            raise ValueError(f"{member.n_outputs} outputs for {n_values} values")
-        if isinstance(meaning.mean, tuple) != bool(facts.targets):
-            raise ValueError("the means of the targets do not fit their number")
-    if are_labels and member.n_outputs != len(facts.targets):
-        raise ValueError(f"{member.n_outputs} outputs for {len(facts.targets)} labels")
-    if not all(map(math.isfinite, (*means, *stds))):
+    if meaning.gives_probabilities != (n_classes > 0 or meaning.kind == "labels"):
+        raise ValueError(f"{meaning.kind} outputs for {n_classes} classes")
+    is_one_for_two = meaning.kind == "sigmoid" and (n_outputs, n_classes) == (1, 2)
+    names = facts.classes or facts.targets
+    is_exact = meaning.gives_probabilities and not is_one_for_two
+    if n_outputs < len(names) - is_one_for_two or (is_exact and n_outputs > len(names)):
+        what = "classes" if n_classes else "targets"
+        raise ValueError(f"{n_outputs} outputs for {len(names)} {what}")
+    _check_scale_of_targets(meaning, len(facts.targets))
+
+
+def _check_scale_of_targets(meaning: OutputMeaning, n_targets: int) -> None:
+    """Check the mean of each value or rate, and the deviation of each value."""
+    numbers = (meaning.mean, meaning.std) if meaning.kind == "value" else (meaning.mean,)
+    for number in numbers if not meaning.gives_probabilities else ():
+        if (len(number) if isinstance(number, tuple) else 0) != n_targets:
+            raise ValueError(f"the mean or deviation of other than {n_targets} targets")
+    if not all(map(math.isfinite, (*meaning.of_each[0], *meaning.of_each[1]))):
         raise ValueError("the mean or deviation of the target is not finite")
 
 

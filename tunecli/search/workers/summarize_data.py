@@ -273,7 +273,8 @@ def _binary_of_many(study: Study, store: FoldStore) -> Iterator[tuple[Path, str]
     """Yield the metrics of a positive class, if the data has none."""
     if store.positive is not None:
         return
-    has = _outputs_in_words(store.dataset)
+    names = store.dataset.classes or store.dataset.targets
+    has = count(len(names), "label" if store.dataset.targets else "class")
     for at, metric in study.named_metrics:
         if is_binary(metric):
             message = f"binary needs two classes, but the data has {has}."
@@ -281,12 +282,6 @@ def _binary_of_many(study: Study, store: FoldStore) -> Iterator[tuple[Path, str]
                 (*_arguments_of(metric, at), "average"),
                 f"{message} Write macro, micro or weighted.",
             )
-
-
-def _outputs_in_words(dataset: Dataset) -> str:
-    if dataset.targets:
-        return count(len(dataset.targets), "label")
-    return count(len(dataset.classes), "class")
 
 
 def _arguments_of(metric: Component, at: Path) -> Path:
