@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 import sklearn.metrics as reference
 
+from tunecli.data.user_code.import_user_code import permit
+from tunecli.study_file.catalogue.allowed_code import AllowedCode
 from tunecli.study_file.settings.metric_names import METRICS, label
 from tunecli.study_file.settings.settings import Component
 from tunecli.training.outcome.decision import LabelDecision, measure_decided
@@ -149,3 +152,30 @@ def test_each_label_has_its_threshold() -> None:
     assert decided["f1"] == pytest.approx(reference.f1_score(y, chosen, average="macro"))
     assert decided["hamming"] == pytest.approx(reference.hamming_loss(y, chosen))
     assert decided["log_loss"] == measure(metrics, "multilabel", y, p, 0)["log_loss"]
+
+
+OWN = """
+def share_right(y_true, y_pred):
+    return float((y_true == y_pred).mean())
+
+def smallest(y_true, y_prob):
+    return float(y_prob.min())
+
+def error(y_true, y_pred):
+    return float(abs(y_true - y_pred).mean())
+"""
+
+
+def test_a_metric_of_ones_own_gets_labels_probabilities_or_values(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(OWN)
+    permit(AllowedCode.of(tmp_path, ["own.py"]))
+    y, p, _ = _labels(40)
+    right, smallest, error = (
+        Component(name=f"own.py:{name}") for name in ("share_right", "smallest", "error")
+    )
+    measured = measure([right, smallest, Component(name="hamming")], "multilabel", y, p, 0)
+    assert measured["share_right"] == pytest.approx(1 - measured["hamming"])
+    assert measured["smallest"] == p.min()
+    metrics = [error, Component(name="mae")]
+    measured = measure(metrics, "regression", 10 * y, p, 0)
+    assert measured["error"] == pytest.approx(measured["mae"])

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,12 @@ from tunecli.study_file.settings.code_names import is_code
 from tunecli.study_file.settings.metric_names import argument, argument_number, is_binary, label
 from tunecli.study_file.settings.settings import Component, Task
 from tunecli.training.models import user_parts
-from tunecli.training.outcome.class_predictions import ClassPredictions, Floats, LabelPredictions
+from tunecli.training.outcome.class_predictions import (
+    HALF,
+    ClassPredictions,
+    Floats,
+    LabelPredictions,
+)
 from tunecli.training.outcome.token_predictions import TokenPredictions
 
 _Counted = ClassPredictions | LabelPredictions
@@ -97,7 +103,19 @@ def measure(
     else:
         classes = ClassPredictions(y_true.astype(np.int64), values, n_classes, weights, positive)
         measured = {label(m): _CLASSIFICATION[m.name](classes, m) for m in others}
-    return measured | {label(m): user_parts.user_metric(m, y_true, predictions) for m in own}
+    if not own:
+        return measured
+    decided = _decided(task, predictions)
+    return measured | {
+        label(m): user_parts.user_metric(m, y_true, predictions, decided) for m in own
+    }
+
+
+def _decided(task: Task, predictions: NDArray[np.floating]) -> NDArray[Any]:
+    """Return class indices, labels or values."""
+    if task == "classification":
+        return predictions.argmax(1)
+    return (predictions >= HALF).astype(np.int64) if task == "multilabel" else predictions
 
 
 def why_undefined(
