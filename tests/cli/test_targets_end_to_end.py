@@ -68,7 +68,8 @@ def test_from_a_study_file_to_predictions(task: str, text: str, tmp_path: Path) 
     else:
         assert np.corrcoef(predicted[:, 1], frame["b"])[0, 1] > 0
         assert abs(predicted[:, 1].mean() - 1e6) < 3 * frame["b"].std()
-    call_in(tmp_path, "predict", "s", "t.csv", "--keep", "a", code=1)
+    refused = call_in(tmp_path, "predict", "s", "t.csv", "--keep", "a", code=2)
+    assert "the predictions have a column 'a', too" in refused.stderr
 
 
 @pytest.mark.slow
