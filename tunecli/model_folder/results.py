@@ -233,7 +233,7 @@ def results_of(
         test = bootstrap_intervals(metrics, _on_test(store, y, first.predictions, decision))
         if first.unadjusted is not None:
             unadjusted = bootstrap_intervals(metrics, _on_test(store, y, first.unadjusted))
-        if dataset.task == "classification":
+        if not isinstance(decision, LabelDecision) and dataset.task == "classification":
             guessed = predicted_classes(first.predictions, decision)
             counts = confusion_matrix(y, guessed, labels=range(len(dataset.classes)))
             confusion = tuple(map(tuple, counts.tolist()))

@@ -328,7 +328,8 @@ def rows_per_class(dataset: Dataset, rows: Tensor) -> Rows:
     """Return how many of some rows are of each class, or have each label."""
     y = dataset.y[rows].numpy()
     if dataset.targets:
-        return y.sum(0).astype(np.int64)
+        of_labels: Rows = y.sum(0).astype(np.int64)
+        return of_labels
     counts: Rows = np.bincount(y, minlength=len(dataset.classes))
     return counts
 

@@ -191,10 +191,10 @@ class SectionReader:
             function = Component(name=data.source, arguments=data.arguments)
             for below, message in allowed_code.mistakes("data", function, self._grammar.code):
                 self._problems.add_new((*at, data.source, *below) if below else at, message)
-        for setting, way in _ONLY_OWN_LOOP.items() if self._has_own_training else ():
-            if getattr(data, setting):
+        for name, way in _ONLY_OWN_LOOP.items() if self._has_own_training else ():
+            if getattr(data, name):
                 message = f"applies only to tunecli's own training loop. {way}"
-                self._problems.add_new(("data", setting), message)
+                self._problems.add_new(("data", name), message)
         if kind != "pictures" or self._is_there(data.source):  # otherwise its kind is a guess
             for setting, message in source_kinds.misplaced(kind, data, validation):
                 self._problems.add_new(setting, message)

@@ -114,7 +114,8 @@ def measure(
 def _decided(task: Task, predictions: NDArray[np.floating]) -> NDArray[Any]:
     """Return class indices, labels or values."""
     if task == "classification":
-        return predictions.argmax(1)
+        classes: NDArray[Any] = predictions.argmax(1)
+        return classes
     return (predictions >= HALF).astype(np.int64) if task == "multilabel" else predictions
 
 
@@ -201,7 +202,7 @@ def _without_rows(
 def _targets(y: Floats, predicted: Floats, weights: Floats | None) -> list[_Values]:
     """Return the values of each target, (n,) or (n, n_targets)."""
     pairs = zip(*(values.reshape(len(y), -1).T for values in (y, predicted)), strict=True)
-    return [_Values(*pair, weights) for pair in pairs]
+    return [_Values(*pair, weights=weights) for pair in pairs]
 
 
 class _Values:
