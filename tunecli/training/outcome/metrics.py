@@ -201,8 +201,8 @@ def _without_rows(
 
 def _targets(y: Floats, predicted: Floats, weights: Floats | None) -> list[_Values]:
     """Return the values of each target, (n,) or (n, n_targets)."""
-    pairs = zip(*(values.reshape(len(y), -1).T for values in (y, predicted)), strict=True)
-    return [_Values(*pair, weights=weights) for pair in pairs]
+    columns = (values.reshape(len(y), -1).T for values in (y, predicted))
+    return [_Values(own, other, weights) for own, other in zip(*columns, strict=True)]
 
 
 class _Values:
