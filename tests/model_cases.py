@@ -56,7 +56,7 @@ STUDIES = {
     "members": TABLE
     + "model: {TabM: {k: 3, d_block: 8, num_embeddings: piecewise_linear, n_bins: 4}}\n"
     + OPTIMIZER,
-    "values": "data: {source: table.csv, target: price, task: regression, missing: ['?']}\n"
+    "several": "data: {source: table.csv, target: price, task: regression, missing: ['?']}\n"
     "model: {TabM: {k: 3, d_block: 8, n_blocks: 1, arch: mini}}\n" + OPTIMIZER,
     "clipped": TABLE.replace("target: y", "target: y, scale: smooth_clip")
     + "model: {RealMLP: {width: 8, depth: 1, n_frequencies: 4}}\nschedule: CosLogLR\n"
@@ -79,6 +79,10 @@ STUDIES = {
     "tokens": "data: {source: tokens.npz, scale: none}\nmodel: {'net.py:Tokens': {width: 3}}\n"
     + OPTIMIZER,
     "offset": "data: {source: offset.csv, target: y}\nmodel: {MLP: {width: 8}}\n" + OPTIMIZER,
+    "values": "data: {source: table.csv, targets: [price, n], missing: ['?']}\n"
+    "model: {MLP: {width: 8}}\nmetrics: [r2]\n" + OPTIMIZER,
+    "labels": "data: {source: labels.csv, targets: [wet, cold, dark]}\nmodel: {MLP: {width: 8}}\n"
+    "metrics: [hamming, subset_accuracy]\n" + OPTIMIZER,
     "plateau": "data: {source: arrays.npz}\nmodel: Linear\nschedule: ReduceLROnPlateau\n"
     + OPTIMIZER,
 }
@@ -134,6 +138,10 @@ def sources() -> Path:
         deep = folder / "deep" / name / f"{number}.png"  # 12 of 16 bits
         deep.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(pixels[..., 0].astype(np.uint16) * 16 + number % 16).save(deep)
+    labels = pd.DataFrame({name: rng.normal(size=n).round(3) for name in ("a", "b", "c")})
+    for name, column in (("wet", "a"), ("cold", "b"), ("dark", "a")):
+        labels[name] = (labels[column] + rng.normal(0, 0.5, n) > 0.3).astype(int)
+    labels.to_csv(folder / "labels.csv", index=False)
     return folder
 
 

@@ -16,7 +16,11 @@ def init(
         ),
     ],
     target: Annotated[
-        str | None, Option(help="The column to predict, for a table.", show_default=False)
+        list[str] | None,
+        Option(
+            help="The column to predict, for a table. Repeat it for several targets.",
+            show_default=False,
+        ),
     ] = None,
     root: Annotated[
         str | None,
@@ -67,10 +71,12 @@ def init(
     allowed = AllowedCode.of(Path.cwd(), code or [])
     permit(allowed)
     reading = reading_settings(overrides or [])
+    single, several = (target[0], []) if target and len(target) == 1 else (None, target or [])
+    reading |= {"targets": several} if several else {}
     workspace = Workspace(Path.cwd(), code=allowed)
     try:
         named = "" if pretrained is not None and is_none(pretrained) else pretrained
-        look = first_look(data, target, workspace, root, download, reading, named)
+        look = first_look(data, single, workspace, root, download, reading, named)
     except NoTargetError as error:
         from tunecli.report.screen.column_lines import example_table
 

@@ -11,7 +11,8 @@ from torch import Tensor
 from tunecli.data.fold_store import FoldStore
 from tunecli.data.preprocessing.feature_form import FeatureForm
 from tunecli.data.preprocessing.preparation import Preprocessing, fit_preprocessing, prepared_by
-from tunecli.data.rows.dataset import FoldData
+from tunecli.data.rows.dataset import Dataset, FoldData
+from tunecli.data.splits.split import strata_of
 from tunecli.data.splits.splitters import splitter_of
 from tunecli.errors import DataError
 
@@ -67,7 +68,7 @@ def _cut(store: FoldStore) -> tuple[Tensor, Tensor] | None:
     """Return training and validation rows; None if there is no such cut, see `can_cut`."""
     dataset, rows = store.dataset, store.split.search_rows
     splitter = splitter_of(dataset, store.settings.split_seed)
-    strata = dataset.y[rows].numpy() if dataset.task == "classification" else None
+    strata = strata_of(dataset, rows.numpy())
     try:
         parts = next(iter(splitter.holdout(rows.numpy(), strata, VALIDATION_SHARE, 1)))
     except (DataError, ValueError):  # too few times or groups; or rows of a class
@@ -75,12 +76,12 @@ def _cut(store: FoldStore) -> tuple[Tensor, Tensor] | None:
     n_train, n_valid = map(len, parts)
     if n_valid < _SMALLEST_SHARE * len(rows) or n_train + n_valid < _LEAST_USED * len(rows):
         return None
-    if any(_says_too_little(dataset.y[rows[part]], len(dataset.classes)) for part in parts):
+    if any(_says_too_little(dataset, rows[part]) for part in parts):
         return None
     train, valid = (rows[torch.from_numpy(part).sort().values] for part in parts)
     return train, valid
 
 
-def _says_too_little(y: Tensor, n_classes: int) -> bool:
+def _says_too_little(dataset: Dataset, rows: Tensor) -> bool:
     """Return whether a part has a single row, or lacks a class that metrics may need."""
-    return len(y) < 2 or len(np.unique(y.numpy())) < n_classes
+    return len(rows) < 2 or len(np.unique(dataset.y[rows].numpy())) < len(dataset.classes)

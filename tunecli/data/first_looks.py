@@ -138,6 +138,8 @@ def _refuse_what_does_not_apply(kind: SourceKind, asked: Asked) -> None:
     if kind != "torchvision" and (asked.root is not None or asked.download):
         message = "--root and --download apply only to torchvision data sets"
         raise DataError(f"{message}, not to {asked.source}.")
+    if kind != "table" and "targets" in asked.reading:
+        raise DataError(f"only a table has several targets. {asked.source} takes none or one.")
     if kind != "table" and asked.reading:
         raise DataError(f"--set applies only to tables, not to {asked.source}.")
 
@@ -153,7 +155,7 @@ def _look_at_table(asked: Asked) -> FirstLook:
     Raises:
         NoTargetError: it is unknown which column to predict.
     """
-    if asked.target is None:
+    if not source_kinds.target_columns(asked.settings):
         columns = columns_at_a_glance(asked.settings, asked.workspace)
         raise NoTargetError(asked.source, columns)
     if text := sentence_columns(asked.settings, asked.workspace):

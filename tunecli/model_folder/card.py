@@ -52,8 +52,7 @@ def card(facts: Manifest, results: Results, summary: DataSummary, n_weights: int
 
 
 def _what(facts: Manifest, n_weights: int) -> str:
-    predicts = "a value" if not facts.classes else f"one of {len(facts.classes)} classes"
-    predicts = "the next token" if facts.task == "language_modeling" else predicts
+    predicts = _predicts(facts)
     members = "networks" if facts.config.train is None else "models"
     with_weights = "" if facts.config.train is not None else f" with {n_weights:,} weights"
     many = f", the mean of {len(facts.members)} {members}," if len(facts.members) > 1 else ""
@@ -77,6 +76,15 @@ def _what_ensemble(facts: Manifest, members: str, predicts: str) -> str:
         f"{_code(facts.study)} predicts {predicts}. The configuration of the first trial is in "
         f"`study.yaml`, those of the others in `study-TRIAL.yaml`.\n\n{table}"
     )
+
+
+def _predicts(facts: Manifest) -> str:
+    if facts.task == "language_modeling":
+        return "the next token"
+    if facts.targets:
+        what = "which of {} labels a row has" if facts.task == "multilabel" else "{} values"
+        return what.format(len(facts.targets))
+    return f"one of {len(facts.classes)} classes" if facts.classes else "a value"
 
 
 def _name(facts: Manifest) -> str:
@@ -168,6 +176,8 @@ def _scores(results: Results, summary: DataSummary) -> Iterator[str]:
             "rows. Compare this score with that of the search; the table has the scores of all "
             "networks together."
         )
+    if results.of_targets:
+        yield _of_each_target(results)
     rows = count(results.n_test, f"test {results.unit}")
     yield f"The intervals are by the bootstrap over the {rows}; that of the accuracy is Wilson's."
     if len(results.seeds) > 1:
@@ -181,6 +191,18 @@ def _of_seeds(results: Results) -> str:
     if results.n_parts > 1:
         return "This model is the mean of all of them."
     return "This model has the first seed, not the one with the best score."
+
+
+def _of_each_target(results: Results) -> str:
+    """Return the test scores of each of several targets."""
+    of_first = next(iter(results.of_targets.values()))
+    metrics = [metric for metric in results.test if metric in of_first]
+    header = ["target", *(_shown(results, metric) for metric in metrics)]
+    cells = (
+        [_code(name), *(_score(scores[metric]) for metric in metrics)]
+        for name, scores in results.of_targets.items()
+    )
+    return _table(header, cells)
 
 
 def _each(results: Results) -> str:
@@ -214,7 +236,7 @@ def _adjustments(facts: Manifest, results: Results) -> Iterator[str]:
     found = results.adjustment
     if found is None:
         return
-    yield "## Calibration and threshold"
+    yield "## Thresholds" if found.labels is not None else "## Calibration and threshold"
     yield "\n".join(
         f"- {label}: {_plain(text)}." for label, text in adjustment_lines(found, results.titles)
     )
@@ -297,7 +319,9 @@ def _use(facts: Manifest) -> Iterator[str]:
         yield from _use_of_language(option, argument)
         return
     yield f"```sh\ntunecli predict FOLDER new_rows{option}\n```"
-    proba = "\nmodel.predict_proba(x)  # one column per class" if facts.classes else ""
+    columns = "class" if facts.classes else "label"
+    proba = f"\nmodel.predict_proba(x)  # one column per {columns}"
+    proba = proba if facts.classes or facts.task == "multilabel" else ""
     yield (
         f'```python\nfrom tunecli import load\n\nmodel = load("FOLDER"{argument})\n'
         f"model.predict(x)  # a DataFrame, an array, a tensor, or a path{proba}\n```"

@@ -34,6 +34,7 @@ def manifest_of(
             "config": config,
             "task": dataset.task,
             "classes": tuple(dataset.classes),
+            "targets": dataset.targets,
             "columns": dataset.columns,
             "texts": dataset.text_columns,
             "row_shape": tuple(dataset.x.shape[1:]),

@@ -172,7 +172,7 @@ def made_of_trial(
     plain = [*made]
     model = mean_of_seeds(plain, store) if averages else plain[0]
     adjustment = None
-    if store.dataset.classes:
+    if store.dataset.are_probabilities:
         outputs = _outputs(study, record, trial, store, models)
         adjustment = _adjustment(trial, store, *outputs, threshold)
         adjustment = replace(adjustment, is_of_single=model.n_parts > 1)

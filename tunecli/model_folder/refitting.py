@@ -226,7 +226,12 @@ def adjusted(refitted: Refitted, adjustment: Adjustment | None, store: FoldStore
         return refitted
     rule, plain = adjustment.rule, refitted.model
     decision = rule and ThresholdManifest(positive=rule[0], threshold=rule[1])
-    changes = {"temperature": adjustment.temperature, "decision": decision}
+    thresholds = adjustment.labels.in_use if adjustment.labels is not None else ()
+    changes = {
+        "temperature": adjustment.temperature,
+        "decision": decision,
+        "thresholds": thresholds,
+    }
     model = Model(plain.facts.model_copy(update=changes), plain.members, plain.device)
     predictions = _of_test_rows(model, store)
     return replace(refitted, model=model, predictions=predictions, unadjusted=refitted.predictions)

@@ -6,6 +6,7 @@ import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,7 @@ from tunecli.model_folder.refitting import Refitted, RefitTrial
 from tunecli.model_folder.score_interval import Predicted, ScoreInterval, score_intervals
 from tunecli.report.analysis.best_evaluation import StandOut
 from tunecli.report.analysis.expected_score import ExpectedScore, RowCounts
+from tunecli.study_file.settings.code_names import is_code
 from tunecli.study_file.settings.metric_names import label, prediction_metrics, titles
 from tunecli.study_file.settings.settings import Component, TrialConfig
 from tunecli.study_file.text.counts import count
@@ -34,7 +36,7 @@ from tunecli.training.compression.costs import (
     share_of_zeros,
 )
 from tunecli.training.outcome.adjustment import Adjustment
-from tunecli.training.outcome.decision import Decision, predicted_classes
+from tunecli.training.outcome.decision import Decision, LabelDecision, predicted_classes
 from tunecli.training.step.losses import Predictions
 
 MANY_ROWS = 256
@@ -45,8 +47,6 @@ CALLS_OF_USER_CODE = 5
 
 TIMING_SECONDS = 2.0
 """Time for measuring the latency of a model: half of it for 1 row, half for the larger batch."""
-
-QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,9 @@ class Results:
         seeds: test scores of all training runs; the model is that of the first.
         confusion: number of rows of each true (first axis) and predicted class; None for
             regression.
-        residuals: quantiles of prediction minus truth, by share; None for classification.
+        residuals: quantiles of prediction minus truth, by share; None for classification, and for
+            several targets.
+        of_targets: test scores of each of several targets, by its name and by metric.
         looks: how often the study's test set was looked at, this time included.
         costs: costs of the model.
         titles: what people read instead of the name of a metric, with what it averages.
@@ -154,6 +156,7 @@ class Results:
     validated: RowCounts | None = None
     expected: ExpectedScore | None = None
     unit: Unit = "row"
+    of_targets: dict[str, dict[str, float]] = field(default_factory=dict)
 
     def titled(self, metric: str) -> str:
         """Return what people read instead of the name of a metric."""
@@ -248,12 +251,12 @@ def results_of(
         test = score_intervals(metrics, _on_test(store, y, first.predictions, decision))
         if first.unadjusted is not None:
             unadjusted = score_intervals(metrics, _on_test(store, y, first.unadjusted))
-        if dataset.task == "classification":
+        if not isinstance(decision, LabelDecision) and dataset.task == "classification":
             guessed = predicted_classes(first.predictions, decision)
             counts = confusion_matrix(y, guessed, labels=range(len(dataset.classes)))
             confusion = tuple(map(tuple, counts.tolist()))
-        elif dataset.task == "regression":
-            residuals = residual_quantiles(y, first.predictions)
+        elif dataset.task == "regression" and not dataset.targets:
+            residuals = _on_test(store, y, first.predictions).residual_quantiles()
     return Results(
         metric=label(config.objective.metric),
         direction=config.objective.direction,
@@ -283,15 +286,27 @@ def results_of(
         of_fold_models=_mean_scores(metrics, store, of_fold_models, y),
         validated=_validated(store),
         unit=unit_of(dataset.task, is_one_text=dataset.is_one_text),
+        of_targets=_of_targets(metrics, store, y, first),
     )
+
+
+def _of_targets(
+    metrics: Sequence[Component], store: FoldStore, y: NDArray[np.generic], refitted: Refitted
+) -> dict[str, dict[str, float]]:
+    """Return the test scores of each of several targets; the user's metrics take all of them."""
+    if refitted.predictions is None:
+        return {}
+    whole = _on_test(store, y, refitted.predictions, refitted.model.decision)
+    known = [metric for metric in metrics if not is_code(metric.name)]
+    targets = enumerate(store.dataset.targets)
+    return {name: whole.of_target(number).measured(known) for number, name in targets}
 
 
 def _truth(store: FoldStore, refitted: Refitted) -> NDArray[np.generic]:
     """Return the targets of the test rows; a language model's predictions hold them."""
     if store.dataset.task == "language_modeling" and refitted.predictions is not None:
         return refitted.predictions
-    targets: NDArray[np.generic] = store.dataset.y[store.split.test_rows].numpy()
-    return targets
+    return cast(NDArray[np.generic], store.dataset.y[store.split.test_rows].numpy())
 
 
 def _mean_scores(
@@ -328,28 +343,20 @@ def _scores_of(
     if refitted.predictions is None:
         return SeedScores(refitted.seed, {})
     on_test = _on_test(store, y, refitted.predictions, refitted.model.decision)
-    scores = on_test.measured(prediction_metrics(config))
-    return SeedScores(refitted.seed, scores)
+    return SeedScores(refitted.seed, on_test.measured(prediction_metrics(config)))
 
 
 def _on_test(
     store: FoldStore,
     y: NDArray[np.generic],
     predictions: Predictions,
-    decision: Decision | None = None,
+    decision: Decision | LabelDecision | None = None,
 ) -> Predicted:
     dataset, weights = store.dataset, store.dataset.weights_of(store.split.test_rows)
     positive = store.positive
     return Predicted(
         dataset.task, y, predictions, len(dataset.classes), weights, positive, decision
     )
-
-
-def residual_quantiles(y: NDArray[np.generic], values: Predictions) -> dict[str, float]:
-    """Return quantiles of prediction minus truth, by their share."""
-    errors = values.astype(np.float64) - y.astype(np.float64)
-    quantiles = np.quantile(errors, QUANTILES)
-    return {f"{share:g}": float(error) for share, error in zip(QUANTILES, quantiles, strict=True)}
 
 
 def costs_of_model(model: Model, store: FoldStore) -> ModelCosts:
@@ -390,7 +397,5 @@ def _latency_of(model: Model, prepared: Sequence[Tensor], n_rows: int) -> Latenc
         latency(member.network, rows[:n_rows], n_calls, seconds)
         for member, rows in zip(model.members, prepared, strict=True)
     ]
-    medians, lows, highs = (
-        sum(getattr(one, name) for one in times) for name in ("median", "low", "high")
-    )
-    return Latency(medians, lows, highs, min(one.n_calls for one in times))
+    sums = (sum(getattr(one, name) for one in times) for name in ("median", "low", "high"))
+    return Latency(*sums, min(one.n_calls for one in times))

@@ -15,7 +15,7 @@ from tunecli.errors import UserCodeError
 from tunecli.study_file.settings.code_names import is_code
 from tunecli.study_file.settings.metric_names import label
 from tunecli.study_file.settings.settings import Component, Task
-from tunecli.training.outcome.decision import Decision, measure_decided
+from tunecli.training.outcome.decision import Decision, LabelDecision, measure_decided
 from tunecli.training.outcome.score_guard import NoScoreError, float_of
 
 N_SAMPLES = 1000
@@ -23,6 +23,7 @@ MOST_CELLS = 2 * 10**8
 """Largest product of rows and samples; for large test sets the samples drop to `FEWEST`."""
 FEWEST = 100
 LEVEL = 0.95
+QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 _QUANTILE = NormalDist().inv_cdf((1 + LEVEL) / 2)
 
 
@@ -59,7 +60,7 @@ class Predicted:
     n_classes: int
     weights: NDArray[np.float64] | None = None
     positive: int | None = None
-    decision: Decision | None = None
+    decision: Decision | LabelDecision | None = None
 
     def at(self, rows: NDArray[np.int64]) -> Predicted:
         """Return some of the rows; a row may occur several times."""
@@ -67,6 +68,22 @@ class Predicted:
         return replace(
             self, y_true=self.y_true[rows], predictions=self.predictions[rows], weights=weights
         )
+
+    def of_target(self, number: int) -> Predicted:
+        """Return one of several targets."""
+        one, decision = [number], self.decision
+        if isinstance(decision, LabelDecision):
+            decision = LabelDecision((decision.thresholds[number],))
+        predictions = self.predictions[:, one]
+        return replace(
+            self, y_true=self.y_true[:, one], predictions=predictions, decision=decision
+        )
+
+    def residual_quantiles(self) -> dict[str, float]:
+        """Return quantiles of prediction minus truth, by their share."""
+        errors = self.predictions.astype(np.float64) - self.y_true.astype(np.float64)
+        quantiles = zip(QUANTILES, np.quantile(errors, QUANTILES), strict=True)
+        return {f"{share:g}": float(error) for share, error in quantiles}
 
     def measured(self, metrics: Sequence[Component]) -> dict[str, float]:
         """Measure as `metrics.measure` does, but with NaN where a user's metric fails.

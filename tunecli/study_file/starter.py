@@ -101,6 +101,7 @@ class FirstLook:
             texts = "one text" if self.is_one_text else count(self.n_rows, "document")
             return f"{texts}, to predict each next token"
         what = count(self.n_classes, "class") if self.n_classes else "numbers"
+        what = "labels" if self.task == "multilabel" else what
         return f"{count(self.n_rows, 'row')}, {what} to predict"
 
     @property
@@ -233,7 +234,7 @@ def _data(look: FirstLook) -> Iterator[str]:
 def _text(look: FirstLook) -> Iterator[str]:
     if not look.text:
         return
-    if look.target is not None:  # a table; a folder of texts has nothing else
+    if look.target is not None or "targets" in look.reading:  # a folder has nothing but text
         columns = flow(look.text[0] if len(look.text) == 1 else list(look.text))
         yield f"{f'  text: {columns}':<33} # read as tokens: `tunecli guide text`"
     if look.fine_tuning is None:
@@ -354,6 +355,10 @@ def _objective(look: FirstLook) -> Iterator[str]:
     if look.task == "regression":
         yield "objective: {minimize: rmse}"
         yield "metrics: [mae, r2]                # also measured and shown"
+        return
+    if look.task == "multilabel":
+        yield "objective: {maximize: {f1: {average: micro}}}"
+        yield "metrics: [hamming, subset_accuracy, average_precision]   # also measured and shown"
         return
     if look.commonest > _UNEVEN:
         yield from _unequal(look)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -21,6 +20,7 @@ from tunecli.data.rows.dataset import FoldData
 from tunecli.data.rows.features import BLOCK_BYTES, as_features
 from tunecli.study_file.settings.metric_names import label, prediction_metrics
 from tunecli.study_file.settings.settings import TrialConfig
+from tunecli.training.fold_data import in_32_bits
 from tunecli.training.kept_evaluations import (
     KeptEvaluations,
     outputs_as_tensor,
@@ -85,7 +85,7 @@ class FoldTraining:
                 `Timetable.of`.
             model: model to train further, in place; None for a new one.
         """
-        self.fold = _in_32_bits(fold).to(device)
+        self.fold = in_32_bits(fold).to(device)
         self.device = device
         self._config = config
         self._settings = config.training
@@ -336,10 +336,7 @@ class FoldTraining:
 
     @property
     def best_outputs(self) -> Predictions | None:
-        """Predictions for the validation rows at the best evaluation; None before it.
-
-        (n_valid, n_classes) probabilities, or (n_valid,) values in the original unit.
-        """
+        """What `OutputMeaning` makes of the best evaluation's outputs; None before it."""
         best = self._kept.of_best
         return None if best is None else best.outputs
 
@@ -395,13 +392,6 @@ class FoldTraining:
         self._train_loss = state["train_loss"]
         self._predictions = outputs_from_tensor(state["predictions"])
         self._kept.load_state_dict(state, own_state(self._evaluated_model))
-
-
-def _in_32_bits(fold: FoldData) -> FoldData:
-    """Return the fold with 32-bit targets, as losses need; standardized targets already are."""
-    if fold.task != "regression":
-        return fold
-    return replace(fold, y_train=fold.y_train.float())
 
 
 def new_model(config: TrialConfig, fold: FoldData) -> nn.Module:

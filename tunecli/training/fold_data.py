@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from tunecli.data.fold_store import FoldStore, NoData
@@ -57,3 +58,10 @@ def _token_setting(config: TrialConfig, study_folder: Path) -> TokenSetting:
 def takes_integers(config: TrialConfig) -> bool:
     """Return whether rows of integers stay integers: user code may embed them."""
     return config.train is not None or is_code(config.model.name)
+
+
+def in_32_bits(fold: FoldData) -> FoldData:
+    """Return the fold with 32-bit targets, as losses need; standardized targets already are."""
+    if not fold.y_train.is_floating_point():
+        return fold
+    return replace(fold, y_train=fold.y_train.float())

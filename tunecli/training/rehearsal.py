@@ -183,7 +183,7 @@ def _section(config: TrialConfig, metric: Component) -> str:
 def _try_metric(metric: Component, fold: FoldData) -> None:
     """Measure perfect predictions."""
     y = fold.y_valid.numpy(force=True)
-    predictions = y if fold.task == "regression" else np.eye(fold.n_classes, dtype=np.float32)[y]
+    predictions = np.eye(fold.n_classes, dtype=np.float32)[y] if fold.n_classes else y
     name = label(metric)
     try:
         values = measure(

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -24,7 +24,6 @@ from torch import Tensor
 
 from tunecli.data.fold_store import FoldStore
 from tunecli.data.preprocessing.feature_form import FeatureForm
-from tunecli.data.rows.dataset import Dataset
 from tunecli.data.rows.features import as_features
 from tunecli.data.rows.streamed_rows import LoadedRows
 from tunecli.study_file.settings.code_names import is_code
@@ -38,6 +37,9 @@ from tunecli.training.outcome.score_guard import NoScoreError, finite_float, flo
 from tunecli.training.state.random_state import fold_seed
 from tunecli.training.text_baseline import NoWordsError, TextBaseline
 from tunecli.training.token_baselines import TOKEN_BASELINES, counted_sums
+
+Fit = Callable[[NDArray[Any]], Any]
+"""Fits an estimator to one target of the training rows, (n_rows,)."""
 
 Cells = NDArray[np.float64]
 """Features of rows, (n_rows, n_features)."""
@@ -54,7 +56,8 @@ class Guess:
         """Return the scikit-learn estimator, not fitted yet; it is imported only here."""
         from sklearn.dummy import DummyClassifier, DummyRegressor
 
-        return DummyClassifier(strategy="prior") if store.dataset.classes else DummyRegressor()
+        has_shares = store.dataset.are_probabilities
+        return DummyClassifier(strategy="prior") if has_shares else DummyRegressor()
 
     def n_features(self, store: FoldStore) -> int:
         """Return the number of features per row that the model takes: none."""
@@ -76,7 +79,7 @@ class LinearBaseline:
         """See `Guess`."""
         from sklearn.linear_model import LogisticRegression, Ridge
 
-        return LogisticRegression() if store.dataset.classes else Ridge()
+        return LogisticRegression() if store.dataset.are_probabilities else Ridge()
 
     def n_features(self, store: FoldStore) -> int:
         """Return the number of features after encoding."""
@@ -92,7 +95,7 @@ class LinearBaseline:
 
     def seconds(self, store: FoldStore, n_rows: int) -> tuple[float, float]:
         """See `Guess`."""
-        return 0.0, 1e-7 * self.n_features(store) * _n_outputs(store.dataset)
+        return 0.0, 1e-7 * self.n_features(store) * store.dataset.n_functions
 
     def _folds(self, store: FoldStore) -> Any:
         return store.folds(FeatureForm(Component(name="standard")), standardize_target=False)
@@ -110,7 +113,7 @@ class Trees:
         from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
         columns = store.dataset.columns
-        has_classes = bool(store.dataset.classes)
+        has_classes = store.dataset.are_probabilities
         kind = HistGradientBoostingClassifier if has_classes else HistGradientBoostingRegressor
         categories = [
             index
@@ -127,7 +130,7 @@ class Trees:
 
     def _n_rounds(self, store: FoldStore) -> int:
         """Return scikit-learn's 100, or fewer to limit all trees to 2,000, but at least 30."""
-        n_per_round = len(store.split.folds) * _n_outputs(store.dataset)
+        n_per_round = len(store.split.folds) * store.dataset.n_functions
         return max(30, min(100, 2_000 // n_per_round))
 
     def n_features(self, store: FoldStore) -> int:
@@ -144,17 +147,11 @@ class Trees:
 
     def seconds(self, store: FoldStore, n_rows: int) -> tuple[float, float]:
         """See `Guess`; from measured costs per split, per bin and per row."""
-        n_trees = self._n_rounds(store) * _n_outputs(store.dataset)
+        n_trees = self._n_rounds(store) * store.dataset.n_functions
         n_features = self.n_features(store)
         n_splits = min(_LEAVES - 1, n_rows // _LEAST_ROWS_OF_A_LEAF)
         for_splits = n_splits * (8e-5 + 2.7e-7 * n_features)
         return n_trees * for_splits, n_trees * 8.5e-9 * n_features
-
-
-def _n_outputs(dataset: Dataset) -> int:
-    """Return the number of fitted functions: one for values or two classes, else one per class."""
-    n_classes = len(dataset.classes)
-    return n_classes if n_classes > 2 else 1
 
 
 UntunedModel = Guess | LinearBaseline | TextBaseline | Trees
@@ -162,6 +159,7 @@ UntunedModel = Guess | LinearBaseline | TextBaseline | Trees
 MODELS: Mapping[str, UntunedModel] = {
     "commonest class": Guess(),
     "mean": Guess(),
+    "label shares": Guess(),
     "logistic regression": LinearBaseline(),
     "ridge regression": LinearBaseline(),
     "gradient-boosted trees": Trees(),
@@ -334,14 +332,31 @@ def _predictions(
     seed = seed % 2**32  # as scikit-learn takes it
     drawn = _drawn(len(train_rows), most_rows, seed)
     x_train, x_valid = model.cells(store, fold, drawn)
-    estimator = model.estimator(store, seed)
     rows = train_rows[drawn]
     weights = store.dataset.weights_of(rows)
-    estimator.fit(x_train, store.dataset.y[rows].numpy(), sample_weight=weights)
-    if store.dataset.task == "regression":
-        values: NDArray[np.floating] = estimator.predict(x_valid)
-        return values
-    return _of_all_classes(estimator, x_valid, len(store.dataset.classes))
+    y = store.dataset.y[rows].numpy()
+
+    def fitted(target: NDArray[Any]) -> Any:
+        return model.estimator(store, seed).fit(x_train, target, sample_weight=weights)
+
+    if store.dataset.classes:
+        return _of_all_classes(fitted(y), x_valid, len(store.dataset.classes))
+    of_each = _probability if store.dataset.are_probabilities else _value
+    of_targets = [of_each(one, fitted, x_valid) for one in y.reshape(len(y), -1).T]
+    return np.column_stack(of_targets).reshape(-1, *y.shape[1:])
+
+
+def _value(y: NDArray[Any], fitted: Fit, x: Any) -> NDArray[np.floating]:
+    """Return the predicted values of one target, (n_rows,)."""
+    values: NDArray[np.floating] = fitted(y).predict(x)
+    return values
+
+
+def _probability(y: NDArray[Any], fitted: Fit, x: Any) -> NDArray[np.floating]:
+    """Return the probability of a label, (n_rows,); that of all training rows if they agree."""
+    if (y == y[0]).all():
+        return np.full(x.shape[0], y[0])
+    return _of_all_classes(fitted(y.astype(np.int64)), x, 2)[:, 1]
 
 
 def _of_all_classes(estimator: Any, x: Any, n: int) -> NDArray[np.floating]:

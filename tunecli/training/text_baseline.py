@@ -32,7 +32,7 @@ class TextBaseline:
         """See `score_baselines.Guess`."""
         from sklearn.linear_model import LogisticRegression, Ridge
 
-        return LogisticRegression() if store.dataset.classes else Ridge()
+        return LogisticRegression() if store.dataset.are_probabilities else Ridge()
 
     def n_features(self, store: FoldStore) -> int:
         """Return the number of features of the other columns; those of words are sparse."""
@@ -55,10 +55,8 @@ class TextBaseline:
 
     def seconds(self, store: FoldStore, n_rows: int) -> tuple[float, float]:
         """See `score_baselines.Guess`; measured on sentences of 10 to 20 words."""
-        n_outputs = len(store.dataset.classes)
-        n_outputs = n_outputs if n_outputs > 2 else 1
         n_bytes = _rows(store).nbytes / max(1, len(store.dataset.y))
-        return 0.0, n_bytes * (_SECONDS + n_outputs * _SECONDS_PER_OUTPUT)
+        return 0.0, n_bytes * (_SECONDS + store.dataset.n_functions * _SECONDS_PER_OUTPUT)
 
 
 def _rows(store: FoldStore) -> TextRows:

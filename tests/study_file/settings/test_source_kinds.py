@@ -62,6 +62,31 @@ def messages(
         ),
         ("{source: t.csv}", "data.target: required for a table, but missing."),
         (
+            "{source: t.csv, target: y, targets: [a, b]}",
+            "data.targets: only one of target and targets is allowed.",
+        ),
+        ("{source: t.csv, targets: [a]}", "data.targets: names a single column. Write target: a"),
+        (
+            "{source: t.csv, targets: [a, b], task: classification}",
+            "data.task: classification predicts one column, but targets names 2.",
+        ),
+        (
+            "{source: t.csv, target: y, task: multilabel}",
+            "data.task: multilabel predicts several columns of 0 and 1.",
+        ),
+        (
+            "{source: t.csv, targets: [a, b], positive: x}",
+            "data.positive: has no effect with several targets",
+        ),
+        (
+            "{source: a.npz, targets: [a, b]}",
+            "data.targets: applies only to a table, but the source is a file of",
+        ),
+        (
+            "{source: pictures/, targets: [a, b]}",
+            "data.targets: applies only to a table, but the source is a folder of",
+        ),
+        (
             "{source: t.csv, target: y, root: x}",
             "data.root: applies only to a torchvision data set,",
         ),

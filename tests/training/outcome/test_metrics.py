@@ -309,6 +309,8 @@ def test_values_lie_within_what_a_metric_can_be() -> None:
         n_classes = 3 * (task == "classification")
         y = rng.integers(0, 3, 30) + (not n_classes)
         drawn = rng.dirichlet(np.ones(3), 30) if n_classes else rng.normal(size=30)
+        if task == "multilabel":
+            y, drawn = rng.integers(0, 2, (30, 3)), rng.random((30, 3))
         metrics = [one for one in _variants(task) if one.name == info.name]
         for value in measure(metrics, task, y, drawn, n_classes).values():
             assert info.lowest <= value <= info.highest

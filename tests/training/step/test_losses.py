@@ -21,10 +21,10 @@ from tunecli.data.rows.dataset import FoldData
 from tunecli.errors import DataError
 from tunecli.study_file.catalogue.names import LOSS_TASKS, names
 from tunecli.study_file.settings.settings import Component
+from tunecli.training.step.loss_weights import class_weights
 from tunecli.training.step.losses import (
     Loss,
     build_loss,
-    class_weights,
     n_outputs,
     standardizes_target,
 )

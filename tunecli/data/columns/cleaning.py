@@ -57,14 +57,18 @@ def leaks(
     """Note which columns predict the target perfectly.
 
     Args:
+        y: (n_rows,), or (n_rows, n_targets) of several targets.
         way: how to leave a column out, in words.
     """
     predicts = _predicts_class if is_classes else _predicts_value
-    suspects = [c.column.name for c in columns if c.column.kind != "text" and predicts(c, y)]
+    targets = y.reshape(len(y), -1).T
+    others = [column for column in columns if column.column.kind != "text"]
+    suspects = [c.column.name for c in others if any(predicts(c, one) for one in targets)]
     if not suspects:
         return []
+    what = "the target" if len(targets) == 1 else "one of the targets"
     return [
-        f"{_columns(suspects, 'predicts', 'predict')} the target perfectly. If the values are "
+        f"{_columns(suspects, 'predicts', 'predict')} {what} perfectly. If the values are "
         f"not known at prediction time, {way}."
     ]
 
@@ -77,8 +81,8 @@ def duplicate_rows(
     If fewer than half of the rows are distinct, return None and a note: then rows are equal
     because the columns have few values, not because they are copies.
     """
-    frame = pd.DataFrame({str(i): column for i, column in enumerate(values)})
-    frame["y"] = y
+    columns = [*values, *y.reshape(len(y), -1).T]
+    frame = pd.DataFrame({str(i): column for i, column in enumerate(columns)})
     hashes = pd.util.hash_pandas_object(frame, index=False).to_numpy()
     codes, distinct = pd.factorize(hashes)
     n_copies = len(codes) - len(distinct)

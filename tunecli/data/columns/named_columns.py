@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,17 +32,20 @@ _YES, _NO = {"1", "true"}, {"0", "false"}
 
 @dataclass(frozen=True)
 class Target:
-    """The target of the prediction.
+    """The target of the prediction, or several of them.
 
     Attributes:
-        values: (n_rows,) int64 class indices, or float64 values.
+        values: (n_rows,) int64 class indices, or float64 values; of several targets
+            (n_rows, n_targets).
         words: its name and kind, and how that was found.
+        names: the names of several targets; empty for a single one.
     """
 
     task: Task
     values: NDArray[Any]
     classes: tuple[str, ...]
     words: str
+    names: tuple[str, ...] = ()
 
 
 def target(series: pd.Series, task: Task | None, where: Where, reading: Reading = AS_IS) -> Target:
@@ -89,6 +93,74 @@ def target(series: pd.Series, task: Task | None, where: Where, reading: Reading 
     check_target(name, numbers, where)
     how = "set by task" if task else f"{n_values:,} distinct values"
     return Target("regression", numbers, (), f"{name}, numbers ({how})")
+
+
+def several_targets(
+    columns: pd.DataFrame, task: Task | None, where: Where, reading: Reading = AS_IS
+) -> Target:
+    """Read several targets, all of them numbers, or all of them labels that are 0 or 1.
+
+    Args:
+        task: regression or multilabel; None decides by the cells.
+        reading: how numbers are written.
+
+    Raises:
+        DataError: cells are missing, or do not fit the task; or all cells of a column are equal.
+    """
+    names = tuple(map(str, columns.columns))
+    values = np.column_stack([_numbers(columns[name], where, reading) for name in columns])
+    are_labels = np.isin(values, (0.0, 1.0))
+    how = "set by task" if task else "all are 0 or 1"
+    if task == "multilabel" or (task is None and are_labels.all()):
+        _refuse_no_label(names, values, are_labels, where)
+        words = f"{listed(names, most=5)}: {len(names)} labels ({how})"
+        return Target("multilabel", values, (), words, names)
+    for name in columns:
+        try:
+            target(columns[name], "regression", where, reading)
+        except DataError as error:
+            raise DataError(error.message, "data.targets") from None
+    words = f"{listed(names, most=5)}: {len(names)} numbers"
+    return Target("regression", values, (), words, names)
+
+
+def _numbers(series: pd.Series, where: Where, reading: Reading) -> Floats:
+    """Return the numbers of one of several targets."""
+    name = str(series.name)
+    try:
+        cell_values.refuse_missing(series, f"the target {name!r}", where)
+    except DataError as error:
+        raise DataError(error.message, "data.targets") from None
+    numbers, bad = cell_values.as_numbers(series, reading.form)
+    if bad.any():
+        row = int(bad.argmax())
+        raise DataError(
+            f"several targets must be numbers, but {name!r} has "
+            f"{str(series.iloc[row])[:50]!r} in {where(row)}. Correct it, or remove {name} from "
+            "targets.",
+            "data.targets",
+        )
+    return numbers
+
+
+def _refuse_no_label(
+    names: Sequence[str], values: Floats, are_labels: NDArray[np.bool_], where: Where
+) -> None:
+    """Refuse labels that are neither 0 nor 1, or equal in all rows."""
+    for name, label, is_label in zip(names, values.T, are_labels.T, strict=True):
+        if not is_label.all():
+            row = int((~is_label).argmax())
+            raise DataError(
+                f"a label must be 0 or 1, but {name!r} is {label[row]:g} in {where(row)}. Correct "
+                "it, or write task: regression.",
+                "data.targets",
+            )
+        if (label == label[0]).all():
+            raise DataError(
+                f"the label {name!r} is {label[0]:g} in all rows: there is nothing to predict. "
+                f"Remove {name} from targets.",
+                "data.targets",
+            )
 
 
 def _dates(series: pd.Series, reading: Reading, where: Where) -> Dates | None:

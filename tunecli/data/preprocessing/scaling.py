@@ -22,6 +22,7 @@ from sklearn.preprocessing import (
 from torch import Tensor
 
 from tunecli.data.preprocessing.smooth_clip import SmoothClipScaler, smoothly_clipped
+from tunecli.data.rows.dataset import PerTarget
 from tunecli.errors import DataError
 from tunecli.study_file.settings.settings import Component
 
@@ -180,23 +181,35 @@ def as_floats(x: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class TargetScale:
-    """The scale of regression targets: original = standardized * std + mean."""
+    """The scale of regression targets: original = standardized * std + mean.
 
-    mean: float = 0.0
-    std: float = 1.0
+    Attributes:
+        mean, std: numbers; of several targets, one per target.
+    """
+
+    mean: PerTarget = 0.0
+    std: PerTarget = 1.0
 
     @classmethod
     def of(cls, y_train: Tensor) -> TargetScale:
         """Return mean and (population) standard deviation; 1 for the latter if all are equal.
 
         Args:
-            y_train: (n_train,) float64.
+            y_train: (n_train,) float64; of several targets (n_train, n_targets).
         """
-        values = y_train.numpy()
-        if (values == values[0]).all():  # their mean may be off by the last bit
-            return cls(float(values[0]))
-        return cls(float(values.mean()), float(values.std()))
+        if y_train.ndim == 1:
+            return cls(*_moments(y_train.numpy()))
+        means, stds = zip(*map(_moments, y_train.T.contiguous().numpy()), strict=True)
+        return cls(means, stds)
 
     def standardized(self, y: Tensor) -> Tensor:
         """Return float32 targets, rounded only after the mean is subtracted."""
-        return ((y.double() - self.mean) / self.std).float()
+        mean, std = (torch.tensor(one, dtype=torch.float64) for one in (self.mean, self.std))
+        return ((y.double() - mean) / std).float()
+
+
+def _moments(values: Floats) -> tuple[float, float]:
+    """Return mean and standard deviation of one target; 1 for the latter if all are equal."""
+    if (values == values[0]).all():  # their mean may be off by the last bit
+        return float(values[0]), 1.0
+    return float(values.mean()), float(values.std())

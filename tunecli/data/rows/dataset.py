@@ -21,6 +21,9 @@ from tunecli.data.rows.texts import TextRows
 from tunecli.study_file.settings.settings import Task
 
 ToldBy = Literal["text", "number", "float"]
+PerTarget = float | tuple[float, ...]
+"""A number of the target, or one for each of several targets."""
+
 DateKind = Literal["date", "time of day", "duration"]
 
 Part = Literal[
@@ -116,8 +119,10 @@ class Dataset:
             columns hold codes. For pictures (n_rows, channels, height, width). int64 for whole
             numbers in the user's own arrays. Rows that are loaded batch by batch have the same
             shape, but neither columns nor copies. Texts, and the other columns.
-        y: (n_rows,) int64 class indices, or (n_rows,) float64 values.
-        classes: names in the order of the indices; empty for regression.
+        y: (n_rows,) int64 class indices, or float64 values: (n_rows,), or (n_rows, n_targets) of
+            several targets. Labels are 0.0 or 1.0.
+        classes: names in the order of the indices; empty for regression and for labels.
+        targets: the names of several targets; empty for a single one.
         columns: the columns of a table, without those of text; empty for pictures.
         text_columns: the names of the columns of text.
         target: the target and how its kind was found, in words; empty if that is known.
@@ -144,6 +149,7 @@ class Dataset:
     columns: tuple[Column, ...] = ()
     text_columns: tuple[str, ...] = ()
     target: str = ""
+    targets: tuple[str, ...] = ()
     groups: Tensor | None = None
     times: Tensor | None = None
     weights: Tensor | None = None
@@ -209,12 +215,23 @@ class Dataset:
         if self.task != "regression":
             return False
         errors = (self.y.float().double() - self.y).abs()
-        return not bool((errors <= 1e-4 * self.y.std(correction=0)).all())
+        return not bool((errors <= 1e-4 * self.y.std(0, correction=0)).all())
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Shape of one row: (n_columns,), those of text included, or (channels, height, width)."""
         return tuple(self.x.shape[1:])
+
+    @property
+    def are_probabilities(self) -> bool:
+        """Whether predictions are probabilities, of classes or of labels, not values."""
+        return self.task in ("classification", "multilabel")
+
+    @property
+    def n_functions(self) -> int:
+        """Number of functions to fit: one per target; for classes one, from three on one each."""
+        n_classes = len(self.classes)
+        return len(self.targets) or (n_classes if n_classes > 2 else 1)
 
     @property
     def without_texts(self) -> Dataset:
@@ -290,13 +307,13 @@ class FoldData:
     Attributes:
         number: the fold's number, from 0; the seed of its training follows from it.
         x_train, y_train: the training part; regression targets are standardized, float32, unless
-            the loss wants counts, float64.
+            the loss wants counts, float64. Several targets are (n, n_targets), labels float64.
         x_valid, y_valid: the validation part; `y_valid` is in the original unit, float64 for
             regression, and always on the CPU, where scores are computed.
         valid_rows: indices of the validation rows in the data set, (n_valid,) int64.
         y_mean, y_std: mean and standard deviation of the training targets: original =
             standardized * y_std + y_mean; 0 and 1 if targets are not standardized.
-        n_classes: the number of classes; 0 for regression.
+        n_classes: the number of classes; 0 for regression and for labels.
         positive: the index of the positive class; None without two classes.
         cat_cardinalities: the number of codes in each category column of a table whose model
             embeds categories. These are the last columns; code 0 is missing, and 1 is a category
@@ -321,8 +338,8 @@ class FoldData:
     y_valid: Tensor
     valid_rows: Tensor
     n_classes: int
-    y_mean: float = 0.0
-    y_std: float = 1.0
+    y_mean: PerTarget = 0.0
+    y_std: PerTarget = 1.0
     cat_cardinalities: tuple[int, ...] = ()
     train_rows: Tensor | None = None
     train_weights: Tensor | None = None
@@ -331,6 +348,11 @@ class FoldData:
     positive: int | None = None
     tokens: TokenForm | None = None
     valid_bytes: Tensor | None = None
+
+    @property
+    def n_targets(self) -> int:
+        """Number of values or labels that are predicted for a row."""
+        return 1 if self.n_classes or self.y_train.ndim == 1 else self.y_train.shape[1]
 
     @property
     def shape(self) -> tuple[int, ...]:

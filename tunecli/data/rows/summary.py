@@ -80,7 +80,8 @@ class DataSummary:
         n_rows: all rows; `n_search` of them are used for the search and `n_test` held out.
         shape: the shape of one row: (n_features,) or (channels, height, width).
         classes: the class names, in the order of the model's outputs; empty for regression.
-        class_counts: rows of each class among the search rows; empty for regression.
+        class_counts: rows of each class, or with each label, among the search rows; empty for
+            regression.
         positive: the class that metrics with `average: binary` score; None without two classes,
             and in summaries of versions without it, whose metrics are averages over both.
         n_folds: model fits of one trial.
@@ -92,6 +93,7 @@ class DataSummary:
         notes: sentences that a user should read, for example on a small class.
         given: the splits that the data defines: `test`, `validation`.
         target: the target and how its kind was found, in words; empty for a bundled set.
+        targets: the names of several targets; empty for a single one.
         n_numeric, n_categorical, n_dates: numbers of columns of a table; 0 for pictures.
         n_features: features of one row of a table in the first fold, after encoding.
         n_missing: empty cells of a table.
@@ -132,6 +134,7 @@ class DataSummary:
     text_bytes: int = 0
     is_one_text: bool = False
     blocks: BlockSummary | None = None
+    targets: tuple[str, ...] = ()
 
     def has_content_of(self, other: DataSummary) -> bool:
         """Return whether both have the same content, whichever numerics version made them."""

@@ -22,6 +22,9 @@ from tunecli.study_file.read import defaults
 from tunecli.study_file.settings.settings import DataSettings, ValidationSettings
 from tunecli.study_file.text.counts import count
 
+STRATIFIED = ("classification", "multilabel")
+"""Tasks whose drawn parts get their share of each class or label."""
+
 
 @dataclass(frozen=True)
 class Split:
@@ -67,7 +70,7 @@ class Split:
 
 
 def split(dataset: Dataset, data: DataSettings, validation: ValidationSettings) -> Split:
-    """Cut the test set first, then the folds from what is left; stratified for classification.
+    """Cut the test set first, then the folds from what is left; stratified by classes or labels.
 
     Equal rows stay together, and so do groups. With times, test and validation rows are later than
     training rows; with times and groups, they are also from other groups, and rows on the wrong
@@ -126,7 +129,7 @@ def _test_cut(
         marks = dataset.given_folds.numpy()
         candidates = rows[marks < 0] if marks.max() == 0 else rows
     _check_cut(dataset, candidates, share, "data.test")
-    kept, cut = next(iter(splitter.holdout(candidates, _strata(dataset, candidates), share, 1)))
+    kept, cut = next(iter(splitter.holdout(candidates, strata_of(dataset, candidates), share, 1)))
     away = np.setdiff1d(candidates, candidates[kept])  # groups may leave out more than the test
     return np.setdiff1d(rows, away), np.sort(candidates[cut])
 
@@ -181,7 +184,7 @@ def _given_folds(dataset: Dataset, search: Rows) -> Pairs:
 def _new_folds(
     dataset: Dataset, search: Rows, validation: ValidationSettings, splitter: Splitter
 ) -> Pairs:
-    strata = _strata(dataset, search)
+    strata = strata_of(dataset, search)
     if validation.folds is None:
         assert validation.holdout is not None, "the study file's defaults are filled in"
         _check_cut(dataset, search, validation.holdout, "validation.holdout")
@@ -213,9 +216,11 @@ def validation_in_words(validation: ValidationSettings, dataset: Dataset) -> str
 
 
 def _is_stratified(dataset: Dataset) -> bool:
-    """Return whether drawn parts get their share of each class."""
-    if dataset.task != "classification" or dataset.times is not None:
+    """Return whether drawn parts get their share of each class or label."""
+    if dataset.task not in STRATIFIED or dataset.times is not None:
         return False
+    if dataset.task == "multilabel":
+        return dataset.groups is None
     return dataset.groups is None or are_few(dataset.groups.numpy())
 
 
@@ -236,9 +241,9 @@ def _tensor(rows: Rows) -> Tensor:
     return torch.from_numpy(rows.astype(np.int64))
 
 
-def _strata(dataset: Dataset, rows: Rows) -> Rows | None:
-    """Return the class of each row; None for regression."""
-    return dataset.y.numpy()[rows] if dataset.task == "classification" else None
+def strata_of(dataset: Dataset, rows: Rows) -> Rows | None:
+    """Return the class, or which labels, of each row; None for regression."""
+    return dataset.y.numpy()[rows] if dataset.task in STRATIFIED else None
 
 
 def _check_folds(dataset: Dataset, search: Rows, n_folds: int) -> None:
@@ -315,8 +320,18 @@ def _absent(dataset: Dataset, rows: Tensor) -> list[str]:
     """Return the classes that no row has."""
     if dataset.task != "classification":
         return []
-    counts = np.bincount(dataset.y[rows].numpy(), minlength=len(dataset.classes))
+    counts = rows_per_class(dataset, rows)
     return [name for name, count in zip(dataset.classes, counts, strict=True) if not count]
+
+
+def rows_per_class(dataset: Dataset, rows: Tensor) -> Rows:
+    """Return how many of some rows are of each class, or have each label."""
+    y = dataset.y[rows].numpy()
+    if dataset.targets:
+        of_labels: Rows = y.sum(0).astype(np.int64)
+        return of_labels
+    counts: Rows = np.bincount(y, minlength=len(dataset.classes))
+    return counts
 
 
 def _n_units(dataset: Dataset, rows: Rows) -> tuple[int, str]:

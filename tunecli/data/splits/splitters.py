@@ -7,17 +7,18 @@ scikit-learn's.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn import model_selection as sk
 
 from tunecli.data.rows.dataset import Dataset
+from tunecli.data.splits.label_parts import label_parts
 from tunecli.errors import DataError
 from tunecli.study_file.text.counts import count
 
@@ -35,8 +36,9 @@ FINEST = 20
 class Splitter(Protocol):
     """A way to split rows.
 
-    The methods take `rows`, (n,) indices in the data set, and `strata`, the class of each row
-    (None for regression). They return positions among these rows, for training and for validation.
+    The methods take `rows`, (n,) indices in the data set, and `strata`, the class of each row,
+    (n,), or which labels it has, (n, n_labels) (None for regression). They return positions among
+    these rows, for training and for validation.
     """
 
     def folds(self, rows: Rows, strata: Rows | None, n: int, repeats: int) -> Pairs:
@@ -48,12 +50,14 @@ class Splitter(Protocol):
 
 @dataclass(frozen=True)
 class ByRows:
-    """A split of single rows, stratified by class."""
+    """A split of single rows, stratified by class or by all labels."""
 
     seed: int
 
     def folds(self, rows: Rows, strata: Rows | None, n: int, repeats: int) -> Pairs:
         """Return k folds; see `Splitter`."""
+        if _are_labels(strata):
+            return self._of_labels(strata, [1 / n] * n, range(n), repeats)
         if repeats == 1:
             plain: Any = sk.KFold if strata is None else sk.StratifiedKFold
             splitter = plain(n_splits=n, shuffle=True, random_state=self.seed)
@@ -65,10 +69,26 @@ class ByRows:
 
     def holdout(self, rows: Rows, strata: Rows | None, share: float, repeats: int) -> Pairs:
         """Hold out a random part; see `Splitter`."""
+        if _are_labels(strata):
+            return self._of_labels(strata, [1 - share, share], [1], repeats)
         kind = sk.ShuffleSplit if strata is None else sk.StratifiedShuffleSplit
         splitter = kind(n_splits=repeats, test_size=share, random_state=self.seed)
         parts: Pairs = splitter.split(rows, strata)
         return parts
+
+    def _of_labels(
+        self, labels: Rows, shares: Sequence[float], validating: Iterable[int], repeats: int
+    ) -> Pairs:
+        """Return each of the parts that validate, and the rows of all others, for each repeat."""
+        for repeat in range(repeats):
+            parts = label_parts(labels, shares, (self.seed + repeat) % 2**32)
+            for part in validating:
+                yield np.flatnonzero(parts != part), np.flatnonzero(parts == part)
+
+
+def _are_labels(strata: Rows | None) -> TypeGuard[Rows]:
+    """Return whether a row can be in several strata."""
+    return strata is not None and strata.ndim > 1
 
 
 @dataclass(frozen=True)
@@ -121,8 +141,9 @@ class ByGroups:
     seed: int
 
     def folds(self, rows: Rows, strata: Rows | None, n: int, repeats: int) -> Pairs:
-        """Return k folds of whole groups, stratified unless there are many; see `Splitter`."""
+        """Return k folds of whole groups, stratified by class unless there are many groups."""
         groups = self.groups[rows]
+        strata = None if _are_labels(strata) else strata
         is_stratified = strata is not None and are_few(self.groups)
         kind = sk.StratifiedGroupKFold if is_stratified else sk.GroupKFold
         for repeat in range(repeats):
@@ -136,6 +157,7 @@ class ByGroups:
         Without classes, or with many groups, a share of the groups is drawn at random.
         """
         groups = self.groups[rows]
+        strata = None if _are_labels(strata) else strata
         if strata is None or not are_few(self.groups):
             splitter = sk.GroupShuffleSplit(
                 n_splits=repeats, test_size=share, random_state=self.seed

@@ -10,6 +10,7 @@ from tunecli.data.columns.cell_values import is_nested
 from tunecli.data.columns.named_columns import Target
 from tunecli.data.tables.table_files import Frame
 from tunecli.errors import DataError, DataMistakesError
+from tunecli.study_file.settings.source_kinds import target_columns
 from tunecli.study_file.text.counts import count
 from tunecli.study_file.text.suggestions import did_you_mean, listed
 
@@ -44,9 +45,10 @@ def refuse_nested(frame: Frame) -> None:
     names = [name for name in frame.rows.columns if name not in settings.drop]
     for name in filter(lambda name: is_nested(frame.rows[name]), names):
         holds = f"column {name!r} of {settings.source} has a list or mapping in each cell"
-        if name == settings.target:
+        if name in target_columns(settings):
             way = "the target must be one number or text per row"
-            raise DataError(f"{holds}: {way}. Predict another column.", "data.target")
+            setting = "data.targets" if settings.targets else "data.target"
+            raise DataError(f"{holds}: {way}. Predict another column.", setting)
         raise DataError(
             f"{holds}. Write drop: [{name}], or store each value in its own column.", "data.drop"
         )
@@ -86,6 +88,7 @@ def columns_named(frame: Frame) -> Iterable[tuple[str, Sequence[str]]]:
         ("validation.column", frame.validation.column),
     ):
         yield setting, [name] if name is not None else []
+    yield "data.targets", settings.targets
     yield "data.drop", settings.drop
     yield "data.categorical", settings.categorical
     yield "data.numeric", settings.numeric

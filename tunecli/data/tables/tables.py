@@ -23,7 +23,7 @@ from tunecli.data.columns.cell_values import is_text
 from tunecli.data.columns.column_cells import CategoryCells, Cells
 from tunecli.data.columns.column_facts import ColumnExample, ColumnFacts, facts_of_columns
 from tunecli.data.columns.column_kinds import cells
-from tunecli.data.columns.named_columns import Target, target
+from tunecli.data.columns.named_columns import Target, several_targets, target
 from tunecli.data.columns.text_cells import TextCells
 from tunecli.data.columns.unread_cells import refusals, unread
 from tunecli.data.rows.array_forms import check_feature
@@ -128,8 +128,8 @@ def _read(table: _Table) -> Dataset:
         splits, on_splits = _splits(frame)
         return documents_in(frame, tensors(splits), on_splits)
     read_target = _target(frame)
-    is_classes = read_target.task == "classification"
-    if is_classes:
+    is_classes = read_target.task in ("classification", "multilabel")
+    if read_target.classes:
         refuse_new_classes(frame, read_target)
     columns, on_columns = table.features
     if not columns:
@@ -149,6 +149,7 @@ def _read(table: _Table) -> Dataset:
         columns=tuple(part.column for part in parts),
         text_columns=tuple(text.column.name for text in texts),
         target=read_target.words,
+        targets=read_target.names,
         notes=(*on_columns, *on_leaks, *on_splits, *on_copies),
         **tensors(splits),
     )
@@ -260,8 +261,10 @@ def columns_at_a_glance(settings: DataSettings, workspace: Workspace) -> list[Co
 
 
 def _target(frame: Frame) -> Target:
-    settings = frame.settings
-    return target(frame.rows[settings.target], settings.task, frame.where, frame.reading)
+    settings, rows = frame.settings, frame.rows
+    if settings.targets:
+        return several_targets(rows[settings.targets], settings.task, frame.where, frame.reading)
+    return target(rows[settings.target], settings.task, frame.where, frame.reading)
 
 
 def _features(frame: Frame) -> tuple[list[Cells], list[str]]:

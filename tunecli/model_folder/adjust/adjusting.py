@@ -22,6 +22,7 @@ from tunecli.model_folder.adjust.choose_threshold import (
     values_at,
 )
 from tunecli.model_folder.adjust.held_out import HeldOut, held_out
+from tunecli.model_folder.adjust.label_thresholds import label_thresholds
 from tunecli.study_file.settings.settings import TrialConfig
 from tunecli.training.outcome.adjustment import (
     Adjustment,
@@ -44,7 +45,7 @@ def refuse_threshold(wish: ThresholdWish, store: FoldStore) -> None:
     """
     n_classes = len(store.dataset.classes)
     if isinstance(wish, float) and n_classes != 2:
-        given = f"has {n_classes} classes" if n_classes else "predicts values"
+        given = f"has {n_classes} classes" if n_classes else f"predicts {_what(store)}"
         raise RefitError(
             f"--threshold {wish:g} requires two classes, but this study {given}. Leave out "
             "--threshold."
@@ -66,6 +67,9 @@ def adjusted_to(
     rows = held_out(store, outputs)
     if len(rows.splits) < 2:
         return unadjusted(trial, store, wish, "there are too few rows to judge them")
+    if store.dataset.task == "multilabel":
+        labels = label_thresholds(config, rows, store.dataset.targets, wish)
+        return Adjustment(trial, len(rows.y), len(rows.splits), labels=labels)
     of_parts = [fitted_temperature(fitted) for fitted, _ in rows.splits]
     found = calibration(rows, of_parts) if gives_probabilities(config) else None
     splits: Splits = rows.splits
@@ -80,6 +84,10 @@ def adjusted_to(
     threshold = _threshold(config, wish, splits, table, store.dataset.classes[store.positive])
     points = table.points(threshold.in_use or HALF)
     return replace(known, threshold=threshold, points=points, curve=table.curve())
+
+
+def _what(store: FoldStore) -> str:
+    return "labels" if store.dataset.are_probabilities else "values"
 
 
 def gives_probabilities(config: TrialConfig) -> bool:

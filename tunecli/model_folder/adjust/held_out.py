@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunecli.data.fold_store import FoldStore
+from tunecli.data.splits.label_parts import label_parts
 from tunecli.training.outcome.temperature import calibrated
 
 Rows = NDArray[np.int64]
@@ -27,8 +28,8 @@ class HeldOut:
     Attributes:
         rows: row numbers in the data, (n,).
         folds: number of the fold that held each row out, (n,).
-        y: class indices, (n,).
-        probabilities: (n, n_classes) float32.
+        y: class indices, (n,); or labels, 0 or 1, (n, n_labels).
+        probabilities: (n, n_classes) or (n, n_labels) float32.
         weights: weight of each row, above 0, (n,); None for equal weights.
     """
 
@@ -40,7 +41,7 @@ class HeldOut:
 
     @property
     def n_classes(self) -> int:
-        """Number of classes."""
+        """Number of classes or labels."""
         return int(self.probabilities.shape[1])
 
     def at(self, some: Mask | Rows) -> HeldOut:
@@ -61,7 +62,8 @@ class HeldOut:
     def splits(self) -> list[tuple[HeldOut, HeldOut]]:
         """Predictions to fit to, and those of other rows to judge on: once per fold.
 
-        The rows of a single fold are divided into `N_PARTS` parts with equal shares of each class.
+        The rows of a single fold are divided into `N_PARTS` parts with equal shares of each class
+        or label.
         """
         return list(self._splits())
 
@@ -78,8 +80,10 @@ def dealt(y: NDArray[np.generic]) -> Rows:
     """Return the number of one of `N_PARTS` for each row; like cards, class by class.
 
     Args:
-        y: class indices or values, (n,).
+        y: class indices or values, (n,), or labels, (n, n_labels).
     """
+    if y.ndim > 1:
+        return label_parts(y, [1 / N_PARTS] * N_PARTS, seed=0)
     order = np.lexsort((np.random.default_rng(0).permutation(len(y)), y))
     parts = np.empty(len(y), np.int64)
     parts[order] = np.arange(len(order)) % N_PARTS
@@ -119,8 +123,8 @@ def stored_outputs(store: FoldStore, archive: bytes | None) -> list[NDArray[np.f
         outputs = [np.asarray(arrays[f"outputs_{number}"]) for number, _ in numbered]
     except Exception:  # whatever damaged bytes can cause
         return None
-    n_classes = len(store.dataset.classes)
-    dtype = np.float32 if n_classes else np.float64
+    n_classes = len(store.dataset.classes or store.dataset.targets)
+    dtype = np.float32 if store.dataset.are_probabilities else np.float64
     fits = (
         np.array_equal(ours, valid.numpy())
         and given.shape == (len(valid), max(n_classes, 1))

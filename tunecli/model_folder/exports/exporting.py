@@ -131,8 +131,8 @@ def _graph(model: Model, to: Format, part: Path, path: Path, source: str) -> Exp
     given = {n: given_to_graph(model, rows.split(n)[0]) for n in (1, len(rows))}
     run = (_onnx if to == "onnx" else _pt2)(graph, given[len(rows)], part, metadata)
     unit = _unit(model, expected)
-    differences = [np.abs(run(x) - expected[:n]).max() for n, x in given.items()]
-    difference = float(max(differences)) / unit
+    differences = [(np.abs(run(x) - expected[:n]) / unit).max() for n, x in given.items()]
+    difference = float(max(differences))
     if not difference <= TOLERANCE:
         raise ExportError(
             f"the predictions of the {to} file differ from the model's by {difference:.2g}, and "
@@ -176,15 +176,18 @@ def some_rows(model: Model, source: str) -> Tensor | TextRows:
     return block.x.split(ROWS)[0]
 
 
-def _unit(model: Model, expected: Predictions) -> float:
-    """Return the unit of a difference: 1 for probabilities, else the scale of the targets.
+def _unit(model: Model, expected: Predictions) -> float | NDArray[np.float64]:
+    """Return the unit of a difference: 1 for probabilities, else the scale of each target.
 
     The mean of the targets cannot serve, since it may be far from their spread.
     """
     meaning = model.members[0].facts.meaning
-    if meaning.is_of_classes:
+    if meaning.gives_probabilities:
         return 1.0
-    return meaning.std if meaning.kind == "value" else float(np.abs(expected).max()) or 1.0
+    if meaning.kind == "value":
+        return np.array(meaning.std)
+    largest = np.abs(expected).max(axis=0)
+    return np.where(largest > 0, largest, 1.0)
 
 
 def _pt2(graph: Graph, rows: Tensor, path: Path, metadata: dict[str, str]) -> Run:

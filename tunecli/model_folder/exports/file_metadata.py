@@ -19,7 +19,8 @@ def file_metadata(model: Model, left_out: str) -> dict[str, str]:
     """Return the metadata of an exported model, one JSON value per key.
 
     The graph of a file, if it has one, applies the temperature. Whoever uses the file applies the
-    threshold to its probabilities: from the threshold on, the positive class is predicted.
+    threshold to its probabilities: from the threshold on, the positive class is predicted. Labels
+    have one threshold each, or 0.5.
 
     Args:
         left_out: preprocessing that is not in the file, in words; empty for none.
@@ -31,6 +32,8 @@ def file_metadata(model: Model, left_out: str) -> dict[str, str]:
         "threshold": facts.decision and facts.decision.threshold,
         "temperature": facts.temperature,
         "trials": None if facts.is_of_one_trial else facts.trial_weights,
+        "targets": facts.targets or None,
+        "thresholds": facts.thresholds or None,
         "tokens": _tokens(model.members[0].preprocessing),
     }
     values: dict[str, object] = {

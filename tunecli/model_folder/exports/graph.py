@@ -47,7 +47,7 @@ def given_to_graph(model: Model, rows: Tensor | TextRows) -> Tensor:
 
 
 class Graph(nn.Module):
-    """Predicts rows: (n, n_classes) probabilities, float32; or (n,) values, float64.
+    """Predicts rows as `Model.outputs` does: probabilities, float32; or values, float64.
 
     Attributes:
         tokens: the form of rows of tokens; None for other rows. A graph of tokens has one network.
@@ -135,12 +135,12 @@ class _Decoding(nn.Module):
     def __init__(self, meaning: OutputMeaning) -> None:
         super().__init__()
         self._meaning = meaning
-        if not meaning.is_of_classes:
+        if not meaning.gives_probabilities:
             self.register_buffer("mean", torch.tensor(meaning.mean, dtype=torch.float64))
             self.register_buffer("std", torch.tensor(meaning.std, dtype=torch.float64))
 
     def forward(self, outputs: Tensor) -> Tensor:
-        if self._meaning.is_of_classes:
+        if self._meaning.gives_probabilities:
             return self._meaning(outputs)
         return (
             mean_prediction(self._values, outputs) if outputs.ndim == 3 else self._values(outputs)
@@ -148,9 +148,7 @@ class _Decoding(nn.Module):
 
     def _values(self, outputs: Tensor) -> Tensor:
         mean, std = self.get_buffer("mean"), self.get_buffer("std")
-        if self._meaning.kind == "value":
-            return outputs[:, 0].double() * std + mean
-        return (outputs[:, 0].double() + mean).exp()
+        return self._meaning.unscaled(outputs.double(), mean, std)
 
 
 class _Tempering(nn.Module):

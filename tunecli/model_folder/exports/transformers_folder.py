@@ -107,9 +107,12 @@ def _write(model: Model, member: Member, part: Path, base: str, own_base: Path) 
     network, tokens = _network(member), _tokenizer_of(member)
     library = network.library_network()
     library.config.use_cache = True
-    if len(model.classes) == member.facts.n_outputs:
-        library.config.id2label = dict(enumerate(model.classes))
-        library.config.label2id = {name: number for number, name in enumerate(model.classes)}
+    names = model.classes or model.targets
+    if len(names) == member.facts.n_outputs:
+        library.config.id2label = dict(enumerate(names))
+        library.config.label2id = {name: number for number, name in enumerate(names)}
+    if model.facts.task == "multilabel":
+        library.config.problem_type = "multi_label_classification"
     if network.adapter is None:
         library.save_pretrained(part)
     else:

@@ -24,6 +24,7 @@ from tunecli.data.preprocessing.scaling import FittedScale
 from tunecli.data.rows.dataset import positions_by_source
 from tunecli.model_folder.format.manifest import Manifest, MemberManifest, ThresholdManifest
 from tunecli.study_file.settings.setting_types import MOST_TOKENS
+from tunecli.training.outcome.output_meaning import OutputMeaning
 
 _FREE_WEIGHTS = 2**22
 _FREE_TENSORS = 1000
@@ -44,6 +45,7 @@ def check_facts(facts: Manifest) -> None:
         raise ValueError(f"a temperature for {facts.task}")
     if facts.decision is not None:
         _check_decision(facts.decision, facts.classes)
+    _check_targets(facts)
     names = [*(column.name for column in facts.columns), *facts.texts]
     if names and facts.row_shape != (len(names),):
         raise ValueError(f"rows of shape {facts.row_shape} for {len(names)} columns")
@@ -60,7 +62,7 @@ def check_facts(facts: Manifest) -> None:
             raise ValueError(f"trial {member.trial} and its configuration must be given together")
         if (facts.config_of(member).train is None) != (facts.config.train is None):
             raise ValueError("some networks of the user's own training, and others")
-        _check_outputs(member, n_classes)
+        _check_outputs(member, facts)
         _check_kind(member, facts)
 
 
@@ -69,16 +71,40 @@ def _check_decision(decision: ThresholdManifest, classes: Sequence[str]) -> None
         raise ValueError(f"a threshold of {decision.positive!r} for {len(classes)} classes")
 
 
-def _check_outputs(member: MemberManifest, n_classes: int) -> None:
-    meaning = member.meaning
+def _check_targets(facts: Manifest) -> None:
+    n_targets, are_labels = len(facts.targets), facts.task == "multilabel"
+    if len({*facts.targets}) < n_targets or n_targets == 1 or (are_labels and not n_targets):
+        raise ValueError(f"targets {facts.targets} for {facts.task}")
+    if n_targets and facts.task not in ("multilabel", "regression"):
+        raise ValueError(f"{n_targets} targets for {facts.task}")
+    if facts.thresholds and (not are_labels or len(facts.thresholds) != n_targets):
+        raise ValueError(f"{len(facts.thresholds)} thresholds for {n_targets} targets")
+
+
+def _check_outputs(member: MemberManifest, facts: Manifest) -> None:
+    meaning, n_outputs, n_classes = member.meaning, member.n_outputs, len(facts.classes)
     if (meaning.kind == "next_token") != (member.preprocessing == "blocks"):
         raise ValueError(f"{meaning.kind} outputs for {member.preprocessing}")
-    if meaning.is_of_classes != (n_classes > 0):
+    if (meaning.kind == "labels") != (facts.task == "multilabel"):
+        raise ValueError(f"{meaning.kind} outputs for {facts.task}")
+    if meaning.gives_probabilities != (n_classes > 0 or meaning.kind == "labels"):
         raise ValueError(f"{meaning.kind} outputs for {n_classes} classes")
-    is_one_for_two = meaning.kind == "sigmoid" and (member.n_outputs, n_classes) == (1, 2)
-    if n_classes and member.n_outputs != n_classes and not is_one_for_two:
-        raise ValueError(f"{member.n_outputs} outputs for {n_classes} classes")
-    if not (math.isfinite(meaning.mean) and math.isfinite(meaning.std)):
+    is_one_for_two = meaning.kind == "sigmoid" and (n_outputs, n_classes) == (1, 2)
+    names = facts.classes or facts.targets
+    is_exact = meaning.gives_probabilities and not is_one_for_two
+    if n_outputs < len(names) - is_one_for_two or (is_exact and n_outputs > len(names)):
+        what = "classes" if n_classes else "targets"
+        raise ValueError(f"{n_outputs} outputs for {len(names)} {what}")
+    _check_scale_of_targets(meaning, len(facts.targets))
+
+
+def _check_scale_of_targets(meaning: OutputMeaning, n_targets: int) -> None:
+    """Check the mean of each value or rate, and the deviation of each value."""
+    numbers = (meaning.mean, meaning.std) if meaning.kind == "value" else (meaning.mean,)
+    for number in numbers if not meaning.gives_probabilities else ():
+        if (len(number) if isinstance(number, tuple) else 0) != n_targets:
+            raise ValueError(f"the mean or deviation of other than {n_targets} targets")
+    if not all(map(math.isfinite, (*meaning.of_each[0], *meaning.of_each[1]))):
         raise ValueError("the mean or deviation of the target is not finite")
 
 

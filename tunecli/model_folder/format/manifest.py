@@ -15,6 +15,7 @@ FORMAT: Literal[1] = 1
 
 RowType = Literal["float64", "float32", "uint8", "int64"]
 Positive = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(gt=0, lt=1)]
 _FIRST_KINDS = {
     "OfTable": "table",
     "OfBytes": "pixels",
@@ -65,7 +66,7 @@ class ThresholdManifest(_Facts):
     """
 
     positive: str
-    threshold: Annotated[float, Field(gt=0, lt=1)]
+    threshold: Share
 
 
 class Manifest(_Facts):
@@ -74,7 +75,8 @@ class Manifest(_Facts):
     Attributes:
         trial: the trial's number in the study; of several trials, that of the first member.
         config: the configuration that it was trained with; of several, that of the first member.
-        classes: class names in the order of the probabilities; empty for regression.
+        classes: class names in the order of the probabilities; empty for regression and labels.
+        targets: names of several targets in the order of the predictions; empty for a single one.
         columns: columns of the tables that it takes, without those of text; empty for pictures.
         texts: columns of text that it takes; `row_shape` counts them, too.
         row_shape, row_dtype: shape and type of rows as they are read, before preprocessing.
@@ -87,6 +89,8 @@ class Manifest(_Facts):
         temperature: divides the logarithms of the probabilities; None in models of earlier
             versions, and where it would not help.
         decision: the rule for the predicted class; None for the most probable class.
+        thresholds: the smallest probability at which each label is predicted; empty for 0.5, and
+            without labels.
         files: SHA-256 of each of the other files that are read, in hexadecimal.
     """
 
@@ -96,6 +100,7 @@ class Manifest(_Facts):
     config: TrialConfig
     task: Task
     classes: tuple[str, ...]
+    targets: tuple[str, ...] = ()
     columns: tuple[Column, ...]
     texts: tuple[str, ...] = ()
     row_shape: tuple[Positive, ...]
@@ -107,6 +112,7 @@ class Manifest(_Facts):
     versions: dict[str, str]
     temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     decision: ThresholdManifest | None = None
+    thresholds: tuple[Share, ...] = ()
     files: dict[str, str] = {}
 
     def config_of(self, member: MemberManifest) -> TrialConfig:

@@ -25,7 +25,8 @@ from tunecli.model_folder.language.continuations import Sampling
 from tunecli.model_folder.language.language_model import LanguageModel, TextScore
 from tunecli.study_file.settings.settings import TrialConfig
 from tunecli.training.compression.packing import Packed
-from tunecli.training.outcome.decision import Decision, predicted_classes
+from tunecli.training.outcome.class_predictions import HALF
+from tunecli.training.outcome.decision import Decision, LabelDecision, predicted_classes
 from tunecli.training.outcome.temperature import calibrated
 from tunecli.training.step.losses import Predictions, decode_outputs
 from tunecli.training.step.precision import Precision
@@ -90,8 +91,20 @@ class Model:
         return self.facts.classes
 
     @property
-    def decision(self) -> Decision | None:
-        """The rule for the predicted class; None for the most probable class."""
+    def targets(self) -> tuple[str, ...]:
+        """Names of several targets in the order of the predictions; empty for a single one."""
+        return self.facts.targets
+
+    @property
+    def has_probabilities(self) -> bool:
+        """Whether it predicts classes or labels, not values."""
+        return bool(self.classes) or self.facts.task == "multilabel"
+
+    @property
+    def decision(self) -> Decision | LabelDecision | None:
+        """The rule for what is predicted; None for the most probable class, and for values."""
+        if self.facts.task == "multilabel":
+            return LabelDecision(self.facts.thresholds or (HALF,) * len(self.targets))
         rule = self.facts.decision
         if rule is None:
             return None
@@ -130,7 +143,8 @@ class Model:
         """
         member, *others = self.members
         if not isinstance(member.preprocessing, FittedBlocks) or others:
-            what = "classes" if self.classes else "values"
+            what = "labels" if self.has_probabilities else "values"
+            what = "classes" if self.classes else what
             raise DataError(
                 f"the model predicts {what}, but only a language model scores and continues texts."
             )
@@ -173,7 +187,8 @@ class Model:
     def predict(self, x: object) -> NDArray[Any]:
         """Return the name of a class per row; or a value per row, float64.
 
-        The class is the most probable one, unless the model has a threshold (`facts.decision`).
+        The class is the most probable one, unless the model has a threshold (`facts.decision`). Of
+        several targets, return (n, n_targets): values, or 1 for the predicted labels, else 0.
 
         Args:
             x: a DataFrame; an array or a tensor, (n, n_features) or (n, channels, height, width);
@@ -183,26 +198,30 @@ class Model:
         Raises:
             DataError: `x` does not fit the model; the message names the reason.
         """
-        outputs = self.outputs(x)
-        return self.named(outputs) if self.classes else outputs
+        return self.decided(self.outputs(x))
 
-    def named(self, probabilities: Predictions) -> NDArray[Any]:
-        """Return the name of the predicted class per row, from its probabilities."""
+    def decided(self, outputs: Predictions) -> NDArray[Any]:
+        """Return what is predicted for each row, from `outputs`; see `predict`."""
+        decision = self.decision
+        if isinstance(decision, LabelDecision):
+            return decision.labels(outputs)
+        if not self.classes:
+            return outputs
         names: NDArray[Any] = np.array(self.classes)
-        return names[predicted_classes(probabilities, self.decision)]
+        return names[predicted_classes(outputs, decision)]
 
     def predict_proba(self, x: object) -> Predictions:
-        """Return the probabilities of the classes, (n, n_classes) float32; see `predict`.
+        """Return the probabilities of classes or labels, (n, n_classes) float32; see `predict`.
 
         Raises:
             DataError: the model predicts values.
         """
-        if not self.classes:
+        if not self.has_probabilities:
             raise DataError("a regression model has no probabilities. Use predict.")
         return self.outputs(x)
 
     def outputs(self, x: object) -> Predictions:
-        """Return probabilities (n, n_classes), or values (n,); see `predict`."""
+        """Return probabilities (n, n_classes), or values (n,) or (n, n_targets); see `predict`."""
         if self.facts.task == "language_modeling":
             raise DataError("a language model has no predictions. Use score or generate.")
         if not isinstance(x, str | Path):
@@ -219,7 +238,9 @@ class Model:
         with self._precision.in_force():
             parts = [self._of_batch(part) for part in x.split(self.batch_rows)]
         if not parts:
-            return np.empty((0, len(self.classes)), np.float32) if self.classes else np.empty(0)
+            names = self.classes or self.targets
+            kind = np.float32 if self.has_probabilities else np.float64
+            return np.empty((0, len(names)) if names else 0, kind)
         return np.concatenate(parts)
 
     def _of_batch(self, x: Tensor | TextRows) -> Predictions:

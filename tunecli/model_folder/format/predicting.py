@@ -26,7 +26,7 @@ def write_predictions(
 
     Args:
         path: a .csv or .parquet file, written as a whole or not at all; None for CSV to stdout.
-        proba: whether to add one column of probabilities per class.
+        proba: whether to add one column of probabilities per class or label.
         keep: columns of the source that become the first columns.
 
     Returns:
@@ -38,7 +38,7 @@ def write_predictions(
     """
     if model.facts.task == "language_modeling":
         raise DataError(NEITHER)
-    if proba and not model.classes:
+    if proba and not model.has_probabilities:
         raise DataError("a regression model has no probabilities. Leave out --proba.")
     keep = [*dict.fromkeys(keep)]
     seen = PredictedRows(model.facts.columns)
@@ -78,20 +78,24 @@ def predictions(
 ) -> Iterator[pd.DataFrame]:
     """Yield the predictions of each block of rows, and count the rows in `seen`.
 
-    The columns are those to keep, `file` for pictures, `prediction`, and the probabilities.
+    The columns are those to keep, `file` for pictures, `prediction`, and the probabilities. Each
+    of several targets has a column of its name instead of `prediction`.
 
     Raises:
         DataError: a column to keep has the name of one of these.
     """
-    probabilities = [f"probability_{name}" for name in model.classes] if proba else []
-    if taken := {*keep} & {"prediction", *probabilities}:
+    predicted = model.targets or ("prediction",)
+    names = model.classes or model.targets
+    probabilities = [f"probability_{name}" for name in names] if proba else []
+    if taken := {*keep} & {*predicted, *probabilities}:
         name = min(taken)
         raise DataError(f"--keep: the predictions have a column {name!r}, too. Rename yours.")
     for block in model.blocks(source, keep):
         outputs = model.of_rows(block.x)
         seen.add(block.x)
         columns: dict[str, object] = {"file": list(block.files)} if block.files else {}
-        columns["prediction"] = model.named(outputs) if model.classes else outputs
+        decided = model.decided(outputs)
+        columns |= dict(zip(predicted, decided.T if model.targets else [decided], strict=True))
         columns |= {name: outputs[:, i] for i, name in enumerate(probabilities)}
         yield pd.DataFrame(columns) if block.kept is None else block.kept.assign(**columns)
 

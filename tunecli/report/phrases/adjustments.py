@@ -11,11 +11,15 @@ from tunecli.training.outcome.adjustment import (
     Adjustment,
     BeforeAfter,
     Calibration,
+    LabelThresholds,
     OperatingPoint,
     Threshold,
 )
 
 POINT_HEADERS = ("threshold", "precision", "recall", "predicted positive")
+
+_MOST_LABELS = 20
+"""Labels whose thresholds are listed."""
 
 ERROR_DEFINITION = (
     "The calibration error is the expected calibration error: the mean distance between the "
@@ -41,7 +45,9 @@ def adjustment_lines(
     Args:
         titles: what people read instead of the name of a metric.
     """
-    if not adjustment.why_not:
+    if adjustment.labels is not None:
+        yield "thresholds", _thresholds(adjustment.labels, titles)
+    elif not adjustment.why_not:
         yield "calibration", _calibration(adjustment.calibration)
     if adjustment.threshold is not None:
         yield "threshold", _threshold(adjustment.threshold, titles)
@@ -99,11 +105,7 @@ def _calibration(found: Calibration | None) -> str:
 
 
 def _threshold(found: Threshold, titles: Mapping[str, str]) -> str:
-    gain = ""
-    if found.score is not None:
-        how = "on out-of-fold predictions" if found.how == "given" else "cross-validated"
-        metric = plain(titles.get(found.metric, found.metric))
-        gain = f"{metric} {_change(found.score)}, {how}"
+    gain = _gain(found, titles)
     if found.in_use is not None:
         given = " (as given)" if found.how == "given" else ""
         rule = f"{plain(found.positive)!r} if its probability is at least {found.in_use:.4g}"
@@ -114,6 +116,30 @@ def _threshold(found: Threshold, titles: Mapping[str, str]) -> str:
         f"none: the more probable class is predicted; {found.value:.4g} for "
         f"{plain(found.positive)!r} does not reliably improve the score ({gain})"
     )
+
+
+def _thresholds(found: LabelThresholds, titles: Mapping[str, str]) -> str:
+    if not found.values:
+        return "none: a label is predicted from 0.5 on"
+    pairs = zip(found.names, found.values, strict=True)
+    each = ", ".join(f"{plain(name)} {value:.3g}" for name, value in [*pairs][:_MOST_LABELS])
+    more = len(found.names) - _MOST_LABELS
+    each = f"{each} and {more} more" if more > 0 else each
+    if found.in_use:
+        return f"{each}: {_gain(found, titles)}"
+    return (
+        "none: a label is predicted from 0.5 on; others do not reliably improve the score "
+        f"({_gain(found, titles)})"
+    )
+
+
+def _gain(found: Threshold | LabelThresholds, titles: Mapping[str, str]) -> str:
+    """Return what thresholds change of their metric; empty if no metric chooses them."""
+    if found.score is None:
+        return ""
+    how = "on out-of-fold predictions" if found.how == "given" else "cross-validated"
+    metric = plain(titles.get(found.metric, found.metric))
+    return f"{metric} {_change(found.score)}, {how}"
 
 
 def _change(change: BeforeAfter) -> str:

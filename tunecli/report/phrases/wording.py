@@ -268,7 +268,7 @@ def data_lines(
 
 
 def _rows_text(summary: DataSummary) -> str:
-    kind = count(len(summary.classes), "class") if summary.classes else "regression"
+    kind = count(len(summary.classes), "class") if summary.classes else summary.task
     rows = count(summary.n_rows, "row")
     return f"{plain(summary.source)}: {rows}, {_features(summary)}, {kind}"
 

@@ -24,7 +24,13 @@ from tunecli.data.rows.dataset import Dataset
 from tunecli.data.rows.summary import DataSummary
 from tunecli.data.rows.workspace import Workspace
 from tunecli.data.sources import load_dataset
-from tunecli.data.splits.split import copy_notes, left_out, validation_in_words
+from tunecli.data.splits.split import (
+    STRATIFIED,
+    copy_notes,
+    left_out,
+    rows_per_class,
+    validation_in_words,
+)
 from tunecli.data.tables.tables import table_column_facts
 from tunecli.errors import UserCodeError
 from tunecli.search.workers.summarize_text import (
@@ -117,6 +123,7 @@ def describe(config: TrialConfig, store: FoldStore | NoData | None = None) -> Da
         n_test=len(split.test_rows),
         shape=dataset.shape,
         classes=tuple(dataset.classes),
+        targets=dataset.targets,
         class_counts=counts,
         positive=store.positive_name,
         n_folds=len(split.folds),
@@ -209,33 +216,28 @@ def _guess(config: TrialConfig, store: FoldStore) -> dict[str, tuple[float, ...]
 
 
 def _class_counts(dataset: Dataset, store: FoldStore) -> tuple[int, ...]:
-    """Return the number of search rows of each class; empty for regression."""
-    if dataset.task != "classification":
+    """Return the number of search rows of each class or label; empty for regression."""
+    if dataset.task not in STRATIFIED:
         return ()
-    labels = dataset.y[store.split.search_rows].numpy()
-    return tuple(int(n) for n in np.bincount(labels, minlength=len(dataset.classes)))
+    return tuple(rows_per_class(dataset, store.split.search_rows).tolist())
 
 
 def _notes(dataset: Dataset, store: FoldStore, counts: Sequence[int]) -> list[str]:
-    """Return notes on classes with too few rows to train or validate on."""
-    if dataset.task != "classification":
+    """Return notes on classes or labels with too few rows to train or validate on."""
+    if dataset.task not in STRATIFIED:
         return []
-    parts = [
-        np.bincount(dataset.y[rows].numpy(), minlength=len(dataset.classes))
-        for pair in store.split.folds
-        for rows in pair
-    ]
+    parts = [rows_per_class(dataset, rows) for pair in store.split.folds for rows in pair]
     train, valid = np.array(parts[0::2]), np.array(parts[1::2])
-    notes = []
-    for number, name in enumerate(dataset.classes):
+    notes, what = [], "Class" if dataset.classes else "Label"
+    for number, name in enumerate(dataset.classes or dataset.targets):
         mean = valid[:, number].mean()
         if (train[:, number] == 0).any():
-            notes.append(f"Class {name!r} has no training rows in at least one fold.")
+            notes.append(f"{what} {name!r} has no training rows in at least one fold.")
         elif (valid[:, number] == 0).any():
-            notes.append(f"Class {name!r} has no validation rows in at least one fold.")
+            notes.append(f"{what} {name!r} has no validation rows in at least one fold.")
         elif mean < FEW_ROWS:
             notes.append(
-                f"Class {name!r} has {count(counts[number], 'row')} for the search, about "
+                f"{what} {name!r} has {count(counts[number], 'row')} for the search, about "
                 f"{mean:.0f} in each validation part: its scores will be noisy."
             )
     return notes
@@ -271,10 +273,11 @@ def _binary_of_many(study: Study, store: FoldStore) -> Iterator[tuple[Path, str]
     """Yield the metrics of a positive class, if the data has none."""
     if store.positive is not None:
         return
-    classes = count(len(store.dataset.classes), "class")
+    names = store.dataset.classes or store.dataset.targets
+    has = count(len(names), "label" if store.dataset.targets else "class")
     for at, metric in study.named_metrics:
         if is_binary(metric):
-            message = f"binary needs two classes, but the data has {classes}."
+            message = f"binary needs two classes, but the data has {has}."
             yield (
                 (*_arguments_of(metric, at), "average"),
                 f"{message} Write macro, micro or weighted.",
@@ -337,7 +340,8 @@ def _undefined(metric: Component, parts: list[Rows], store: FoldStore) -> str:
     for name, rows in parts:
         weights = data.weights_of(rows)
         targets = _targets(store, rows)
-        why = why_undefined(metric, targets, data.classes, weights, store.positive)
+        names = data.classes or data.targets
+        why = why_undefined(metric, targets, names, weights, store.positive)
         if why and len(rows):
             return f"in {name}, {why}"
     return ""

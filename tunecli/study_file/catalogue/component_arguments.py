@@ -88,6 +88,7 @@ _FILLED_IN: dict[tuple[Kind, str], set[str]] = {
 """Arguments that tunecli derives from the data or other settings unless the file gives them."""
 
 _WEIGHT = Argument("weight", "Literal['balanced'] | list[float] | None", required=False)
+_POS_WEIGHT = replace(_WEIGHT, name="pos_weight")
 _VIRTUAL_TOKENS = Argument("num_virtual_tokens", "int")
 _INIT_LORA = Argument(
     "init_lora_weights", "bool | Literal['gaussian', 'orthogonal']", required=False, default=True
@@ -101,7 +102,7 @@ _WARMUP = Argument("warmup", "float", required=False, default=0.0)
 _REPLACED: dict[tuple[Kind, str], tuple[Argument, ...]] = {
     ("loss", "CrossEntropyLoss"): (_WEIGHT,),
     ("loss", "NLLLoss"): (_WEIGHT,),
-    ("loss", "BCEWithLogitsLoss"): (_WEIGHT,),
+    ("loss", "BCEWithLogitsLoss"): (_WEIGHT, _POS_WEIGHT),
     ("optimizer", "Muon"): (Argument("rest", "Component", required=False, default="AdamW"),),
     ("pruner", "MedianPruner"): (_WARMUP,),
     ("pruner", "PercentilePruner"): (_WARMUP,),

@@ -49,7 +49,7 @@ CODE_KINDS = frozenset(
 _LOSS_TASKS: dict[str, tuple[Task, ...]] = {
     "CrossEntropyLoss": ("classification", "language_modeling"),
     "NLLLoss": ("classification",),
-    "BCEWithLogitsLoss": ("classification",),
+    "BCEWithLogitsLoss": ("classification", "multilabel"),
     "MultiMarginLoss": ("classification",),
     "MSELoss": ("regression",),
     "L1Loss": ("regression",),

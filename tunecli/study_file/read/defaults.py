@@ -35,24 +35,26 @@ _OPEN: tuple[Slot, ...] = (
 LOSSES: dict[Task, str] = {
     "classification": "CrossEntropyLoss",
     "regression": "MSELoss",
+    "multilabel": "BCEWithLogitsLoss",
     "language_modeling": "CrossEntropyLoss",
 }
-_OBJECTIVES: dict[Task, tuple[Direction, str]] = {
-    "classification": ("maximize", "accuracy"),
-    "regression": ("minimize", "rmse"),
-    "language_modeling": ("minimize", "perplexity"),
+_OBJECTIVES: dict[Task, tuple[Direction, Component]] = {
+    "classification": ("maximize", Component(name="accuracy")),
+    "regression": ("minimize", Component(name="rmse")),
+    "multilabel": ("maximize", Component(name="f1", arguments={"average": "micro"})),
+    "language_modeling": ("minimize", Component(name="perplexity")),
 }
 
 
 def loss(task: Task) -> Named:
-    """Return MSELoss for regression, else CrossEntropyLoss."""
+    """Return MSELoss for regression, BCEWithLogitsLoss for labels, else CrossEntropyLoss."""
     return Named("loss", LOSSES[task], at=("loss",))
 
 
 def objective(task: Task) -> Objective:
-    """Return the default: accuracy, the root mean squared error, or perplexity."""
+    """Return the default: accuracy, root mean squared error, F1 of all labels, or perplexity."""
     direction, metric = _OBJECTIVES[task]
-    return Objective(direction=direction, metric=Component(name=metric))
+    return Objective(direction=direction, metric=metric)
 
 
 def with_data_defaults(

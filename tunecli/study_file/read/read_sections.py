@@ -76,6 +76,13 @@ class Sections:
     numerics: int = field(default=NUMERICS, compare=False)
 
 
+_ONLY_OWN_LOOP = {
+    "weights": "Weight the rows in your function, and leave this out.",
+    "targets": "Write target: COLUMN, or read the other columns in your function.",
+}
+"""Settings that the user's own training does not support, and what to do."""
+
+
 class SectionReader:
     """A reader of these sections, which reports their mistakes.
 
@@ -184,12 +191,10 @@ class SectionReader:
             function = Component(name=data.source, arguments=data.arguments)
             for below, message in allowed_code.mistakes("data", function, self._grammar.code):
                 self._problems.add_new((*at, data.source, *below) if below else at, message)
-        if data.weights is not None and self._has_own_training:
-            message = (
-                "applies only to tunecli's own training loop. Weight the rows in your function, "
-                "and leave this out."
-            )
-            self._problems.add_new(("data", "weights"), message)
+        for name, way in _ONLY_OWN_LOOP.items() if self._has_own_training else ():
+            if getattr(data, name):
+                message = f"applies only to tunecli's own training loop. {way}"
+                self._problems.add_new(("data", name), message)
         if kind != "pictures" or self._is_there(data.source):  # otherwise its kind is a guess
             for setting, message in source_kinds.misplaced(kind, data, validation):
                 self._problems.add_new(setting, message)

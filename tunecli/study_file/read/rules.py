@@ -333,12 +333,24 @@ _RULES: tuple[Rule, ...] = (
 def loss_conflicts(loss: Component, task: Task) -> list[Conflict]:
     """Return a conflict if a loss, or an argument of it, does not fit the task of the data."""
     if task in LOSS_TASKS.get(loss.name, (task,)):  # the user's own loss may fit any task
-        return [*token_loss_conflicts(loss)] if task == "language_modeling" else []
+        if task == "language_modeling":
+            return [*token_loss_conflicts(loss)]
+        return [] if is_code(loss.name) else [*_label_loss_conflicts(loss, task)]
     message = (
         f"{loss.name} is for {LOSS_TASKS[loss.name][0]}, but the task is {task}. "
         f"Write {LOSSES[task]}, or leave loss out."
     )
     return [Conflict(("loss",), message)]
+
+
+def _label_loss_conflicts(loss: Component, task: Task) -> Iterator[Conflict]:
+    """Yield weights of labels where there are classes, and of classes where there are labels."""
+    if task != "multilabel" and loss.arguments.get("pos_weight") is not None:
+        message = f"is for multilabel, but the task is {task}. Write weight, one number per class."
+        yield Conflict(("loss", "pos_weight"), message)
+    if task == "multilabel" and loss.arguments.get("weight") == "balanced":
+        message = "a label has no classes to balance. Write pos_weight: balanced."
+        yield Conflict(("loss", "weight"), message)
 
 
 def _number(component: Component, argument: str) -> float:

@@ -62,27 +62,36 @@ _OF_AUC = {"average": ("macro", "weighted")}
 _CLASSES: tuple[Task, ...] = ("classification",)
 _VALUES: tuple[Task, ...] = ("regression",)
 _TOKENS: tuple[Task, ...] = ("language_modeling",)
+_LABELS: tuple[Task, ...] = ("multilabel",)
+_CLASSES_OR_LABELS: tuple[Task, ...] = (*_CLASSES, *_LABELS)
 
 METRICS: dict[str, MetricInfo] = {
     info.name: info
     for info in (
         MetricInfo("accuracy", _CLASSES, "maximize"),
         MetricInfo("balanced_accuracy", _CLASSES, "maximize"),
-        MetricInfo("precision", _CLASSES, "maximize", _AVERAGE),
-        MetricInfo("recall", _CLASSES, "maximize", _AVERAGE),
-        MetricInfo("f1", _CLASSES, "maximize", _AVERAGE),
-        MetricInfo("fbeta", _CLASSES, "maximize", {"beta": MetricNumber("(0, inf)"), **_AVERAGE}),
+        MetricInfo("precision", _CLASSES_OR_LABELS, "maximize", _AVERAGE),
+        MetricInfo("recall", _CLASSES_OR_LABELS, "maximize", _AVERAGE),
+        MetricInfo("f1", _CLASSES_OR_LABELS, "maximize", _AVERAGE),
+        MetricInfo(
+            "fbeta",
+            _CLASSES_OR_LABELS,
+            "maximize",
+            {"beta": MetricNumber("(0, inf)"), **_AVERAGE},
+        ),
         MetricInfo("top_k_accuracy", _CLASSES, "maximize", {"k": MetricNumber("[1, inf)", 2)}),
-        MetricInfo("roc_auc", _CLASSES, "maximize", _OF_AUC, needs="rows of every class"),
+        MetricInfo(
+            "roc_auc", _CLASSES_OR_LABELS, "maximize", _OF_AUC, needs="rows of every class"
+        ),
         MetricInfo(
             "average_precision",
-            _CLASSES,
+            _CLASSES_OR_LABELS,
             "maximize",
             _AVERAGE,
             needs="rows of every class",
         ),
-        MetricInfo("log_loss", (*_CLASSES, *_TOKENS), "minimize", highest=inf),
-        MetricInfo("brier", _CLASSES, "minimize", highest=2.0),
+        MetricInfo("log_loss", (*_CLASSES_OR_LABELS, *_TOKENS), "minimize", highest=inf),
+        MetricInfo("brier", _CLASSES_OR_LABELS, "minimize", highest=2.0),
         MetricInfo("mcc", _CLASSES, "maximize", lowest=-1.0),
         MetricInfo(
             "cohen_kappa",
@@ -91,6 +100,8 @@ METRICS: dict[str, MetricInfo] = {
             {"weights": (None, "linear", "quadratic")},
             lowest=-1.0,
         ),
+        MetricInfo("hamming", _LABELS, "minimize"),
+        MetricInfo("subset_accuracy", _LABELS, "maximize"),
         MetricInfo("rmse", _VALUES, "minimize", highest=inf),
         MetricInfo("mse", _VALUES, "minimize", highest=inf),
         MetricInfo("mae", _VALUES, "minimize", highest=inf),
@@ -182,8 +193,9 @@ def is_for(metric: Component, task: Task) -> bool:
 
 
 def tasks_in_words(name: str) -> str:
-    """Return the tasks of a metric: `regression`, `classification or language_modeling`."""
-    return " or ".join(METRICS[name].tasks)
+    """Return the tasks of a metric: `regression`, `classification or multilabel`."""
+    *others, last = METRICS[name].tasks
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def is_binary(metric: Component) -> bool:

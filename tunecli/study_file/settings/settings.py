@@ -33,7 +33,7 @@ from tunecli.study_file.settings.setting_types import (
     Words,
 )
 
-Task = Literal["classification", "regression", "language_modeling"]
+Task = Literal["classification", "regression", "multilabel", "language_modeling"]
 Direction = Literal["minimize", "maximize"]
 
 _TABLE = OnlyFor(("table",))
@@ -74,8 +74,7 @@ WITHOUT = Component(name="none")
 class DataSettings(Settings):
     """Source of the rows, rows to hold out, and preparation of the features.
 
-    A setting that does not apply to the source (`size` for a table) is an error: see
-    `source_kinds`.
+    A setting that does not apply to the source is an error: see `source_kinds`.
     """
 
     source: str
@@ -100,8 +99,10 @@ class DataSettings(Settings):
     """
     target: Annotated[str | None, OnlyFor(("table", "arrays"))] = None
     """the column to predict, required for a table; for a .npy file, the file of the targets."""
+    targets: Annotated[Words, _TABLE] = []
+    """several columns to predict at once: numbers, each standardized by itself, or labels."""
     task: Annotated[Task | None, OnlyFor(("table", "arrays", "corpus", "code"))] = None
-    """classification, regression or language_modeling. Default: decided by the target."""
+    """classification, regression, multilabel or language_modeling; by default, of the target."""
     positive: ClassLabel | None = None
     """the class that binary metrics score. Default: the rarer one; on a tie, the second."""
     drop: Annotated[Words, _TABLE] = []

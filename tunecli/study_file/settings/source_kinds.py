@@ -80,6 +80,11 @@ def task_of(data: DataSettings) -> Task | None:
     return "classification" if is_pictures else BUNDLED.get(closest(data.source, BUNDLED) or "")
 
 
+def target_columns(data: DataSettings) -> list[str]:
+    """Return the columns to predict: the target, or the targets."""
+    return [data.target] if data.target is not None else data.targets
+
+
 def unknown_source(source: str, folder: Path | None) -> str:
     """Return the message for a name that `kind_of` does not know."""
     known = (*BUNDLED, *TORCHVISION)
@@ -104,13 +109,41 @@ def misplaced(
                     f"applies only to {belongs}, but the source is {_KINDS[kind][0]}. Remove it."
                 )
                 mistakes.append(((section, name), message))
-    if kind == "table" and data.target is None and data.task != "language_modeling":
+    if kind == "table" and not target_columns(data) and data.task != "language_modeling":
         message = "required for a table, but missing. Write target: COLUMN, the column to predict."
         mistakes.append((("data", "target"), message))
     if kind in ("bundled", "torchvision", "code") and isinstance(data.test, str):
         message = f"only files and folders can have a test file, but got {data.test!r}."
         mistakes.append((("data", "test"), f"{message} Write a share of the rows."))
-    return [*mistakes, *_unclear_numbers(data), *_of_language(kind, data)]
+    return [
+        *mistakes,
+        *_unclear_numbers(data),
+        *_of_several_targets(data),
+        *_of_language(kind, data),
+    ]
+
+
+def _of_several_targets(data: DataSettings) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Yield (path, message) of settings that contradict the number of targets."""
+    if data.targets and data.target is not None:
+        yield ("data", "targets"), "only one of target and targets is allowed. Remove one of them."
+    elif len(data.targets) == 1:
+        way = f"Write target: {data.targets[0]}, or name more columns."
+        yield ("data", "targets"), f"names a single column. {way}"
+    if data.task == "multilabel" and not data.targets:
+        message = (
+            "multilabel predicts several columns of 0 and 1. Write targets: [COLUMN, COLUMN]."
+        )
+        yield ("data", "task"), message
+    if not data.targets:
+        return
+    if data.task == "classification":
+        rule = f"classification predicts one column, but targets names {len(data.targets)}"
+        way = "Write task: multilabel if each is 0 or 1, or task: regression for numbers."
+        yield ("data", "task"), f"{rule}. {way}"
+    if data.positive is not None:
+        message = "has no effect with several targets: metrics are averages over them. Remove it."
+        yield ("data", "positive"), message
 
 
 def _of_language(kind: SourceKind, data: DataSettings) -> Iterator[tuple[tuple[str, ...], str]]:
@@ -130,8 +163,8 @@ def _of_language(kind: SourceKind, data: DataSettings) -> Iterator[tuple[tuple[s
             ("data", "task"),
             f"{rule}, but the source is {_KINDS[kind][0]}. Use .txt files or a table.",
         )
-    for name in ("target", "weights", "positive"):
-        if getattr(data, name) is not None:
+    for name in ("target", "targets", "weights", "positive"):
+        if getattr(data, name) not in (None, []):
             message = "has no effect on a language model, which predicts tokens. Remove it."
             yield ("data", name), message
     if kind == "table":

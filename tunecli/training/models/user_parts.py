@@ -10,12 +10,13 @@ Contracts:
         times: then the loss is the mean over all k, and predictions are means.
     loss: a class or function; an instance or the function, called with (outputs, y) and its
         arguments, returns the mean loss of the batch. Outputs are (batch, n_classes) and y class
-        indices, or both are (batch,) values with standardized targets.
+        indices, or both are (batch,) values with standardized targets; of several targets both
+        are (batch, n_targets).
     optimizer: called with (parameters, arguments), returns a `torch.optim.Optimizer`.
     schedule: called with (optimizer, arguments), returns a scheduler.
     metric: a function of (y_true, y_pred) and its arguments that returns a number. y_pred are
-        class indices or values, (n,); or probabilities (n, n_classes), if the parameter is named
-        y_score, y_prob, y_proba or probabilities.
+        class indices or values, (n,); of several targets values or labels, (n, n_targets); or
+        probabilities, if the parameter is named y_score, y_prob, y_proba or probabilities.
 """
 
 from __future__ import annotations
@@ -146,18 +147,22 @@ def _made(component: Component, *arguments: object) -> object:
 
 
 def user_metric(
-    component: Component, y_true: NDArray[np.generic], predictions: NDArray[np.floating]
+    component: Component,
+    y_true: NDArray[np.generic],
+    predictions: NDArray[np.floating],
+    decided: NDArray[Any],
 ) -> Any:
     """Return the user's metric of predictions, not checked yet (see `score_guard`).
 
     Args:
-        y_true: (n,) class indices, or values in the original unit.
-        predictions: (n, n_classes) probabilities, or (n,) values in the original unit.
+        y_true: (n,) class indices, or values in the original unit; of several targets
+            (n, n_targets).
+        predictions: probabilities, or values in the original unit.
+        decided: class indices, values or labels, in the shape of `y_true`.
     """
     metric = load_object(component.name)
     names = [*_parameters(metric)]
-    wants_all = predictions.ndim == 1 or (names[1:2] and names[1] in _PROBABILITIES)
-    given = predictions if wants_all else predictions.argmax(1)
+    given = predictions if names[1:2] and names[1] in _PROBABILITIES else decided
     with blaming(component.name):
         return metric(y_true, given, **component.arguments)
 

@@ -73,6 +73,28 @@ class Threshold:
 
 
 @dataclass(frozen=True)
+class LabelThresholds:
+    """The probability from which on each label is predicted.
+
+    Attributes:
+        names: names of the labels.
+        values: the thresholds, fitted to all rows; empty if no metric chooses any.
+        how, metric, score: see `Threshold`; `default` predicts a label from 0.5 on.
+    """
+
+    names: tuple[str, ...]
+    values: tuple[float, ...] = ()
+    how: How = "default"
+    metric: str = ""
+    score: BeforeAfter | None = None
+
+    @property
+    def in_use(self) -> tuple[float, ...]:
+        """The thresholds that the model uses; empty for 0.5."""
+        return () if self.how == "default" else self.values
+
+
+@dataclass(frozen=True)
 class OperatingPoint:
     """What a threshold gives on the out-of-fold predictions.
 
@@ -101,6 +123,7 @@ class Adjustment:
         points: operating points at a few thresholds, the lowest first; empty unless there are two
             classes.
         curve: operating points from the lowest to the highest threshold, for a plot.
+        labels: thresholds of several labels; None without labels.
         why_not: why nothing was fitted, in words; else empty.
         n_trials: number of trials of an ensemble; `trial` is the one that counts most.
         is_of_single: whether the model predicts the mean of several networks, while everything
@@ -117,6 +140,7 @@ class Adjustment:
     why_not: str = ""
     is_of_single: bool = False
     n_trials: int = 1
+    labels: LabelThresholds | None = None
 
     @property
     def temperature(self) -> float | None:
@@ -134,6 +158,8 @@ class Adjustment:
     @property
     def wish(self) -> ThresholdWish:
         """The threshold that the user asked for; `none` also where no metric could choose one."""
+        if self.labels is not None:
+            return "auto" if self.labels.metric else "none"
         match self.threshold:
             case Threshold(how="given", value=float(value)):
                 return value
@@ -145,4 +171,5 @@ class Adjustment:
     @property
     def changes_model(self) -> bool:
         """Whether the model predicts otherwise than those that the search scored."""
-        return self.temperature is not None or self.rule is not None
+        of_labels = self.labels is not None and bool(self.labels.in_use)
+        return self.temperature is not None or self.rule is not None or of_labels

@@ -1,4 +1,4 @@
-"""Predicted class probabilities and the truth: counts, ranks, and what follows from them."""
+"""Probabilities of classes or labels, and the truth: counts, ranks, and what follows from them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from scipy.stats import rankdata
 from sklearn.metrics import roc_auc_score
 
 Floats = NDArray[np.float64]
+
+HALF = 0.5
+"""The probability from which on a label is predicted, unless it has a threshold."""
 
 
 class ClassPredictions:
@@ -67,6 +70,10 @@ class ClassPredictions:
     def accuracy(self) -> float:
         return float(self.hits.sum() / self.total)
 
+    def micro(self, of: Floats) -> float:
+        """Return the accuracy: each row has one class and one prediction."""
+        return self.accuracy
+
     @property
     def balanced_accuracy(self) -> float:
         """Mean recall of the classes that have rows."""
@@ -91,31 +98,9 @@ class ClassPredictions:
 
     @property
     def aucs(self) -> Floats:
-        """Area under the ROC curve of each class against the rest; NaN if either has no rows.
-
-        It is the share of correctly ordered pairs (a row of the class, another row), ties counting
-        half: the Mann-Whitney statistic of the ranks (Hanley and McNeil 1982).
-        """
-        if self.weights is not None:
-            return self._weighted_aucs(self.weights)
-        counts = self.support
-        pairs = counts * (len(self.y) - counts)
-        ranks = rankdata(self.probabilities, axis=0)  # (n, n_classes)
+        """Area under the ROC curve of each class against the rest; NaN if either has no rows."""
         is_class = self.y[:, None] == np.arange(self.n_classes)
-        rank_sums = np.where(is_class, ranks, 0.0).sum(0)
-        ordered = rank_sums - counts * (counts + 1) / 2
-        aucs = np.full_like(pairs, math.nan)
-        np.divide(ordered, pairs, out=aucs, where=pairs > 0)
-        return aucs
-
-    def _weighted_aucs(self, weights: Floats) -> Floats:
-        aucs = np.full(self.n_classes, math.nan)
-        for number, (own, predicted) in enumerate(
-            zip(self.support, self.probabilities.T, strict=True)
-        ):
-            if 0 < own < self.total:
-                aucs[number] = roc_auc_score(self.y == number, predicted, sample_weight=weights)
-        return aucs
+        return areas_under_curve(is_class, self.probabilities, self.weights)
 
     @property
     def average_precisions(self) -> Floats:
@@ -179,6 +164,133 @@ class ClassPredictions:
             assert self.positive is not None, "the study was checked: there are two classes"
             return float(values[self.positive])
         return float(np.average(values, weights=self.support if how == "weighted" else None))
+
+
+class LabelPredictions:
+    """Labels, their probabilities, and which labels are predicted: those from `HALF` on.
+
+    With weights, counts are sums of the weights.
+
+    Args:
+        y: 0 or 1, (n, n_labels).
+        probabilities: (n, n_labels).
+        weights: weight of each row, (n,); None for equal weights.
+    """
+
+    def __init__(self, y: Floats, probabilities: Floats, weights: Floats | None) -> None:
+        self.truth = y > HALF
+        self.probabilities = probabilities
+        self.weights = weights
+        self._chosen = probabilities >= HALF
+
+    def _counted(self, cells: NDArray[np.bool_]) -> Floats:
+        """Return the number, or the weight, of the true cells of each label."""
+        counts = cells.sum(0) if self.weights is None else self.weights @ cells
+        return counts.astype(np.float64)
+
+    @cached_property
+    def hits(self) -> Floats:
+        """Rows with each label for which it is predicted."""
+        return self._counted(self.truth & self._chosen)
+
+    @cached_property
+    def support(self) -> Floats:
+        """Rows with each label."""
+        return self._counted(self.truth)
+
+    @cached_property
+    def predicted(self) -> Floats:
+        """Rows for which each label is predicted."""
+        return self._counted(self._chosen)
+
+    @property
+    def midway(self) -> Floats:
+        """Mean of the rows with each label and those for which it is predicted."""
+        return (self.predicted + self.support) / 2
+
+    def micro(self, of: Floats) -> float:
+        """Return all hits divided by the sum of `of`, (n_labels,); 0 / 0 counts as 0."""
+        return float(self.hits.sum() / of.sum()) if of.sum() else 0.0
+
+    def average(self, values: Floats, how: str) -> float:
+        """Average one value per label: `macro`, or `weighted` by the rows with each label."""
+        if how == "macro" or not self.support.any():
+            return float(np.average(values))
+        return float(np.average(values, weights=self.support))
+
+    def _mean(self, of_rows: Floats | NDArray[np.bool_]) -> float:
+        return float(np.average(of_rows, weights=self.weights))
+
+    @property
+    def hamming(self) -> float:
+        """Share of the pairs of a row and a label that are predicted wrong."""
+        return self._mean((self.truth != self._chosen).mean(1))
+
+    @property
+    def subset_accuracy(self) -> float:
+        """Share of the rows all of whose labels are predicted right."""
+        return self._mean((self.truth == self._chosen).all(1))
+
+    @property
+    def log_loss(self) -> float:
+        """Mean of the labels' log losses."""
+        smallest = np.finfo(np.float64).eps
+        of_truth = np.where(self.truth, self.probabilities, 1 - self.probabilities)
+        return self._mean(-np.log(of_truth.clip(smallest, 1 - smallest)).mean(1))
+
+    @property
+    def brier(self) -> float:
+        """Mean squared distance of the probabilities from the truth."""
+        return self._mean(np.square(self.probabilities - self.truth).mean(1))
+
+    @property
+    def aucs(self) -> Floats:
+        """Area under the ROC curve of each label; NaN unless some rows have it and some do not."""
+        return areas_under_curve(self.truth, self.probabilities, self.weights)
+
+    @property
+    def average_precisions(self) -> Floats:
+        """Average precision of each label; NaN if no row has it."""
+        pairs = zip(self.truth.T, self.probabilities.T, strict=True)
+        return np.array([average_precision(*pair, self.weights) for pair in pairs])
+
+    @property
+    def micro_average_precision(self) -> float:
+        """Average precision of all pairs of a row and a label."""
+        n_labels = self.truth.shape[1]
+        weights = None if self.weights is None else np.repeat(self.weights, n_labels)
+        return average_precision(self.truth.ravel(), self.probabilities.ravel(), weights)
+
+
+def areas_under_curve(truth: NDArray[np.bool_], scores: Floats, weights: Floats | None) -> Floats:
+    """Return the area under each column's ROC curve, (n_columns,); NaN if one side has no rows.
+
+    It is the share of correctly ordered pairs (a true row, another row), ties counting half: the
+    Mann-Whitney statistic of the ranks (Hanley and McNeil 1982).
+
+    Args:
+        truth: whether each row is of the column's class, (n, n_columns).
+        scores: (n, n_columns).
+        weights: weight of each row, (n,); None for equal weights.
+    """
+    if weights is not None:
+        return _weighted_areas(truth, scores, weights)
+    counts = truth.sum(0).astype(np.float64)
+    pairs = counts * (len(truth) - counts)
+    rank_sums = np.where(truth, rankdata(scores, axis=0), 0.0).sum(0)
+    ordered = rank_sums - counts * (counts + 1) / 2
+    areas: Floats = np.full_like(pairs, math.nan)
+    np.divide(ordered, pairs, out=areas, where=pairs > 0)
+    return areas
+
+
+def _weighted_areas(truth: NDArray[np.bool_], scores: Floats, weights: Floats) -> Floats:
+    areas = np.full(truth.shape[1], math.nan)
+    total = weights.sum()
+    for number, (own, scored) in enumerate(zip(truth.T, scores.T, strict=True)):
+        if 0 < weights[own].sum() < total:
+            areas[number] = roc_auc_score(own, scored, sample_weight=weights)
+    return areas
 
 
 def average_precision(truth: NDArray[np.bool_], scores: Floats, weights: Floats | None) -> float:

@@ -1,4 +1,4 @@
-"""Decide which class a model predicts: the most probable one, or, of two, by a threshold."""
+"""Decide what a model predicts: the most probable class, or by a threshold, also per label."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ OF_PREDICTED_CLASS = frozenset(
     {
         *("accuracy", "balanced_accuracy", "precision", "recall", "f1", "fbeta"),
         *("mcc", "cohen_kappa", "top_k_accuracy"),
+        *("hamming", "subset_accuracy"),
     }
 )
-"""Metrics of the predicted classes; all others are metrics of the probabilities."""
+"""Metrics of the predicted classes or labels; all others are metrics of the probabilities."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,29 @@ class Decision:
         is_reached = probabilities[:, self.positive].astype(np.float64) >= self.threshold
         return np.where(is_reached, self.positive, 1 - self.positive)
 
+    def certain(self, probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Return 1 for the predicted class and 0 for the other, (n, 2)."""
+        return np.eye(2)[self.classes(probabilities)]
+
+
+@dataclass(frozen=True)
+class LabelDecision:
+    """Predict each label from a threshold of its own on.
+
+    Attributes:
+        thresholds: the smallest probability at which each label is predicted.
+    """
+
+    thresholds: tuple[float, ...]
+
+    def labels(self, probabilities: NDArray[np.floating]) -> NDArray[np.int64]:
+        """Return 1 for the predicted labels, else 0, (n, n_labels)."""
+        return (probabilities.astype(np.float64) >= self.thresholds).astype(np.int64)
+
+    def certain(self, probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Return 1 for the predicted labels, else 0."""
+        return self.labels(probabilities).astype(np.float64)
+
 
 def predicted_classes(
     probabilities: NDArray[np.floating], decision: Decision | None
@@ -54,14 +78,14 @@ def measure_decided(
     n_classes: int,
     weights: NDArray[np.float64] | None,
     positive: int | None,
-    decision: Decision | None,
+    decision: Decision | LabelDecision | None,
 ) -> dict[str, float]:
-    """Measure as `metrics.measure` does, with classes that are predicted by a decision."""
+    """Measure as `metrics.measure` does, with what is predicted by a decision."""
     decided = [m for m in metrics if decision is not None and m.name in OF_PREDICTED_CLASS]
     others = [metric for metric in metrics if metric not in decided]
     scores = measure(others, task, y_true, predictions, n_classes, weights, positive)
-    if not decided:
+    if decision is None or not decided:
         return scores
-    certain = np.eye(n_classes)[predicted_classes(predictions, decision)]
+    certain = decision.certain(predictions)
     certain = np.where(np.isfinite(predictions), certain, np.nan)  # then no metric is defined
     return scores | measure(decided, task, y_true, certain, n_classes, weights, positive)

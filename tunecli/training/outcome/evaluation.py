@@ -82,6 +82,7 @@ class TrialResult:
 BASELINES: Mapping[Task, tuple[str, ...]] = {
     "classification": ("commonest class", "logistic regression", "gradient-boosted trees"),
     "regression": ("mean", "ridge regression", "gradient-boosted trees"),
+    "multilabel": ("label shares", "logistic regression", "gradient-boosted trees"),
     "language_modeling": ("token frequencies", "bigram model"),
 }
 """Names of the untuned baselines by task: a guess first, then models that learn."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,18 +20,26 @@ from tunecli.study_file.settings.code_names import is_code
 from tunecli.study_file.settings.metric_names import argument, argument_number, is_binary, label
 from tunecli.study_file.settings.settings import Component, Task
 from tunecli.training.models import user_parts
-from tunecli.training.outcome.class_predictions import ClassPredictions, Floats
+from tunecli.training.outcome.class_predictions import (
+    HALF,
+    ClassPredictions,
+    Floats,
+    LabelPredictions,
+)
 from tunecli.training.outcome.token_predictions import TokenPredictions
+
+_Counted = ClassPredictions | LabelPredictions
 
 
 def guesses(
     dataset: Dataset, y_train: NDArray[np.generic], n: int, weights: NDArray[np.float64] | None
 ) -> NDArray[np.floating]:
-    """Return the training part's class shares, (n, n_classes), or its mean target, (n,)."""
+    """Return the training part's class shares, (n, n_classes), or its mean targets, (n, …)."""
     if dataset.task == "classification":
         counts = np.bincount(y_train.astype(np.int64), weights, minlength=len(dataset.classes))
         return np.tile(counts / counts.sum(), (n, 1))
-    return np.full(n, np.average(y_train.astype(np.float64), weights=weights))
+    means = np.average(y_train.astype(np.float64), axis=0, weights=weights)
+    return np.full((n, *np.shape(means)), means)
 
 
 def measure(
@@ -47,12 +56,13 @@ def measure(
     Args:
         metrics: metrics of this task, from `metric_names.METRICS`, or the user's own.
         task: the kind of prediction.
-        y_true: (n,) class indices, or values in the original unit.
-        predictions: (n, n_classes) probabilities, each row with sum 1; (n,) values in the
-            original unit; or (n, 4) sums of a language model, see `token_predictions`, which hold
-            the truth, too; as `Loss.predict` gives them.
+        y_true: (n,) class indices, or values in the original unit, (n,) or (n, n_targets); or
+            (n, n_labels), 0 or 1.
+        predictions: (n, n_classes) probabilities, each row with sum 1; values or probabilities of
+            labels, like `y_true`; or (n, 4) sums of a language model, see `token_predictions`,
+            which hold the truth, too; as `Loss.predict` gives them.
         n_classes: number of classes in the data, whether or not they occur in these rows; 0 for
-            regression.
+            regression and labels.
         weights: weight of each row, (n,), at least 0; None for equal weights.
         positive: index of the class that metrics with `average: binary` score; None without two
             classes.
@@ -61,8 +71,9 @@ def measure(
         DataError: a metric of the user's own cannot take weights.
 
     Returns:
-        Values by `metric_names.label`. NaN where a metric is not defined (ROC AUC when a
-        class has no row, R² of one row), and everywhere if a prediction is not finite.
+        Values by `metric_names.label`; of several values, the mean over the targets. NaN where a
+        metric is not defined (ROC AUC when a class has no row, R² of one row), and everywhere if a
+        prediction is not finite.
     """
     if not np.isfinite(predictions).all():
         return {label(metric): math.nan for metric in metrics}
@@ -79,12 +90,33 @@ def measure(
         tokens = TokenPredictions(values)
         measured = {label(metric): _LANGUAGE[metric.name](tokens) for metric in others}
     elif task == "regression":
-        rows = _Values(y_true.astype(np.float64), values, weights)
-        measured = {label(metric): _REGRESSION[metric.name](rows, metric) for metric in others}
+        targets = _targets(y_true.astype(np.float64), values, weights)
+        measured = {
+            label(metric): float(
+                np.mean([_REGRESSION[metric.name](one, metric) for one in targets])
+            )
+            for metric in others
+        }
+    elif task == "multilabel":
+        labels = LabelPredictions(y_true.astype(np.float64), values, weights)
+        measured = {label(m): _MULTILABEL[m.name](labels, m) for m in others}
     else:
         classes = ClassPredictions(y_true.astype(np.int64), values, n_classes, weights, positive)
         measured = {label(m): _CLASSIFICATION[m.name](classes, m) for m in others}
-    return measured | {label(m): user_parts.user_metric(m, y_true, predictions) for m in own}
+    if not own:
+        return measured
+    decided = _decided(task, predictions)
+    return measured | {
+        label(m): user_parts.user_metric(m, y_true, predictions, decided) for m in own
+    }
+
+
+def _decided(task: Task, predictions: NDArray[np.floating]) -> NDArray[Any]:
+    """Return class indices, labels or values."""
+    if task == "classification":
+        classes: NDArray[Any] = predictions.argmax(1)
+        return classes
+    return (predictions >= HALF).astype(np.int64) if task == "multilabel" else predictions
 
 
 def why_undefined(
@@ -97,8 +129,8 @@ def why_undefined(
     """Return why `measure` gives NaN on these rows for any predictions; empty if it does not.
 
     Args:
-        y_true: (n,) class indices, or values.
-        classes: names of all classes of the data; empty for regression.
+        y_true: (n,) class indices, or values; of several targets (n, n_targets).
+        classes: names of all classes, or of several targets; empty for one value.
         weights, positive: as in `measure`.
     """
     if metric.name == "r2" and len(y_true) < 2:
@@ -107,6 +139,8 @@ def why_undefined(
         return "a target is 0, but mape divides by the targets"
     if metric.name not in _NEED_ROWS:
         return ""
+    if y_true.ndim > 1:
+        return _why_labels_undefined(metric, y_true.astype(np.float64), classes, weights)
     missing = _without_rows(y_true, classes, weights)
     if is_binary(metric) and positive is not None:
         needed = classes[positive]
@@ -114,6 +148,21 @@ def why_undefined(
         return why if needed in missing else ""
     if missing and argument(metric, "average") != "micro":
         return f"class {missing[0]!r} has no rows, but {metric.name} needs rows of every class"
+    return ""
+
+
+def _why_labels_undefined(
+    metric: Component, y: Floats, names: Sequence[str], weights: Floats | None
+) -> str:
+    """Return which label has no row, or all rows, if the metric needs others; else empty."""
+    if argument(metric, "average") == "micro":
+        return "" if y.any() else f"no row has any label, but {metric.name} needs one"
+    with_label = np.average(y, axis=0, weights=weights)
+    for name, share in zip(names, with_label, strict=True):
+        if share == 0:
+            return f"no row has the label {name!r}, but {metric.name} needs some"
+        if share == 1 and metric.name == "roc_auc":
+            return f"every row has the label {name!r}, but roc_auc needs some without it"
     return ""
 
 
@@ -150,8 +199,14 @@ def _without_rows(
     return [name for name, count in zip(classes, counts, strict=True) if not count]
 
 
+def _targets(y: Floats, predicted: Floats, weights: Floats | None) -> list[_Values]:
+    """Return the values of each target, (n,) or (n, n_targets)."""
+    columns = (values.reshape(len(y), -1).T for values in (y, predicted))
+    return [_Values(own, other, weights) for own, other in zip(*columns, strict=True)]
+
+
 class _Values:
-    """Regression targets and predictions, (n,) each."""
+    """Values and predictions of one target, (n,) each."""
 
     def __init__(self, y: Floats, predicted: Floats, weights: Floats | None) -> None:
         self.y = y
@@ -194,22 +249,22 @@ class _Values:
         return 1 - residual / total
 
 
-def _fbeta(classes: ClassPredictions, metric: Component) -> float:
+def _fbeta(classes: _Counted, metric: Component) -> float:
     squared = argument_number(metric, "beta") ** 2
     of = (classes.predicted + squared * classes.support) / (1 + squared)
     return _averaged(classes, metric, of)
 
 
-def _averaged(classes: ClassPredictions, metric: Component, of: Floats) -> float:
+def _averaged(classes: _Counted, metric: Component, of: Floats) -> float:
     """Average over the classes the hits divided by `of`, (n_classes,); 0 / 0 counts as 0."""
     how = str(argument(metric, "average"))
-    if how == "micro":  # each row has one class and one prediction, so all three are accuracy
-        return classes.accuracy
+    if how == "micro":
+        return classes.micro(of)
     shares = np.divide(classes.hits, of, out=np.zeros_like(of), where=of > 0)
     return classes.average(shares, how)
 
 
-def _mean_average_precision(classes: ClassPredictions, metric: Component) -> float:
+def _mean_average_precision(classes: _Counted, metric: Component) -> float:
     how = str(argument(metric, "average"))
     if how == "micro":
         return classes.micro_average_precision
@@ -233,20 +288,34 @@ def _roc_auc(classes: ClassPredictions, metric: Component) -> float:
 _NEED_ROWS = ("roc_auc", "average_precision")
 """Metrics that are not defined for a class without rows."""
 
-_CLASSIFICATION: Mapping[str, Callable[[ClassPredictions, Component], float]] = {
-    "accuracy": lambda classes, _: classes.accuracy,
-    "balanced_accuracy": lambda classes, _: classes.balanced_accuracy,
+_OF_COUNTS: Mapping[str, Callable[[_Counted, Component], float]] = {
     "precision": lambda classes, metric: _averaged(classes, metric, classes.predicted),
     "recall": lambda classes, metric: _averaged(classes, metric, classes.support),
     "f1": lambda classes, metric: _averaged(classes, metric, classes.midway),
-    "roc_auc": _roc_auc,
-    "average_precision": _mean_average_precision,
     "fbeta": _fbeta,
+    "average_precision": _mean_average_precision,
+    "log_loss": lambda classes, _: classes.log_loss,
+    "brier": lambda classes, _: classes.brier,
+}
+"""Metrics of classes and of labels alike."""
+
+_MULTILABEL: Mapping[str, Callable[[LabelPredictions, Component], float]] = {
+    **_OF_COUNTS,
+    "roc_auc": lambda labels, metric: labels.average(
+        labels.aucs, str(argument(metric, "average"))
+    ),
+    "hamming": lambda labels, _: labels.hamming,
+    "subset_accuracy": lambda labels, _: labels.subset_accuracy,
+}
+
+_CLASSIFICATION: Mapping[str, Callable[[ClassPredictions, Component], float]] = {
+    **_OF_COUNTS,
+    "accuracy": lambda classes, _: classes.accuracy,
+    "balanced_accuracy": lambda classes, _: classes.balanced_accuracy,
+    "roc_auc": _roc_auc,
     "top_k_accuracy": lambda classes, metric: classes.top_k_accuracy(
         int(argument_number(metric, "k"))
     ),
-    "log_loss": lambda classes, _: classes.log_loss,
-    "brier": lambda classes, _: classes.brier,
     "mcc": lambda classes, _: classes.mcc,
     "cohen_kappa": _cohen_kappa,
 }

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from tunecli.data.rows.dataset import PerTarget
+
 
 @dataclass(frozen=True)
 class OutputMeaning:
@@ -20,22 +22,31 @@ class OutputMeaning:
 
     Attributes:
         kind: `softmax` (scores of classes), `sigmoid` (one score for two classes, or one
-            classifier for each class), `value` (the first output is a standardized target),
-            `log_rate` (the first output is the logarithm of a rate), `probability` (the outputs
-            are the probabilities of the classes), `next_token` (scores of the token after each
-            position).
-        mean: added to values, or to the logarithm of rates.
-        std: factor of values, applied before the mean is added.
+            classifier for each class), `labels` (one score for each label), `value` (the first
+            outputs are standardized targets), `log_rate` (the first outputs are the logarithms of
+            rates), `probability` (the outputs are the probabilities of the classes), `next_token`
+            (scores of the token after each position).
+        mean: added to values, or to the logarithm of rates; of several targets, one per target.
+        std: factor of values, applied before the mean is added; one per target, too.
     """
 
-    kind: Literal["softmax", "sigmoid", "value", "log_rate", "probability", "next_token"]
-    mean: float = 0.0
-    std: float = 1.0
+    kind: Literal["softmax", "sigmoid", "labels", "value", "log_rate", "probability", "next_token"]
+    mean: PerTarget = 0.0
+    std: PerTarget = 1.0
 
     @property
-    def is_of_classes(self) -> bool:
+    def gives_probabilities(self) -> bool:
         """Whether predictions are probabilities, not values."""
-        return self.kind in ("softmax", "sigmoid", "probability")
+        return self.kind in ("softmax", "sigmoid", "labels", "probability")
+
+    @property
+    def of_each(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """The mean and the factor of each target."""
+        return _each(self.mean), _each(self.std)
+
+    def of_targets(self, outputs: Tensor) -> Tensor:
+        """Return the outputs that are values or rates, (n,); of several targets (n, n_targets)."""
+        return outputs[:, : len(self.mean)] if isinstance(self.mean, tuple) else outputs[:, 0]
 
     def __call__(self, outputs: Tensor) -> Tensor:
         """Return predictions in the type of the outputs.
@@ -45,9 +56,10 @@ class OutputMeaning:
                 predicts k times; or (n, length, n_outputs) of tokens.
 
         Returns:
-            Probabilities (n, n_classes), each row with sum 1; values (n,) in the original unit; or
-            probabilities of tokens (n, length, n_outputs). NaN where an output is NaN. Those of a
-            model that predicts k times are means over its predictions.
+            Probabilities (n, n_classes), each row with sum 1, or (n, n_labels); values in the
+            original unit, (n,) or (n, n_targets); or probabilities of tokens (n, length,
+            n_outputs). NaN where an output is NaN. Those of a model that predicts k times are
+            means over its predictions.
         """
         if self.kind == "next_token":
             return outputs.softmax(2)
@@ -57,14 +69,24 @@ class OutputMeaning:
             return outputs.softmax(1)
         if self.kind == "probability":
             return outputs
-        if self.kind == "value":
-            return outputs[:, 0] * self.std + self.mean
-        if self.kind == "log_rate":
-            return (outputs[:, 0] + self.mean).exp()
+        if self.kind == "labels":
+            return outputs.sigmoid()
+        if self.kind in ("value", "log_rate"):
+            mean, std = (outputs.new_tensor(one) for one in (self.mean, self.std))
+            return self.unscaled(outputs, mean, std)
         if outputs.shape[1] == 1:
             return torch.cat([(-outputs).sigmoid(), outputs.sigmoid()], dim=1)
         # p / sum(p), without dividing 0 by 0 where every sigmoid underflows.
         return functional.logsigmoid(outputs).softmax(1)
+
+    def unscaled(self, outputs: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+        """Return values or rates in the original unit, with mean and factor as tensors."""
+        targets = self.of_targets(outputs)
+        return targets * std + mean if self.kind == "value" else (targets + mean).exp()
+
+
+def _each(number: PerTarget) -> tuple[float, ...]:
+    return number if isinstance(number, tuple) else (number,)
 
 
 def mean_prediction(decode: Callable[[Tensor], Tensor], outputs: Tensor) -> Tensor:

@@ -8,6 +8,9 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
+ALIGNED = 64
+"""Bytes; torch gives the memory of each tensor an address that is a multiple of these."""
+
 
 class CannotStackError(Exception):
     """The models of the folds cannot compute as one stack, so that each trains alone."""
@@ -41,10 +44,8 @@ class JoinedTensors:
         self._tensors = tensors
         self._sizes = sizes
         values = [tensor.detach() for tensor in tensors]
-        joined = torch.stack(values) if sizes is None else torch.cat(values)
-        first = tensors[0]
-        self._strides = first.stride() if sizes is not None else (first.numel(), *first.stride())
-        self.memory = self.as_tensors(joined)
+        self._strides = tensors[0].stride()
+        self.memory = _apart(values) if sizes is None else self.as_tensors(torch.cat(values))
         self._own: list[Tensor] = []
 
     def divided(self, joined: Tensor) -> tuple[Tensor, ...]:
@@ -55,6 +56,8 @@ class JoinedTensors:
 
     def as_tensors(self, joined: Tensor) -> Tensor:
         """Return joined values such that their parts have the strides of the tensors."""
+        if self._sizes is None:
+            return joined if joined.stride()[1:] == self._strides else _apart(joined.unbind(0))
         if joined.stride() == self._strides:
             return joined
         values = torch.empty_strided(joined.shape, self._strides, dtype=joined.dtype)
@@ -74,6 +77,20 @@ class JoinedTensors:
         for tensor, own in zip(self._tensors, self._own, strict=True):
             tensor.data = own
         self._own = []
+
+
+def _apart(tensors: Sequence[Tensor]) -> Tensor:
+    """Stack tensors such that each begins at a multiple of `ALIGNED` bytes.
+
+    Some kernels round differently where memory is not aligned, as that of a lone tensor is.
+    """
+    first = tensors[0]
+    unit = ALIGNED // first.element_size()
+    distance = -(-first.numel() // unit) * unit
+    shape, strides = (len(tensors), *first.shape), (distance, *first.stride())
+    joined = torch.empty_strided(shape, strides, dtype=first.dtype)
+    torch._foreach_copy_(joined.unbind(0), list(tensors))
+    return joined
 
 
 def _is_dense(tensor: Tensor) -> bool:

@@ -32,6 +32,8 @@ class Alike(NamedTuple):
     in_evaluation: bool
 
 
+_SHIFTS = (1, 2, 4, 8)
+"""Numbers by which the rows of a batch may be off from an aligned address."""
 _COMPARED: dict[object, Alike] = {}
 """Results of this process."""
 
@@ -59,11 +61,8 @@ def has_differed() -> bool:
 def _compare(folds: Sequence[StackableFold], n_rows: int) -> Alike:
     torch.manual_seed(0)
     batches = [_random_batch(fold, n_rows) for fold in folds]
-    alone = [copy.deepcopy(fold.model).train() for fold in folds]
+    alone, *moved = (_trained_alone(folds, batches, shift) for shift in (0, *_SHIFTS))
     together = [copy.deepcopy(fold.model).train() for fold in folds]
-    for k, (fold, model, batch) in enumerate(zip(folds, alone, batches, strict=True)):
-        torch.manual_seed(k)
-        fold.step.loss_of(model(batch.x), batch).backward()  # type: ignore[no-untyped-call]
     models = StackedModels(together, n_rows)
     with models.bound([torch.Generator().manual_seed(k) for k in range(len(folds))]):
         outputs = models.outputs([batch.x for batch in batches])
@@ -72,9 +71,37 @@ def _compare(folds: Sequence[StackableFold], n_rows: int) -> Alike:
         for weight, gradient in zip(models.weights, models.gradients(losses), strict=True):
             weight.grad = gradient
         in_evaluation = _evaluate_alike(folds, alone, models)
-    pairs = zip(map(_results, alone), map(_results, together), strict=True)
-    in_training = all(_are_equal(one, other) for one, other in pairs)
+    in_training = all(
+        _are_equal(one, other)
+        for models_ in (together, *moved)
+        for one, other in zip(map(_results, alone), map(_results, models_), strict=True)
+    )
     return Alike(in_training, in_training and in_evaluation)
+
+
+def _trained_alone(
+    folds: Sequence[StackableFold], batches: Sequence[Batch], shift: int
+) -> list[nn.Module]:
+    """Return copies of the models with the gradients that each has alone.
+
+    Args:
+        shift: see `_moved`.
+    """
+    models = [copy.deepcopy(fold.model).train() for fold in folds]
+    for k, (fold, model, batch) in enumerate(zip(folds, models, batches, strict=True)):
+        torch.manual_seed(k)
+        outputs = model(_moved(batch.x, shift))
+        fold.step.loss_of(outputs, batch).backward()  # type: ignore[no-untyped-call]
+    return models
+
+
+def _moved(x: Tensor, shift: int) -> Tensor:
+    """Return the same rows at an address that is off from an aligned one by `shift` numbers.
+
+    The rows of a batch lie somewhere in a larger tensor, in a stack they are copied. On some CPUs
+    small products are rounded by the address.
+    """
+    return torch.empty(x.numel() + shift, dtype=x.dtype)[shift:].view(x.shape).copy_(x)
 
 
 @torch.no_grad()
@@ -89,9 +116,12 @@ def _evaluate_alike(
     if any(max(of_all) - min(of_all) > 1 for of_all in zip(*sizes, strict=True)):
         return False
     return all(
-        _are_equal([model.eval()(x) for model, x in zip(alone, of_all, strict=True)], together)
-        for of_all in zip(*blocks, strict=True)
-        for together in [models.evaluated(of_all)]
+        _are_equal(
+            [model.eval()(_moved(x, n)) for model, x in zip(alone, rows, strict=True)], ours
+        )
+        for rows in zip(*blocks, strict=True)
+        for ours in [models.evaluated(rows)]
+        for n in (0, *_SHIFTS)
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -18,14 +18,15 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tunecli.data.rows.dataset import FoldData
+from tunecli.data.rows.dataset import FoldData, PerTarget
 from tunecli.data.text.token_blocks import NO_LOSS
 from tunecli.errors import DataError
 from tunecli.study_file.settings.code_names import is_code
-from tunecli.study_file.settings.settings import WITHOUT, Component
+from tunecli.study_file.settings.settings import WITHOUT, Component, Task
 from tunecli.training.models import user_parts
 from tunecli.training.outcome.output_meaning import OutputMeaning
 from tunecli.training.outcome.token_predictions import token_sums
+from tunecli.training.step.loss_weights import class_weights, label_weights, mean_target
 
 Predictions = NDArray[np.floating]
 """Probabilities, float32; or values in the original unit, float64."""
@@ -56,12 +57,12 @@ class Loss(ABC):
         if fold.train_weights is not None:
             arguments = {**arguments, "reduction": "none"}
         self.module: Callable[..., Tensor] = getattr(nn, name)(**arguments)
-        self.n_outputs = self.outputs_for(fold.n_classes)
+        self.n_outputs = self.outputs_for(fold)
 
     @staticmethod
-    def outputs_for(n_classes: int) -> int:
-        """Return the number of outputs of the model; `n_classes` is 0 for regression."""
-        return max(n_classes, 1)
+    def outputs_for(fold: FoldData) -> int:
+        """Return the number of outputs of the model: one per class, value or label."""
+        return fold.n_classes or fold.n_targets
 
     @abstractmethod
     def __call__(self, outputs: Tensor, y: Tensor) -> Tensor:
@@ -71,7 +72,7 @@ class Loss(ABC):
 
         Args:
             outputs: outputs of the model, (batch, n_outputs), any float dtype.
-            y: targets as in `FoldData.y_train`, (batch,).
+            y: targets as in `FoldData.y_train`, (batch,) or (batch, n_targets).
         """
 
     def of_rows(self, outputs: Tensor, y: Tensor) -> Tensor:
@@ -152,8 +153,8 @@ class _BinaryLoss(Loss):
         self._by_row = fold.train_weights is not None
 
     @staticmethod
-    def outputs_for(n_classes: int) -> int:
-        return 1 if n_classes == 2 else n_classes
+    def outputs_for(fold: FoldData) -> int:
+        return 1 if fold.n_classes == 2 else fold.n_classes
 
     def __call__(self, outputs: Tensor, y: Tensor) -> Tensor:
         one = self.n_outputs == 1
@@ -164,10 +165,31 @@ class _BinaryLoss(Loss):
         return losses.mean(1) if self._by_row else losses.mean()
 
 
-class _ValueLoss(Loss):
-    """MSELoss, L1Loss, SmoothL1Loss, HuberLoss between one output and the standardized target.
+class _LabelLoss(Loss):
+    """BCEWithLogitsLoss of one output per label, its mean over rows and labels.
 
-    `beta` and `delta` are in standard deviations of the training targets.
+    `weight` and `pos_weight` have one number per label: the weight of its loss, and of the rows
+    that have it.
+    """
+
+    fits_probabilities = True
+
+    def __init__(self, name: str, arguments: dict[str, Any], fold: FoldData) -> None:
+        weights = {key: label_weights(key, arguments.get(key), fold) for key in _OF_LABELS}
+        super().__init__(name, {**arguments, **weights, "reduction": "none"}, fold)
+        self.meaning = OutputMeaning("labels")
+        self._by_row = fold.train_weights is not None
+
+    def __call__(self, outputs: Tensor, y: Tensor) -> Tensor:
+        losses = self.module(outputs.float(), y)
+        return losses.mean(1) if self._by_row else losses.mean()
+
+
+class _ValueLoss(Loss):
+    """MSELoss, L1Loss, SmoothL1Loss, HuberLoss between outputs and standardized targets.
+
+    There is one output per target. `beta` and `delta` are in standard deviations of the training
+    targets.
     """
 
     def __init__(self, name: str, arguments: dict[str, Any], fold: FoldData) -> None:
@@ -175,27 +197,27 @@ class _ValueLoss(Loss):
         self.meaning = OutputMeaning("value", fold.y_mean, fold.y_std)
 
     def __call__(self, outputs: Tensor, y: Tensor) -> Tensor:
-        return self.module(outputs[:, 0].float(), y)
+        return _of_rows(self.module(outputs.float().reshape(y.shape), y))
 
 
 class _GaussianLoss(_ValueLoss):
-    """GaussianNLLLoss of two outputs: the mean, and the variance before softplus.
+    """GaussianNLLLoss of two outputs per target: first the means, then variances before softplus.
 
     A variance cannot be negative; softplus is smooth and grows linearly (as in Lakshminarayanan
     et al. 2017, section 2.2.1).
     """
 
     @staticmethod
-    def outputs_for(n_classes: int) -> int:
-        return 2
+    def outputs_for(fold: FoldData) -> int:
+        return 2 * fold.n_targets
 
     def __call__(self, outputs: Tensor, y: Tensor) -> Tensor:
-        mean, raw_variance = outputs.float().unbind(1)
-        return self.module(mean, y, functional.softplus(raw_variance))
+        mean, raw_variance = (part.reshape(y.shape) for part in outputs.float().chunk(2, dim=1))
+        return _of_rows(self.module(mean, y, functional.softplus(raw_variance)))
 
 
 class _PoissonLoss(Loss):
-    """PoissonNLLLoss of one output: the logarithm of the rate, relative to the mean count.
+    """PoissonNLLLoss of one output per target: the logarithm of the rate, relative to the mean.
 
     The model starts near the mean count of the training part (its logarithm is added to the
     output), as standardizing the target does for other losses.
@@ -219,11 +241,11 @@ class _PoissonLoss(Loss):
                 f"{largest:g}. Use MSELoss, or divide the targets."
             )
         super().__init__(name, arguments, fold)
-        mean = _mean(fold.y_train, fold.train_weights)
-        self.meaning = OutputMeaning("log_rate", math.log(mean) if mean > 0 else 0.0)
+        self.meaning = OutputMeaning("log_rate", _log_means(fold))
+        self._means = torch.tensor(self.meaning.mean, device=fold.y_train.device)
 
     def __call__(self, outputs: Tensor, y: Tensor) -> Tensor:
-        return self.module(outputs[:, 0].float() + self.meaning.mean, y)
+        return _of_rows(self.module(outputs.float().reshape(y.shape) + self._means, y))
 
 
 class _TokenLoss(Loss):
@@ -268,13 +290,11 @@ class _UserLoss(Loss):
         self._loss = user_parts.build_user_loss(self._component)
         if isinstance(self._loss, nn.Module):
             self._loss.to(fold.y_train.device)
-        self.n_outputs = self.outputs_for(fold.n_classes)
-        self._is_of_values = fold.n_classes == 0
-        values = OutputMeaning("value", fold.y_mean, fold.y_std)
-        self.meaning = values if self._is_of_values else OutputMeaning("softmax")
+        self.n_outputs = self.outputs_for(fold)
+        self.meaning = _user_meaning(fold)
 
     def __call__(self, outputs: Tensor, y: Tensor) -> Tensor:
-        given = outputs[:, 0] if self._is_of_values else outputs
+        given = outputs if self.meaning.kind == "softmax" else outputs.reshape(y.shape)
         return user_parts.checked_loss(self._component, self._loss(given.float(), y))
 
 
@@ -292,9 +312,14 @@ _LOSSES: dict[str, type[Loss]] = {
 }
 
 
+_OF_TASK: dict[Task, type[Loss]] = {"multilabel": _LabelLoss, "language_modeling": _TokenLoss}
+"""The only loss of a task, besides the user's own."""
+_OF_LABELS = ("weight", "pos_weight")
+
+
 def n_outputs(component: Component, fold: FoldData) -> int:
     """Return the number of outputs that a model needs for this loss, before it is built."""
-    return _class_of(component).outputs_for(fold.n_classes)
+    return _class_of(component, fold.task).outputs_for(fold)
 
 
 def standardizes_target(component: Component) -> bool:
@@ -321,44 +346,35 @@ def build_loss(component: Component, fold: FoldData) -> Loss:
         DataError: the targets or the number of classes do not fit.
         TypeError, ValueError: an argument is invalid for the loss.
     """
-    kind = _TokenLoss if fold.task == "language_modeling" else _class_of(component)
-    return kind(component.name, component.arguments, fold)
+    return _class_of(component, fold.task)(component.name, component.arguments, fold)
 
 
-def _class_of(component: Component) -> type[Loss]:
-    return _UserLoss if is_code(component.name) else _LOSSES[component.name]
+def _class_of(component: Component, task: Task | None = None) -> type[Loss]:
+    if is_code(component.name):
+        return _UserLoss
+    return _OF_TASK.get(task, _LOSSES[component.name]) if task else _LOSSES[component.name]
 
 
-def class_weights(weight: str | Sequence[float] | None, fold: FoldData) -> Tensor | None:
-    """Return the class weights, (n_classes,) float32, on the device of the fold's targets.
+def _of_rows(losses: Tensor) -> Tensor:
+    """Return the loss of a batch, or of each row if it is not reduced: the mean over targets."""
+    return losses.mean(1) if losses.ndim > 1 else losses
 
-    Args:
-        weight: one number per class; None for no weights; or `balanced`, which is
-            n_rows / (n_classes * n_rows of the class) on the training part, as in scikit-learn
-            (King and Zeng 2001): the mean weight of a row is 1. A class without training rows
-            counts as if it had one.
 
-    Raises:
-        DataError: the number of weights differs from the number of classes.
-    """
+def _user_meaning(fold: FoldData) -> OutputMeaning:
+    """Return the meaning of outputs under the user's own loss."""
+    if fold.n_classes:
+        return OutputMeaning("softmax")
+    if fold.task == "multilabel":
+        return OutputMeaning("labels")
+    return OutputMeaning("value", fold.y_mean, fold.y_std)
+
+
+def _log_means(fold: FoldData) -> PerTarget:
+    """Return the logarithm of the mean count of each target; 0 if it has none."""
     y = fold.y_train
-    if weight is None:
-        return None
-    if isinstance(weight, str):
-        if weight != "balanced":
-            raise ValueError(
-                f"weight must be `balanced` or a list of numbers, but got {weight!r}."
-            )
-        if fold.train_weights is not None:
-            return _balanced(y, fold.train_weights, fold.n_classes)
-        counts = torch.bincount(y, minlength=fold.n_classes).clamp(min=1)
-        return len(y) / (fold.n_classes * counts.float())
-    if len(weight) != fold.n_classes:
-        raise DataError(
-            f"weight must have one number for each of the {fold.n_classes} classes, but has "
-            f"{len(weight)}. Use `balanced`, or list the numbers in the order of the classes."
-        )
-    return torch.tensor(weight, dtype=torch.float32, device=y.device)
+    means = [mean_target(one, fold.train_weights) for one in y.reshape(len(y), -1).T]
+    logs = [math.log(mean) if mean > 0 else 0.0 for mean in means]
+    return logs[0] if y.ndim == 1 else tuple(logs)
 
 
 def decode_outputs(meaning: OutputMeaning, outputs: Tensor) -> Predictions:
@@ -367,23 +383,4 @@ def decode_outputs(meaning: OutputMeaning, outputs: Tensor) -> Predictions:
     Values stay float64: in 32 bits, values around a large mean would all be equal.
     """
     predictions = meaning(outputs.detach().cpu().double())
-    return (predictions.float() if meaning.is_of_classes else predictions).numpy()
-
-
-def _mean(y: Tensor, weights: Tensor | None) -> float:
-    """Return the (weighted) mean of targets, in float64 on the CPU."""
-    values = y.cpu().double()
-    if weights is None:
-        return values.mean().item()
-    row_weights = weights.cpu().double()
-    return float((values @ row_weights / row_weights.sum()).item())
-
-
-def _balanced(y: Tensor, weights: Tensor, n_classes: int) -> Tensor:
-    """Return class weights that give all classes the same total weight, with row weights.
-
-    A class whose rows all have weight 0 gets 1.
-    """
-    totals = torch.zeros(n_classes, device=y.device).index_add_(0, y, weights.float())
-    balanced = totals.sum() / (n_classes * totals)
-    return torch.where(totals > 0, balanced, 1.0)
+    return (predictions.float() if meaning.gives_probabilities else predictions).numpy()
