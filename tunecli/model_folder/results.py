@@ -18,7 +18,7 @@ from tunecli.data.rows.summary import Unit, unit_of
 from tunecli.model_folder.ensemble.choice import EnsembleChoice
 from tunecli.model_folder.final_training import WHY, HeldOutFor
 from tunecli.model_folder.format.folder import weight_files
-from tunecli.model_folder.format.model import Member, Model
+from tunecli.model_folder.format.model import Model
 from tunecli.model_folder.refitting import Refitted, RefitTrial
 from tunecli.model_folder.score_interval import Predicted, ScoreInterval, score_intervals
 from tunecli.report.analysis.best_evaluation import StandOut
@@ -374,15 +374,13 @@ def costs_of_model(model: Model, store: FoldStore) -> ModelCosts:
         size=sum(map(len, weight_files(model).values())),
         n_weights=model.n_weights,
         zeros=sum(share_of_zeros(member.network) for member in members) / len(members),
-        macs=0 if is_own else sum(map(_macs, members, prepared)),
+        macs=0
+        if is_own
+        else sum(macs(one.network, x[:1]) for one, x in zip(members, prepared, strict=True)),
         latency={str(n): time for n, time in times.items()},
         left_out=tuple(dict.fromkeys(step for one in packed for step in one.left_out)),
         n_untimed=len(rows) if n_many < len(rows) else 0,
     )
-
-
-def _macs(member: Member, prepared: Tensor) -> int:
-    return macs(member.network, prepared[:1])
 
 
 def _latency_of(model: Model, prepared: Sequence[Tensor], n_rows: int) -> Latency:
