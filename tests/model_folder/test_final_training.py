@@ -158,7 +158,10 @@ def test_a_training_that_diverges_on_its_tenth_is_no_model() -> None:
     huge = Component(name="SGD", arguments={"lr": 1e38})
     config = made.trial.config.model_copy(update={"optimizer": huge})
     # Not "of fold 0": there are no folds.
-    reason = r"with seed 0 diverged: training loss is \S+ at epoch 1\. Choose another trial"
+    reason = (
+        r"^the training of trial 3 with seed 0 diverged: training loss is \S+ at epoch 1\. "
+        "Choose another trial with --trial"
+    )
     with pytest.raises(RefitError, match=reason):
         refitted(made, replace(made.trial, config=config, stand_out=DIP))
 
@@ -185,6 +188,39 @@ def test_terminal_and_card_say_where_the_weights_are_from() -> None:
     assert "weights     of evaluation 2, the best one of the search" in lines
     assert "within their noise of 0.0100" in lines[1]
     assert "not trained on" not in card(made.refitted.model.facts, plain, SUMMARY, 1)
+
+
+def test_rows_are_held_out_whatever_the_evaluation() -> None:
+    made = case("arrays")
+    trial = replace(made.trial, config=long(made.trial.config), stand_out=DIP)
+    found = replace(results(made, trial), step=None)  # as of trainings that end differently
+    assert "held out    " + f"{found.n_validation} rows, to score the training" in results_lines(
+        found
+    )
+    joint = replace(found, n_trials=2)
+    assert f"held out    up to {found.n_validation} rows, to score the training" in results_lines(
+        joint
+    )
+    assert f"Up to {found.n_validation} rows were not trained on" in card(
+        made.refitted.model.facts, joint, SUMMARY, 1
+    )
+    none = replace(found, n_validation=0)
+    assert not any(line.startswith("held out") for line in results_lines(none))
+
+
+def test_the_training_of_several_trials_in_words() -> None:
+    made = case("arrays")
+    rows = "all rows outside the test set"
+    plain = replace(made.trial, number=1)
+    dip = replace(plain, number=2, stand_out=DIP)
+    why = "because the best evaluation of the search beats its neighbours by more than their noise"
+    told = training_in_words([plain, dip, replace(plain, number=4)], made.store)
+    assert told.startswith(
+        f"training trials 1, 4 on {rows}; trial 2 on nine tenths of {rows}, {why}"
+    )
+    several = training_in_words([dip, dip], made.store)
+    assert several.startswith(f"training 2 trials on nine tenths of {rows}, {why}")
+    assert training_in_words([plain], made.store) == f"training on {rows}"
 
 
 def store_of(folder: Path, data: str, validation: str) -> tuple[FoldStore, TrialConfig]:
@@ -239,7 +275,7 @@ def test_too_few_rows_are_all_trained_on_and_that_is_said(tmp_path: Path) -> Non
     store, config = store_of(tmp_path, "drop: [who, when]", "{folds: 2}")
     assert not can_cut(store)
     trial = RefitTrial("few", 0, config, best_step=2)
-    assert training_in_words(trial, store) == "training on all rows outside the test set"
+    assert training_in_words([trial], store) == "training on all rows outside the test set"
     one = next(refit_seeds(trial, store))
     assert (one.validation_rows, one.n_rows, one.step) == (0, 16, 2)
     lines = results_lines(results_of(trial, store, [one], 1))
@@ -261,9 +297,11 @@ def test_no_tenth_is_held_out_for_which_many_other_rows_would_be_left_out(tmp_pa
 
 def test_what_is_done_is_said_before() -> None:
     made = case("arrays")
-    assert training_in_words(made.trial, made.store) == "training on all rows outside the test set"
+    assert (
+        training_in_words([made.trial], made.store) == "training on all rows outside the test set"
+    )
     noisy = replace(made.trial, stand_out=DIP)
-    assert training_in_words(noisy, made.store) == (
+    assert training_in_words([noisy], made.store) == (
         "training on nine tenths of all rows outside the test set, because the best evaluation of "
         "the search beats its neighbours by more than their noise and is not practically equal to "
         "them"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from tunecli.cli.refit import results_lines
 from tunecli.data.final_fit import final_fit
 from tunecli.data.user_code.import_user_code import permit
 from tunecli.errors import RefitError
+from tunecli.model_folder import refitting
 from tunecli.model_folder.card import card
 from tunecli.model_folder.fold_models import as_searched, of_test_rows
 from tunecli.model_folder.format.folder import write_model
@@ -26,6 +29,7 @@ from tunecli.study_file.settings.settings import Component
 from tunecli.training.cross_validation import CrossValidation
 from tunecli.training.fold import FoldTraining
 from tunecli.training.fold_data import feature_form, folds_of
+from tunecli.training.outcome.score_guard import NoScoreError
 from tunecli.training.saved_models import keep_models
 from tunecli.training.step.losses import standardizes_target
 from tunecli.training.step.precision import choose_device
@@ -100,8 +104,23 @@ def test_a_training_that_diverges_is_no_model() -> None:
     found = case("arrays")
     huge = Component(name="SGD", arguments={"lr": 1e38})
     config = found.trial.config.model_copy(update={"optimizer": huge})
-    with pytest.raises(RefitError, match="diverged"):
-        next(refit_seeds(RefitTrial("huge", 0, config, 1), found.store))
+    trial = RefitTrial("huge", 7, config, 1)
+    told = "the training of trial 7 with seed 0 diverged: its weights are not finite. Choose"
+    with pytest.raises(RefitError, match=told):
+        next(refit_seeds(trial, found.store))
+    with pytest.raises(RefitError, match=r"not finite\. Leave out --ensemble"):
+        next(refit_seeds(replace(trial, instead="Leave out --ensemble."), found.store))
+
+
+def test_a_compression_that_fails_names_the_trial(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> NoReturn:
+        raise NoScoreError("failed", "nothing is left")
+
+    monkeypatch.setattr(refitting, "packed_models", fails)
+    found = case("compressed")
+    told = "the training of trial 3 with seed 0 failed: nothing is left. Choose another trial"
+    with pytest.raises(RefitError, match=told):
+        next(refit_seeds(found.trial, found.store))
 
 
 def searched(made: Case, folder: Path) -> ConcludedTrial:

@@ -1,4 +1,5 @@
 import math
+from functools import cache, partial
 from math import isfinite
 from os.path import abspath, normpath
 from pathlib import Path
@@ -50,8 +51,8 @@ def refit(
         Option(
             min=2,
             max=1000,
-            help="Average several trials: picked this many times, each time the one that improves "
-            "the mean most. The best trial alone if that scores no worse.",
+            help="Number of picks. The model is the mean of the picked trials if that scores "
+            "better than the best trial; otherwise the best trial.",
             show_default=False,
         ),
     ] = None,
@@ -91,11 +92,13 @@ def refit(
         raise BadParameter("--mean requires --seeds above 1.")
     workspace = workspace_of(study, study_folder, record, code)
 
+    say_numerics_once = cache(partial(say_other_numerics, record))
+
     def announce_of(what: str) -> "Callable[[str], None]":
         def announce(doing: str) -> None:
             say(f"{record.name}: {what}{doing} …")
             if not as_searched:
-                say_other_numerics(record)
+                say_numerics_once()
 
         return announce
 
@@ -257,7 +260,7 @@ def results_lines(results: "Results") -> list[str]:
         lines.append(f"expected    {metric} {results.expected.sentence}")
     if results.stand_out is not None:
         lines.append(f"            {results.stand_out.in_words()}")
-    lines += [f"weights     {results.weights_in_words}"] if results.step is not None else []
+    lines += _training_lines(results)
     test, costs = results.of_test, results.costs
     if test is None:
         lines.append(f"test        no {results.unit}s were held out, so there is no test score")
@@ -297,6 +300,16 @@ def results_lines(results: "Results") -> list[str]:
     weights = f", {costs.n_weights:,} weights" if costs.n_weights else ""
     costs_unit = "row" if results.unit == "row" else "block"
     return [*lines, f"costs       {size}{weights}, {latency} for one {costs_unit}"]
+
+
+def _training_lines(results: "Results") -> list[str]:
+    """Return where the weights are from, and which rows were held out of the training."""
+    if results.step is not None:
+        return [f"weights     {results.weights_in_words}"]
+    if not results.n_validation:
+        return []
+    most = "up to " if results.n_trials > 1 else ""  # some trials may need none
+    return [f"held out    {most}{results.validation_in_words}, to score the training"]
 
 
 def _ensemble_lines(results: "Results") -> list[str]:

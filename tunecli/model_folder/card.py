@@ -303,7 +303,8 @@ def _limits(facts: Manifest, results: Results) -> Iterator[str]:
     if any(column.kind == "categorical" for column in facts.columns):
         yield "A category that the training rows lack is treated as a rare one."
     if results.n_validation:
-        held_out = results.validation_in_words
+        most = "up to " if results.n_trials > 1 else ""  # some trials may need none
+        held_out = f"{most}{results.validation_in_words}"
         were = "was" if results.unit == "block" or results.n_validation == 1 else "were"
         yield (
             f"{held_out[0].upper()}{held_out[1:]} {were} not trained on, but used to score the "

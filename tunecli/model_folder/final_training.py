@@ -15,13 +15,11 @@ from itertools import islice
 from typing import Literal
 
 from tunecli.data.final_fit import FinalFit
-from tunecli.errors import RefitError
 from tunecli.report.analysis.best_evaluation import N_AROUND, StandOut
 from tunecli.study_file.settings.settings import TrialConfig
 from tunecli.training.fold import FoldTraining
-from tunecli.training.outcome.evaluation import Evaluation
 from tunecli.training.outcome.evaluation_choice import choice_for
-from tunecli.training.outcome.score_guard import NoScoreError, finite_evaluation
+from tunecli.training.outcome.score_guard import finite_evaluation
 from tunecli.training.step.precision import choose_device
 
 HeldOutFor = Literal["early stopping", "schedule", "noise", "fine-tuning"]
@@ -96,26 +94,16 @@ def train_around(step: int, config: TrialConfig, fit: FinalFit, fewest: int) -> 
         fewest: the fewest batches of any fold of the search, which space its evaluations.
 
     Raises:
-        RefitError: a loss or a score is not finite.
+        NoScoreError: a loss or a score is not finite.
     """
     fold = FoldTraining(config, fit.fold, choose_device(config.training.device), fewest)
     n_evaluations = min(step + 1 + AROUND, len(fold.timetable.evaluations))
     first = max(min(step, n_evaluations - 1) - AROUND, 0)
     choice = choice_for(config)
     for index, evaluation in enumerate(islice(fold, n_evaluations)):
-        score = _finite_score(evaluation, config)
+        score = finite_evaluation(evaluation, None, config.objective.metric.name).score
         if index >= first:
             choice.add(score)
             fold.follow(choice)
     assert choice.step is not None
     return FinalTraining(fold, first + choice.step, n_evaluations)
-
-
-def _finite_score(evaluation: Evaluation, config: TrialConfig) -> float:
-    try:
-        return finite_evaluation(evaluation, None, config.objective.metric.name).score
-    except NoScoreError as error:
-        raise RefitError(
-            f"the training with seed {config.seed} {error.outcome}: {error.reason}. Choose "
-            "another trial with --trial."
-        ) from None

@@ -40,6 +40,7 @@ from tunecli.model_folder.refitting import (
     joint_model,
     refit_seeds,
     refuse_unusable_code,
+    training_in_words,
 )
 from tunecli.model_folder.select_trial import CostLimit, measured_values, within
 from tunecli.report.analysis.ranking import ranked
@@ -56,6 +57,9 @@ from tunecli.training.step.losses import Predictions
 
 _ADDITIVE = COSTS - {"zeros"}
 """Costs that add up over networks; a share of zeros does not."""
+
+_INSTEAD = "Leave out --ensemble, or exclude this trial with a limit in --best-within."
+"""What to do if the training of a trial fails."""
 
 
 @dataclass(frozen=True)
@@ -115,11 +119,14 @@ def refit_ensemble(
     _refuse_other_tasks(store, of_best.config)
     candidates = _candidates(study, (of_best, store), None if trains else study_folder)
     limits = _Limits(study, wish.limits, candidates, 1 if trains else len(store.split.folds))
+    limits.refuse_if_none()
+    announce(f"choosing among {count(len(candidates), 'trial')}")
     chosen = _chosen(candidates, wish.n_picks, store, limits, yardstick_of(study, best))
-    trials = [refit_trial(study, one.record) for one in chosen.trials]
+    trials = [replace(refit_trial(study, one.record), instead=_INSTEAD) for one in chosen.trials]
     folders = [kept_models(study_folder, one.number) for one in trials]
     if chosen.choice.is_used:
-        announce(_announced(chosen.choice, trains=trains))
+        averaging = f"averaging the fold models of {count(len(trials), 'trial')}"
+        announce(training_in_words(trials, store) if trains else averaging)
         model = _mean(trials, chosen.weights, store, None if trains else folders)
         adjustment = _adjustment(chosen, store, threshold, is_of_single=model.n_parts > 1)
         made = MadeModel(trials[0], store, model, [model], adjustment)
@@ -157,20 +164,12 @@ def _chosen(
     limits: _Limits,
     yardstick: Yardstick,
 ) -> _Chosen:
-    limits.refuse_if_none()
     objective = candidates[0].config.objective
     scores = BlendScores(store, objective, [one.outputs for one in candidates])
     names = [Candidate(one.record.number, one.model) for one in candidates]
     picks, choice = chosen_ensemble(names, n_picks, scores, yardstick, limits.allow)
     places, weights = zip(*Counter(picks).most_common(), strict=True)
     return _Chosen([candidates[one] for one in places], weights, scores.blended(picks), choice)
-
-
-def _announced(choice: EnsembleChoice, *, trains: bool) -> str:
-    trials = count(len(choice.trials), "trial")
-    if trains:
-        return f"training {trials} on the rows outside the test set"
-    return f"averaging the fold models of {trials}"
 
 
 # --- what can be picked

@@ -17,6 +17,7 @@ from tunecli.standard_streams import prints_on_stderr
 from tunecli.study_file.settings.settings import TrialConfig
 from tunecli.training.cross_validation import CrossValidation
 from tunecli.training.outcome.output_meaning import OutputMeaning
+from tunecli.training.outcome.score_guard import NoScoreError
 from tunecli.training.state.trial_files import KEPT
 from tunecli.training.step.precision import choose_device
 from tunecli.training.user_loop.kept_files import file_hashes
@@ -34,7 +35,8 @@ def own_network(config: TrialConfig, trial: UserTrial, fit: FinalFit, n_steps: i
         trial: the trial; its folders are not used.
 
     Raises:
-        RefitError: the training fails, or saves nothing.
+        NoScoreError: the training fails.
+        RefitError: it saves nothing.
         UserCodeError: the user's code raises.
     """
     assert config.train is not None
@@ -67,7 +69,7 @@ def _train(training: CrossValidation, n_steps: int, *, has_scores: bool) -> None
     for _ in training:
         pass
     if training.outcome != "complete":
-        raise RefitError(f"the training failed: {training.reason}.")
+        raise NoScoreError(training.outcome or "failed", training.reason)
     fold.save_best()
 
 

@@ -168,7 +168,7 @@ def made_of_trial(
     trial, store = of_search
     # Either refuses what cannot be made; the training itself begins below.
     made = refit_seeds(trial, store, n_seeds) if trains else [as_searched(trial, store, models)]
-    announce(training_in_words(trial, store) if trains else "averaging its fold models")
+    announce(training_in_words([trial], store) if trains else "averaging its fold models")
     plain = [*made]
     model = mean_of_seeds(plain, store) if averages else plain[0]
     adjustment = None

@@ -30,6 +30,7 @@ from tunecli.model_folder.format.model import Member, Model
 from tunecli.model_folder.refit_own import meaning_of_own, own_network
 from tunecli.report.analysis.best_evaluation import StandOut
 from tunecli.study_file.settings.settings import TrialConfig
+from tunecli.study_file.text.counts import count
 from tunecli.training.compression.packing import Packed, unpack
 from tunecli.training.fold import FoldTraining, new_model
 from tunecli.training.fold_data import feature_form
@@ -61,6 +62,7 @@ class RefitTrial:
         stand_out: how far that evaluation stands out from those around it; None if unknown.
         equal_end: the last evaluation, if it ends a falling learning rate and is practically equal
             to the best one; else None.
+        instead: what to do if its training fails.
     """
 
     study: str
@@ -70,6 +72,7 @@ class RefitTrial:
     fold_scores: tuple[float, ...] = ()
     stand_out: StandOut | None = None
     equal_end: int | None = None
+    instead: str = "Choose another trial with --trial."
 
     @property
     def held_out_for(self) -> HeldOutFor | None:
@@ -115,14 +118,28 @@ class Refitted:
     one_by_one: tuple[Predictions, ...] = ()
 
 
-def training_in_words(trial: RefitTrial, store: FoldStore) -> str:
-    """Describe the final training: which rows are held out of it, and why."""
+def training_in_words(trials: Sequence[RefitTrial], store: FoldStore) -> str:
+    """Describe the final training of each trial: which rows are held out of it, and why."""
+    by_rows: dict[str, list[str]] = {}
+    for trial in trials:
+        by_rows.setdefault(_rows_in_words(trial, store), []).append(str(trial.number))
+    if len(by_rows) == 1:
+        several = f"{count(len(trials), 'trial')} " if len(trials) > 1 else ""
+        return f"training {several}on {next(iter(by_rows))}"
+    parts = [
+        f"trial{'s' if len(numbers) > 1 else ''} {', '.join(numbers)} on {rows}"
+        for rows, numbers in by_rows.items()
+    ]
+    return f"training {'; '.join(parts)}"
+
+
+def _rows_in_words(trial: RefitTrial, store: FoldStore) -> str:
     dataset = store.dataset
     unit = unit_of(dataset.task, is_one_text=dataset.is_one_text)
     rows = f"{'all text' if unit == 'block' else f'all {unit}s'} outside the test set"
     if trial.held_out_for is None or not can_cut(store):
-        return f"training on {rows}"
-    return f"training on nine tenths of {rows}, because {WHY[trial.held_out_for]}"
+        return rows
+    return f"nine tenths of {rows}, because {WHY[trial.held_out_for]}"
 
 
 def refit_seeds(trial: RefitTrial, store: FoldStore, n_seeds: int = 1) -> Iterator[Refitted]:
@@ -166,7 +183,10 @@ def _refit_by_user(
     trial: RefitTrial, config: TrialConfig, store: FoldStore, fit: FinalFit
 ) -> Refitted:
     user_trial = UserTrial(trial.study, trial.number)
-    network = own_network(config, user_trial, fit, trial.best_step + 1)
+    try:
+        network = own_network(config, user_trial, fit, trial.best_step + 1)
+    except NoScoreError as error:
+        raise _failed(trial, config, error.outcome, error.reason) from None
     member = member_of(config, fit.fold, fit.preprocessing, network)
     model = model_of(trial, config, store, [member])
     made = as_refitted(model, config.seed, store, len(fit.fold.y_train))
@@ -174,13 +194,13 @@ def _refit_by_user(
 
 
 def _refit(trial: RefitTrial, config: TrialConfig, store: FoldStore, fit: FinalFit) -> Refitted:
-    training = _trained(trial, config, store, fit)
-    network, packed = _network(config, fit, training.fold)
+    try:
+        training = _trained(trial, config, store, fit)
+        network, packed = _network(config, fit, training.fold)
+    except NoScoreError as error:
+        raise _failed(trial, config, error.outcome, error.reason) from None
     if not all(weight.isfinite().all() for weight in network.state_dict().values()):
-        raise RefitError(
-            f"the training with seed {config.seed} diverged: its weights are not finite. Choose "
-            "another trial with --trial."
-        )
+        raise _failed(trial, config, "diverged", "its weights are not finite")
     member = member_of(config, fit.fold, fit.preprocessing, network, packed)
     model = model_of(trial, config, store, [member])
     made = as_refitted(model, config.seed, store, len(fit.fold.y_train))
@@ -190,6 +210,12 @@ def _refit(trial: RefitTrial, config: TrialConfig, store: FoldStore, fit: FinalF
         step=training.step,
         n_evaluations=training.n_evaluations,
     )
+
+
+def _failed(trial: RefitTrial, config: TrialConfig, outcome: str, reason: str) -> RefitError:
+    which = f"the training of trial {trial.number} with seed {config.seed}"
+    what = "diverged" if outcome == "diverged" else "failed"
+    return RefitError(f"{which} {what}: {reason}. {trial.instead}")
 
 
 def _n_validation(fit: FinalFit) -> int:
@@ -213,10 +239,7 @@ def _network(
     """Return the trained network, read back from its packed form if the study compresses."""
     if config.compression.is_none:
         return whole_copy(training.best_model()), None
-    try:
-        packed = packed_models(config, [training])[0]
-    except NoScoreError as error:
-        raise RefitError(f"the training with seed {config.seed} failed: {error.reason}.") from None
+    packed = packed_models(config, [training])[0]
     return unpack(packed, new_model(config, fit.fold)), packed
 
 

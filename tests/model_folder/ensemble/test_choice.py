@@ -81,6 +81,15 @@ def test_scores_are_those_of_mean_predictions(table: Path) -> None:
         assert goodness[number] == pytest.approx(-expected)
 
 
+def test_one_more_candidate_scores_as_the_longer_mean(table: Path) -> None:
+    store = store_of(table)
+    outputs = noisy(store, [1.0, 2.0, 1.5, 0.5])
+    scores = BlendScores(store, RMSE, outputs)
+    for picks, one in (((), 1), ((0, 0, 3), 2), ((0, 0, 3), 0), ((1,), 1), ((0, 0, 3), 3)):
+        expected = BlendScores(store, RMSE, outputs).of(tuple(sorted((*picks, one))))
+        np.testing.assert_allclose(scores.with_one(picks, one), expected, rtol=1e-12)
+
+
 def test_any_metric_scores_probabilities(table: Path) -> None:
     store = store_of(table, "c")
     rng = np.random.default_rng(0)
@@ -160,7 +169,33 @@ def test_one_perfect_model_stays_alone(table: Path) -> None:
     store = store_of(table)
     picks, choice = choose(store, noisy(store, [0.0, 1.0, 1.0]))
     assert picks == (0,)
-    assert choice.why_not == "no other trial improves its predictions"
+    assert choice.why_not == "no mean of several trials scores better"
+
+
+def test_the_best_trial_is_the_first_one_that_is_allowed(table: Path) -> None:
+    store = store_of(table, holdout=0.4)
+    [(_, valid)] = store.split.folds
+    y, outlying = store.dataset.y[valid].numpy(), np.zeros(len(valid))
+    outlying[scored_parts(store)[0].places] = 3.0
+    outputs = [[y + 1.0], [y + outlying], [y + 5.0]]  # of all rows, the first has the least RMSE
+    assert root_mean_squared_error(y, outputs[0][0]) < root_mean_squared_error(y, outputs[1][0])
+    scores = BlendScores(store, RMSE, outputs)
+    assert scores.of((0,)).mean() < scores.of((1,)).mean()  # of the parts, the second has
+    picks, choice = choose(store, outputs)
+    assert (picks, choice.best) == ((0,), 10)
+    candidates = [Candidate(10 + one, "MLP") for one in range(3)]
+    picks, choice = chosen_ensemble(
+        candidates, 1, scores, Yardstick(ratio=0.25), lambda picks: 0 not in picks
+    )
+    assert (picks, choice.best) == ((1,), 11)
+
+
+def test_a_single_row_cannot_judge(table: Path) -> None:
+    store = store_of(table, holdout=0.003)
+    assert [len(valid) for _, valid in store.split.folds] == [1]
+    picks, choice = choose(store, noisy(store, [1.0] * 4))
+    assert picks == (0,)
+    assert "cannot be judged, since only one row validates" in choice.why_not
 
 
 def test_limits_hold_for_what_is_judged_and_what_is_made(table: Path) -> None:

@@ -419,6 +419,10 @@ DATE = {"column": "holes", "part": "elapsed", "form": {"kind": "date"}}
         (lambda facts: facts.update(classes=["a", "b", "c"]), "2 outputs for 3 classes"),
         (lambda facts: facts.update(row_shape=[9]), r"rows of shape \(9,\) for 6 columns"),
         (lambda facts: facts["columns"].append(facts["columns"][0]), "for 7 columns"),
+        (lambda facts: add_members(facts, 4, "MLP", "os.system"), "two configurations of trial 4"),
+        (lambda facts: add_members(facts, 3, "os.system"), "two configurations of trial 3"),
+        (lambda facts: add_members(facts, 4, "MLP", "os.system", "MLP"), "of trial 4"),
+        (lambda facts: add_members(facts, 4, "os.system"), "'os.system' does not"),
         (lambda facts: facts["columns"][0].update(name="holes"), "two columns have the same name"),
         (lambda facts: facts["columns"][2].update(categories=[]), "0 categories in a categ"),
         (lambda facts: facts["columns"][0].update(date=DATE), "column 'holes' has several kinds"),
@@ -437,6 +441,25 @@ def test_facts_that_do_not_fit(folder: Path, change: object, message: str) -> No
     edit(folder, change)
     with pytest.raises(ModelFolderError, match=message):
         tunecli.load(folder)
+
+
+def add_members(facts: dict[str, Any], trial: int, *models: str) -> None:
+    """Add members of one trial, each with a configuration of another model."""
+    for name in models:
+        config = facts["config"] | {"model": facts["config"]["model"] | {"name": name}}
+        facts["members"].append(facts["members"][0] | {"trial": trial, "config": config})
+
+
+def test_members_of_one_trial_have_no_fields_that_earlier_versions_refuse(folder: Path) -> None:
+    [member] = json.loads((folder / FACTS).read_text())["members"]
+    assert not {"weight", "trial", "config"} & member.keys()
+    facts, *_ = read_folder(folder)
+    weighted = facts.members[0].model_copy(
+        update={"weight": 2, "trial": 4, "config": facts.config}
+    )
+    written = json.loads(weighted.model_dump_json())
+    assert (written["weight"], written["trial"]) == (2, 4)
+    assert type(weighted).model_validate_json(weighted.model_dump_json()) == weighted
 
 
 def arguments(facts: dict[str, Any]) -> dict[str, Any]:

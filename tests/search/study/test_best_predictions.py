@@ -50,3 +50,21 @@ def test_a_later_search_goes_on() -> None:
     assert best.take(ended(3, 0.2), 8) == {3}
     assert best.take(ended(4, 0.5), 8) == {2}
     assert best.take(ended(5, None), 0) == {5}
+
+
+@pytest.mark.parametrize("without", [(), (2,), (2, 3), (0, 4)])  # own training may give none
+@pytest.mark.parametrize("n", [0, 1, 2, 3, 9])
+@pytest.mark.parametrize("n_first", range(7))
+def test_a_later_search_keeps_what_one_search_keeps(
+    without: tuple[int, ...], n: int, n_first: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(best_predictions, "MOST_BYTES", 35)
+    sizes = {number: 0 if number in without else 10 for number in range(6)}
+    for order in permutations(range(6)):
+        stored = kept(n, order[:n_first], sizes)
+        history = [ended(number, VALUES[number]) for number in order[:n_first]]
+        best = BestPredictions(n, "minimize", history, dict.fromkeys(stored, 10))
+        for number in order[n_first:]:
+            stored |= {number}
+            stored -= best.take(ended(number, VALUES[number]), sizes[number])
+        assert stored == kept(n, order, sizes)

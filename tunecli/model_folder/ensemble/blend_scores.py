@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from tunecli.data.fold_store import FoldStore
 from tunecli.model_folder.adjust.held_out import Rows, dealt
-from tunecli.model_folder.ensemble.greedy import Picks
+from tunecli.model_folder.ensemble.greedy import Picks, with_pick
 from tunecli.model_folder.format.mean_predictions import mean_of
 from tunecli.study_file.settings.metric_names import label
 from tunecli.study_file.settings.settings import Objective
@@ -71,6 +71,7 @@ class BlendScores:
         self.sign = 1.0 if objective.direction == "maximize" else -1.0
         self._outputs = outputs
         self._known: dict[Picks, NDArray[np.float64]] = {}
+        self._summed: tuple[Picks, Sequence[NDArray[np.float64]]] | None = None
         self.parts = scored_parts(store)
 
     @cached_property
@@ -88,15 +89,39 @@ class BlendScores:
         is not defined.
         """
         if picks not in self._known:
-            blends = self.blended(picks)
-            self._known[picks] = np.array([self._goodness(one, blends) for one in self.parts])
+            self._known[picks] = self._scored(self.blended(picks))
         return self._known[picks]
+
+    def with_one(self, picks: Picks, one: int) -> NDArray[np.float64]:
+        """Return the same of picks and one more candidate: quick if the last picks were the same.
+
+        All candidates are added to the same picks in turn, whose sum is kept meanwhile.
+        """
+        longer = with_pick(picks, one)
+        if longer not in self._known:
+            pairs = zip(self._sums(picks), self._outputs[one], strict=True)
+            means = [((total + last) / len(longer)).astype(last.dtype) for total, last in pairs]
+            self._known[longer] = self._scored(means)
+        return self._known[longer]
+
+    def _sums(self, picks: Picks) -> Sequence[NDArray[np.float64]]:
+        """Return the sum of the predictions of picks, by fold."""
+        if self._summed is None or self._summed[0] != picks:
+            sums = [np.zeros(one.shape, np.float64) for one in self._outputs[0]]
+            for candidate, n_times in Counter(picks).items():
+                for total, one in zip(sums, self._outputs[candidate], strict=True):
+                    total += n_times * one.astype(np.float64)
+            self._summed = picks, sums
+        return self._summed[1]
 
     def blended(self, picks: Picks) -> list[Predictions]:
         """Return the mean out-of-fold predictions of picked candidates, by fold."""
         counts = Counter(picks)
         chosen = [self._outputs[one] for one in counts]
         return [mean_of(of_fold, [*counts.values()]) for of_fold in zip(*chosen, strict=True)]
+
+    def _scored(self, blends: Sequence[Predictions]) -> NDArray[np.float64]:
+        return np.array([self._goodness(part, blends) for part in self.parts])
 
     def _goodness(self, part: ScoredPart, blends: Sequence[Predictions]) -> float:
         dataset, rows = self._store.dataset, part.rows

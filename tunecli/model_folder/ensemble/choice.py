@@ -118,20 +118,22 @@ def chosen_ensemble(
     """Return the picks, those of the best trial if no ensemble is better, and the choice.
 
     Args:
-        candidates: the trials, best first; at least one of them is allowed alone.
+        candidates: the trials, the study's best first; at least one of them is allowed alone.
         scores: scores of the candidates, by their place in `candidates`.
         yardstick: that of the study.
         allows: whether picks are within all limits.
     """
 
     def choose(n: int, parts: Sequence[int]) -> Picks:
-        def goodness(picks: Picks) -> float:
-            return float(scores.of(picks)[list(parts)].mean())
+        def goodness(picks: Picks, one: int) -> float:
+            return float(scores.with_one(picks, one)[list(parts)].mean())
 
         return greedy_picks(len(candidates), n, goodness, allows)
 
     everything = range(len(scores.parts))
-    picks, best = (choose(n, everything) for n in (n_picks, 1))
+    picks = choose(n_picks, everything)
+    # The study ranks trials by scores of whole folds, from which those of parts of one may differ.
+    best = next((one,) for one in range(len(candidates)) if allows((one,)))
     known = EnsembleChoice(
         trials=_trials(candidates, picks),
         n_candidates=len(candidates),
@@ -140,13 +142,14 @@ def chosen_ensemble(
         has_folds=len({part.fold for part in scores.parts}) > 1,
     )
     if not all(scores.apart):
-        why = "what an ensemble gains cannot be judged, since the folds share rows"
+        why = "the folds share rows" if len(everything) > 1 else "only one row validates"
+        why = f"what an ensemble gains cannot be judged, since {why}"
         return best, replace(known, why_not=why)
     judged = [(choose(n_picks, parts), choose(1, parts)) for parts in scores.apart]
     table = np.array([[scores.of(one)[i] for one in judged[i]] for i in everything])
     known = _compared(known, table, scores.sign, yardstick)
     if len({*picks}) == 1:
-        return best, replace(known, why_not="no other trial improves its predictions")
+        return best, replace(known, why_not="no mean of several trials scores better")
     if not table[:, 0].mean() > table[:, 1].mean():
         return best, replace(known, why_not="an ensemble scores no better")
     return picks, known

@@ -60,6 +60,9 @@ def check_facts(facts: Manifest) -> None:
     for member in facts.members:
         if (member.trial is None) != (member.config is None):
             raise ValueError(f"trial {member.trial} and its configuration must be given together")
+        number = facts.trial_of(member)
+        if facts.config_of(member) != facts.configs[number]:
+            raise ValueError(f"two configurations of trial {number}")
         if (facts.config_of(member).train is None) != (facts.config.train is None):
             raise ValueError("some networks of the user's own training, and others")
         _check_outputs(member, facts)

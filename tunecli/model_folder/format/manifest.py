@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
 
 from tunecli.data.rows.dataset import Column
 from tunecli.data.rows.decoding import OF_16_BITS, Depth
@@ -55,6 +62,13 @@ class MemberManifest(_Facts):
     weight: Positive = 1
     trial: int | None = None
     config: TrialConfig | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_new_fields(self, as_before: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what only a weighted mean has: earlier versions refuse fields they lack."""
+        fields: dict[str, Any] = as_before(self)
+        plain = {"weight": 1, "trial": None, "config": None}
+        return {name: v for name, v in fields.items() if name not in plain or v != plain[name]}
 
 
 class ThresholdManifest(_Facts):
@@ -119,6 +133,10 @@ class Manifest(_Facts):
         """Return the configuration that a member was trained with."""
         return member.config or self.config
 
+    def trial_of(self, member: MemberManifest) -> int:
+        """Return the number of the trial that a member was trained for."""
+        return self.trial if member.trial is None else member.trial
+
     @property
     def is_of_one_trial(self) -> bool:
         """Whether all members were trained for one trial."""
@@ -130,11 +148,13 @@ class Manifest(_Facts):
         total = sum(member.weight for member in self.members)
         shares = dict.fromkeys(self.configs, 0.0)
         for member in self.members:
-            shares[self.trial if member.trial is None else member.trial] += member.weight / total
+            shares[self.trial_of(member)] += member.weight / total
         return shares
 
     @property
     def configs(self) -> dict[int, TrialConfig]:
         """The configurations of all members, by the trial's number; the first member's first."""
-        of_others = {one.trial: one.config for one in self.members if one.trial is not None}
-        return {self.trial: self.config} | {n: c for n, c in of_others.items() if c is not None}
+        found = {self.trial: self.config}
+        for member in self.members:
+            found.setdefault(self.trial_of(member), self.config_of(member))
+        return found

@@ -10,7 +10,8 @@ from tunecli.database.trials import Trial
 from tunecli.study_file.settings.settings import Direction
 
 MOST_BYTES = 2**28
-"""Largest size of all kept predictions of a study; those of the best trial are always kept."""
+"""Largest size of all kept predictions of a study; those of the best trial are kept whatever their
+size, unless none are to be kept."""
 
 _Place = tuple[float, int, int]  # value, smaller is better; number; bytes
 
@@ -24,8 +25,9 @@ class BestPredictions:
     Args:
         n: largest number of trials.
         trials: the trials of earlier calls.
-        sizes: bytes of their stored predictions, by number. Those that did not stay had the size
-            of the others.
+        sizes: bytes of their stored predictions, by number. A trial that is not among them takes
+            no place: it had no predictions, or they did not stay and come after all that did. The
+            predictions of a study have one size, unless a parameter changes its rows.
     """
 
     def __init__(
@@ -39,9 +41,8 @@ class BestPredictions:
         self._sign = -1.0 if direction == "maximize" else 1.0
         self._ranking: list[_Place] = []
         self._kept: set[int] = set()
-        usual = max(sizes.values(), default=0)
         for trial in trials:
-            self.take(trial, sizes.get(trial.number, usual))
+            self.take(trial, sizes.get(trial.number, 0))
 
     def take(self, trial: Trial, n_bytes: int) -> set[int]:
         """Take a trial that has ended, with predictions of a size; 0 for none.
