@@ -60,11 +60,19 @@ def call(folder: Path, *words: str, **variables: str) -> str:
     return done.stdout
 
 
-def loaded_before_any_guard() -> set[str]:
-    """What Python and the script of pip load before tunecli: nobody can guard their import."""
+def remove_what_runs_before_any_guard(folder: Path) -> None:
+    """Remove what Python and the script of pip look for before tunecli: nobody can guard that.
+
+    The finder of an editable install does so too; `ntpath` then looks for modules of Windows.
+    """
     script = "import re, runpy, sys; print(*sys.modules)"
     loaded = subprocess.check_output([sys.executable, "-c", script], text=True).split()
-    return {*loaded, "sitecustomize", "usercustomize", "tunecli"}
+    for name in {*loaded, "sitecustomize", "usercustomize", "tunecli"}:
+        (folder / f"{name}.py").unlink(missing_ok=True)
+    call(folder, sys.executable, "-c", script, PYTHONPATH=str(folder))
+    for name in ran(folder):  # looked for, and not loaded elsewhere since it does not exist
+        (folder / f"{name}.py").unlink()
+        (folder.parent / "ran" / name).unlink()
 
 
 @pytest.mark.slow
@@ -81,8 +89,7 @@ def test_nor_does_help(folder: Path) -> None:
 
 @pytest.mark.parametrize("entry", ["", ".", "../here"])
 def test_an_entry_that_is_relative_counts_for_nothing(folder: Path, entry: str) -> None:
-    for name in loaded_before_any_guard():
-        (folder / f"{name}.py").unlink(missing_ok=True)
+    remove_what_runs_before_any_guard(folder)
     assert "search" in call(folder, *SCRIPT, "--help", PYTHONPATH=f"{entry}:/nowhere")
     assert "search" in call(folder, sys.executable, "-m", "tunecli", "--help")
     assert ran(folder) == set()

@@ -29,7 +29,7 @@ from tunecli.study_file.settings.settings import DataSettings, TrialConfig, Vali
 from tunecli.study_file.space.tree import DATA_SLOTS, SETTINGS
 from tunecli.study_file.study_file import Study
 from tunecli.study_file.text.counts import count
-from tunecli.study_file.tuned_defaults import TunedDefault, tuned_starts
+from tunecli.study_file.tuned_defaults import tuned_starts
 from tunecli.training.outcome.failure_reasons import says_out_of_memory
 
 _START_WITH = ("search", "start_with", "study")
@@ -51,7 +51,7 @@ def start_points(study: Study, summary: DataSummary, study_folder: StudyFolder) 
     if study.start_from is None:
         return study.start_with
     if study.start_from == TUNED:
-        return [point for _, point in _tuned_points(study, summary)]
+        return [start.point for start in tuned_starts(study, summary.n_search)]
     assert isinstance(study.start_from, StartFrom)
     name = study.start_from.study
     database = _opened(study_folder, name)
@@ -72,22 +72,12 @@ def start_points(study: Study, summary: DataSummary, study_folder: StudyFolder) 
 def start_sources(study: Study, summary: DataSummary) -> Iterator[str]:
     """Yield a sentence on each first trial that takes a published configuration."""
     if study.start_from == TUNED:
-        for number, (default, point) in enumerate(_tuned_points(study, summary)):
+        for number, start in enumerate(tuned_starts(study, summary.n_search)):
+            left_out = f"; not applied: {', '.join(start.left_out)}" if start.left_out else ""
             yield (
-                f"trial {number} starts with the published defaults of {default.model.name} "
-                f"({count(len(point), 'parameter')}; {default.source})"
+                f"trial {number} starts with the published defaults of {start.default.model.name} "
+                f"({count(len(start.point), 'parameter')}; {start.default.source}){left_out}"
             )
-
-
-def _tuned_points(study: Study, summary: DataSummary) -> Sequence[tuple[TunedDefault, Point]]:
-    points = list(tuned_starts(study, summary.n_search))
-    if not points:
-        message = (
-            "tuned has no defaults for the models of this study: an MLP needs num_embeddings: "
-            "piecewise_linear. List configurations instead."
-        )
-        raise study.error([(_START_WITH[:2], message)])
-    return points
 
 
 def _located(study: Study, trial: Trial) -> Point:

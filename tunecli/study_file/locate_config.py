@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from tunecli.study_file.catalogue.component_arguments import signature
+from tunecli.study_file.catalogue.names import Kind
 from tunecli.study_file.read_start_with import Assignment
 from tunecli.study_file.settings.ranges import FloatRange
 from tunecli.study_file.settings.settings import WITHOUT, Component, TrialConfig
@@ -48,26 +50,36 @@ class Match:
 
 
 def match(
-    tree: Tree, config: TrialConfig, params: Mapping[str, Scalar], *, nearest: bool = False
+    tree: Tree,
+    config: TrialConfig,
+    params: Mapping[str, Scalar],
+    *,
+    avoided: frozenset[str] = frozenset(),
 ) -> Match:
     """Find a configuration in a search space.
 
     Args:
         params: parameters of its trial, to distinguish options with equal content.
-        nearest: whether an option with the same component fits, however many of its arguments
-            differ.
+        avoided: misfits that are worse than any others. If there are some, an option with the
+            same component fits, however many of its arguments differ, and arguments that are not
+            written have their defaults.
     """
-    values, search = _values(config), _Search(params, nearest)
+    values, search = _values(config), _Search(params, avoided)
     if not tree.branches:
         return search.slots(tree.slots(None), values)
     matches = [
         _joined([Match({VARIANT: label}), search.slots(tree.slots(label), values)])
         for label in sorted(tree.branches, key=lambda label: label != params.get(VARIANT))
     ]
-    model = "another model"
-    return min(  # on ties, the trial's own variant
-        matches, key=lambda one: (nearest and model in one.misfits, len(one.misfits))
-    )
+    return min(matches, key=search.distance)  # on ties, the trial's own variant
+
+
+def place_of(misfit: str) -> str:
+    """Return the name of the part in a misfit."""
+    return misfit.removeprefix("another ").removesuffix(_OUTSIDE)
+
+
+_OUTSIDE = " outside its range"
 
 
 def _values(config: TrialConfig) -> dict[Slot, Any]:
@@ -93,7 +105,11 @@ class _Search:
     """
 
     params: Mapping[str, Scalar]
-    nearest: bool = False
+    avoided: frozenset[str] = frozenset()
+
+    def distance(self, one: Match) -> tuple[int, int]:
+        """Return how far a match is from a complete one: the avoided misfits first."""
+        return len(self.avoided.intersection(one.misfits)), len(one.misfits)
 
     def slots(self, slots: Slots, values: Mapping[Slot, Any]) -> Match:
         matches: list[Match] = []
@@ -110,7 +126,7 @@ class _Search:
     def _node(self, node: Node, value: Any, name: str) -> Match:
         if isinstance(node, Number):
             if not contains(node.range, value):
-                return Match(misfits=(f"{node.name} outside its range",))
+                return Match(misfits=(f"{node.name}{_OUTSIDE}",))
             is_float = isinstance(node.range, FloatRange)
             return Match({node.name: float(value) if is_float else value})
         if isinstance(node, OptionalRange):
@@ -130,7 +146,11 @@ class _Search:
             fits.append((option, fit(option.node, value, name)))
         other = f"another {name}"
         option, best = min(
-            fits, key=lambda fit: (self.nearest and other in fit[1].misfits, len(fit[1].misfits))
+            fits,
+            key=lambda fit: (
+                bool(self.avoided) and other in fit[1].misfits,
+                *self.distance(fit[1]),
+            ),
         )
         if other in best.misfits:
             return _another(name)
@@ -141,6 +161,8 @@ class _Search:
             case Named(component=component), Component(name=known) if known == component:
                 below = f"{name}.{component}"
                 extra = sorted(value.arguments.keys() - node.arguments.keys())
+                if self.avoided:
+                    extra = [key for key in extra if not _is_default(value, node.kind, key)]
                 fields = self._fields(node.arguments, value.arguments, below)
                 return _joined([fields, *(_another(f"{below}.{key}") for key in extra)])
             case Record(), dict():
@@ -196,6 +218,13 @@ def _takes_none(node: Node, match: Match) -> bool:
     if isinstance(node, Choice) and node.name in match.answers:
         return _takes_none(node.option(match.answers[node.name]).node, match)
     return isinstance(node, Plain) and node.value is None
+
+
+def _is_default(component: Component, kind: Kind, argument: str) -> bool:
+    """Return whether a component would have the same value if the argument were left out."""
+    known = signature(kind, component.name).argument(argument)
+    value = component.arguments[argument]
+    return known is not None and not known.required and _same(known.default, value)
 
 
 def _same(written: Any, value: Any) -> bool:

@@ -28,7 +28,6 @@ from tunecli.study_file.space.tree import (
     Tree,
     identity,
     range_data,
-    subtree,
 )
 from tunecli.study_file.space.walk import VARIANT, contains
 from tunecli.study_file.text.counts import count
@@ -43,8 +42,6 @@ Assignment = dict[str, Scalar]
 
 
 TUNED: Literal["tuned"] = "tuned"
-TUNED_MODELS = ("MLP", "TabM", "RealMLP")
-"""Models with published defaults."""
 _FROM_STUDY = ("study", "best", "repeat")
 _ONLY_SEARCHED = " Only searched settings are allowed here."
 
@@ -72,7 +69,6 @@ def read_start_with(
     if is_none(data):
         return (), None
     if data == TUNED:
-        _check_tuned(tree, at, problems)
         return (), TUNED
     if _names_study(data):
         return (), _start_from(data, at, problems)
@@ -85,17 +81,6 @@ def read_start_with(
         return (), None
     entries = [(i, x) for i, x in enumerate(without_none(data)) if not _names_study(x)]
     return tuple(_Entry(tree, problems).read(x, (*at, i)) for i, x in entries), None
-
-
-def _check_tuned(tree: Tree, at: Path, problems: Problems) -> None:
-    slots = (tree.base, *tree.branches.values())
-    models = [one[slot] for one in slots for slot in one if slot == ("model",)]
-    named = [n.component for model in models for n in subtree(model) if isinstance(n, Named)]
-    if not {*TUNED_MODELS} & {*named}:
-        message = (
-            f"tuned has defaults only for {listed(TUNED_MODELS)}. List configurations instead."
-        )
-        problems.add(at, message)
 
 
 def _names_study(data: Any) -> bool:

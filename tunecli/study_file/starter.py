@@ -14,7 +14,13 @@ from tunecli.study_file.read.defaults import MOST_ROWS_FOR_FOLDS
 from tunecli.study_file.settings.settings import Task
 from tunecli.study_file.settings.source_kinds import ARRAYS, TABLES, TEXT_FILES
 from tunecli.study_file.study_file import StudyFile
-from tunecli.study_file.table_starters import EMBEDDED_RATES, MOST_EMBEDDED, table_models
+from tunecli.study_file.table_starters import (
+    EMBEDDED_CLIP_NORM,
+    EMBEDDED_RATES,
+    EMBEDDED_SCALE,
+    MOST_EMBEDDED,
+    table_models,
+)
 from tunecli.study_file.text.counts import count
 from tunecli.study_file.text.dump import flow
 from tunecli.study_file.text.suggestions import listed
@@ -223,7 +229,8 @@ def _data(look: FirstLook) -> Iterator[str]:
     if not look.has_test:
         yield "  test: 0.2                       # held out for the end; no trial sees it"
     if look.has_numbers:
-        yield "  scale: standard                 # fitted on each training part only"
+        scale = EMBEDDED_SCALE if look.is_embedded else "standard"
+        yield f"{f'  scale: {scale}':<33} # fitted on each training part only"
     yield ""
     if not look.has_validation:
         few = look.n_rows <= MOST_ROWS_FOR_FOLDS
@@ -300,6 +307,8 @@ def _trained_from_scratch(look: FirstLook) -> Iterator[str]:
     yield "training:"
     yield f"  epochs: {_epochs(look)}"
     yield f"  batch_size: {{choice: {_batch_sizes(look)}}}"
+    if look.is_embedded:
+        yield f"  clip_norm: {EMBEDDED_CLIP_NORM}"
     yield "  early_stopping: {patience: 5}   # evaluations without a better mean over the folds"
     yield ""
 
@@ -344,6 +353,9 @@ def _epochs(look: FirstLook) -> int:
 
 
 def _batch_sizes(look: FirstLook) -> list[int]:
+    if look.is_embedded:  # with the batches of the published defaults
+        few, many = [16, 64, 256], [64, 128, 256]
+        return few if look.n_rows <= 2_000 else many if look.n_rows < 30_000 else [256, 512, 1024]
     if look.n_rows <= 2_000:
         return [16, 32, 64]
     if look.text:  # embeddings of rare tokens learn only in the few batches that have them

@@ -22,7 +22,7 @@ from tunecli.study_file.read.overrides import with_overrides
 from tunecli.study_file.read.read_components import Grammar
 from tunecli.study_file.read.read_sections import SECTIONS, SectionReader, Sections
 from tunecli.study_file.read.read_tree import read_tree
-from tunecli.study_file.read_start_with import Assignment, StartFrom, read_start_with
+from tunecli.study_file.read_start_with import TUNED, Assignment, StartFrom, read_start_with
 from tunecli.study_file.settings.code_names import CodeName, is_code
 from tunecli.study_file.settings.ranges import Parameter
 from tunecli.study_file.settings.search_settings import FOLLOWS_EVIDENCE, SearchSettings
@@ -42,6 +42,7 @@ from tunecli.study_file.text.dump import inline, to_text
 from tunecli.study_file.text.problems import Problems
 from tunecli.study_file.text.scalars import Scalar
 from tunecli.study_file.text.suggestions import closest, did_you_mean, listed
+from tunecli.study_file.tuned_defaults import check_tuned
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +106,8 @@ class StudyFile(Sections):
         sections, why_sampler = with_sampler(sections)
         check_space(tree, sections, grammar)
         start_with, start_from = read_start_with(sections.written_start, tree, problems)
+        if start_from == TUNED:
+            check_tuned(tree, problems)
         problems.raise_any()
         return cls(
             **vars(sections),

@@ -5,15 +5,26 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tunecli.study_file.locate_config import match
+from tunecli.study_file.catalogue.component_arguments import signature
+from tunecli.study_file.locate_config import match, place_of
 from tunecli.study_file.read_start_with import Assignment
 from tunecli.study_file.settings.settings import Component, Task, TrialConfig
-from tunecli.study_file.study_file import Study
+from tunecli.study_file.space.tree import Named, Plain, Tree, every_node, subtree
+from tunecli.study_file.space.walk import VARIANT
+from tunecli.study_file.text.dump import flow
+from tunecli.study_file.text.problems import Problems
+from tunecli.study_file.text.suggestions import listed
 
+if TYPE_CHECKING:
+    from tunecli.study_file.study_file import Study
+
+TUNED_MODELS = ("MLP", "TabM", "RealMLP")
+"""Models with published defaults."""
 _TABM = "Gorishniy et al. 2025, arXiv:2410.24210"
 _REAL_MLP = "Holzmüller et al. 2024, arXiv:2407.04491"
 
@@ -24,6 +35,7 @@ class TunedDefault:
 
     Attributes:
         needed: arguments of the model without which the rest of it would not be good.
+        computed: arguments of the model that have their published value where they are left out.
         training: settings of `training`.
         source: where it is from, in a few words.
     """
@@ -34,8 +46,33 @@ class TunedDefault:
     scale: str
     source: str
     needed: tuple[str, ...] = ()
+    computed: tuple[str, ...] = ()
     schedule: Component | None = None
     loss: Component | None = None
+
+    @property
+    def needed_places(self) -> tuple[str, ...]:
+        """The names of `needed` in a configuration."""
+        return tuple(f"model.{self.model.name}.{name}" for name in self.needed)
+
+    @property
+    def values(self) -> Mapping[tuple[str, str], Any]:
+        """The published values by section and setting."""
+        parts = {"model": self.model, "optimizer": self.optimizer, "schedule": self.schedule}
+        parts |= {"loss": self.loss} if self.loss is not None else {}
+        values: dict[tuple[str, str], Any] = {("data", "scale"): self.scale}
+        for section, component in parts.items():
+            values[section, section] = component and component.name
+            arguments = component.arguments if component is not None else {}
+            values |= {(section, name): value for name, value in arguments.items()}
+        return values | {("training", name): value for name, value in self.training.items()}
+
+    def as_computed(self, tree: Tree) -> set[tuple[str, str]]:
+        """Return the values that a model has in a study because they are not written there."""
+        nodes = [node for node in every_node(tree) if isinstance(node, Named)]
+        models = [node for node in nodes if node.component == self.model.name]
+        written = {name for node in models for name in node.arguments}
+        return {("model", name) for name in {*self.computed} - written}
 
     def applied_to(self, config: TrialConfig) -> TrialConfig:
         """Return a configuration with the published values in place of its own."""
@@ -56,7 +93,21 @@ def tuned_defaults(task: Task, n_rows: int) -> tuple[TunedDefault, ...]:
     return (*_tabm(n_rows), _mlp(n_rows), _real_mlp(task))
 
 
-def tuned_starts(study: Study, n_rows: int) -> Iterator[tuple[TunedDefault, Assignment]]:
+@dataclass(frozen=True)
+class TunedStart:
+    """A published configuration within the ranges of a study.
+
+    Attributes:
+        point: the values that the first trial takes.
+        left_out: the published values that the study does not allow, such as `k 32`.
+    """
+
+    default: TunedDefault
+    point: Assignment
+    left_out: tuple[str, ...]
+
+
+def tuned_starts(study: Study, n_rows: int) -> Iterator[TunedStart]:
     """Yield the published configurations of a study's models, within its ranges.
 
     A value that is fixed in the study, or out of its range, is left out.
@@ -65,14 +116,66 @@ def tuned_starts(study: Study, n_rows: int) -> Iterator[tuple[TunedDefault, Assi
         study: a completed study file.
         n_rows: number of rows that are searched on.
     """
-    first = study.first_config
     seen: list[Assignment] = []
     for default in tuned_defaults(study.task, n_rows):
-        found = match(study.tree, default.applied_to(first), {}, nearest=True)
-        needed = (f"another model.{default.model.name}.{name}" for name in default.needed)
-        if {"another model", *needed}.isdisjoint(found.misfits) and found.answers not in seen:
-            seen.append(found.answers)
-            yield default, found.answers
+        needed = {"another model", *map("another {}".format, default.needed_places)}
+        config = default.applied_to(study.first_config)
+        found = match(study.tree, config, {}, avoided=frozenset(needed))
+        values = default.values
+        point = {
+            name: value
+            for name, value in found.answers.items()
+            if name == VARIANT or _part(name) in values
+        }
+        if needed.isdisjoint(found.misfits) and point and point not in seen:
+            seen.append(point)
+            parts = [_part(place_of(misfit)) for misfit in found.misfits]
+            missing = [
+                part
+                for part in parts
+                if part in values and part not in default.as_computed(study.tree)
+            ]
+            left_out = (f"{part[-1]} {_text(values[part])}" for part in missing)
+            yield TunedStart(default, point, tuple(left_out))
+
+
+def _text(value: object) -> str:
+    return "none" if value is None else flow(value)
+
+
+def _part(name: str) -> tuple[str, str]:
+    """Return the section and the setting of a parameter or part: of `model.MLP.width.or`, too."""
+    steps = re.sub(r"\.or$|\[\d+\]", "", name).split(".")
+    return steps[0], steps[-1]
+
+
+def check_tuned(tree: Tree, problems: Problems) -> None:
+    """Report it if no published configuration fits a model of the study."""
+    at = ("search", "start_with")
+    named = [n for n in every_node(tree) if isinstance(n, Named) and n.kind == "model"]
+    models = [node for node in named if node.component in TUNED_MODELS]
+    if not models:
+        known = listed(TUNED_MODELS)
+        problems.add(at, f"tuned has defaults only for {known}. List configurations instead.")
+        return
+    reasons = [_why_not(node) for node in models]
+    if all(reasons):
+        problems.add(at, f"{reasons[0]}, or list configurations instead.")
+
+
+def _why_not(node: Named) -> str:
+    """Return why no published configuration fits a model; empty if one does."""
+    defaults = [one for one in tuned_defaults("regression", 0) if one.model.name == node.component]
+    for name in defaults[0].needed:
+        published = [one.model.arguments[name] for one in defaults]
+        known = signature("model", node.component).argument(name)
+        written = node.arguments.get(name) or Plain(known.default if known is not None else None)
+        offered = [one.value for one in subtree(written) if isinstance(one, Plain)]
+        if not any(value in published for value in offered):
+            got, good = (" or ".join(map(_text, values)) for values in (offered, published))
+            sentence = f"tuned has no defaults for {node.component} with {name}: {got}"
+            return f"{sentence}. Write {name}: {good}"
+    return ""
 
 
 def _component(name: str, **arguments: Any) -> Component:
@@ -100,7 +203,9 @@ def _tabm(n_rows: int) -> Iterator[TunedDefault]:
     ):
         model = Component(name="TabM", arguments=arguments)
         training = _paper_training(n_rows)
-        yield TunedDefault(model, optimizer, training, "quantile", _TABM, ("num_embeddings",))
+        yield TunedDefault(
+            model, optimizer, training, "quantile", _TABM, ("num_embeddings",), ("n_blocks",)
+        )
 
 
 def _mlp(n_rows: int) -> TunedDefault:

@@ -17,7 +17,7 @@ from tunecli.data.rows.dataset import FoldData
 from tunecli.data.rows.features import as_features
 from tunecli.training.fold import FoldTraining
 from tunecli.training.models.building import build_model, embeds_categories
-from tunecli.training.models.layers.embeddings import Columns, quantile_bins
+from tunecli.training.models.layers.embeddings import Columns, quantile_bins, spread_places
 
 CARDINALITIES = (3, 7)
 
@@ -192,3 +192,11 @@ def test_a_resnet_is_the_one_of_the_paper() -> None:
         h = h + block.linear2(block.linear1(block.normalization(h)).relu())
     expected = blocks.output.linear(blocks.output.normalization(h).relu())
     torch.testing.assert_close(model(x), expected)
+
+
+@pytest.mark.parametrize("n_rows", [1, 2, 5, 8192, 20_640, 2**24 + 7, 10**9 + 1])
+def test_spread_places_are_rows_from_first_to_last(n_rows: int) -> None:
+    places = spread_places(n_rows, 8192).tolist()
+    n = min(n_rows, 8192)
+    assert places == [i * (n_rows - 1) // max(n - 1, 1) for i in range(n)]
+    assert (places[0], places[-1], len({*places})) == (0, n_rows - 1, n)

@@ -59,9 +59,8 @@ class Columns:
         """
         if self.x_train is None:
             return None
-        n_rows = min(len(self.x_train), most_rows)
-        places = torch.linspace(0, len(self.x_train) - 1, n_rows).long()
-        rows = next(iter(self.x_train.batches(places, [n_rows])))
+        places = spread_places(len(self.x_train), most_rows)
+        rows = next(iter(self.x_train.batches(places, [len(places)])))
         return rows.flatten(1).cpu()
 
     def training_numbers(self, n_columns: int, most_rows: int) -> Tensor:
@@ -75,6 +74,15 @@ class Columns:
         n_rows = min(len(self.x_train), most_rows)
         rows = next(iter(self.x_train.batches(None, [n_rows])))
         return rows.flatten(1)[:, : self.n_cont_features(n_columns)].cpu()
+
+
+def spread_places(n_rows: int, most: int) -> Tensor:
+    """Return at most `most` places of rows at equal distances from first to last, (n,) int64.
+
+    Whole numbers alone: floats would round places beyond 2**24 to rows that do not exist.
+    """
+    n_places = min(n_rows, most)
+    return torch.arange(n_places) * (n_rows - 1) // max(n_places - 1, 1)
 
 
 NumberEmbedding = Literal["periodic", "piecewise_linear"]
