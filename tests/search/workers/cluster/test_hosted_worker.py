@@ -63,10 +63,13 @@ def test_a_trial_goes_on_elsewhere_from_the_checkpoint_that_was_sent(
     job = TrialJob(0, 1, config, asks=True, checkpoint=str(checkpoint))
     workspace = Workspace(folder, tmp_path / "runs/.cache")
     one, other = (
-        HostedWorker(None, workspace, name, (False, False), sources) for name in ("one", "other")
+        HostedWorker(workspace, name, (False, False), sources) for name in ("one", "other")
     )
     (tmp_path / "data/rows.csv").unlink()  # as on another machine
     try:
+        assert [one.events(), other.events()] == [[], []]
+        for worker in (one, other):
+            worker.call("begin", None)
         one.call("submit", job, None)
         until = 3
         for event in events(one):
