@@ -19,7 +19,7 @@ from ray.exceptions import OutOfMemoryError, RayError, RayTaskError
 
 from tunecli.search.events.events import CodeLoaded, Notice
 from tunecli.search.workers import messages
-from tunecli.search.workers.cluster.cluster import PATIENCE, Cluster, Place
+from tunecli.search.workers.cluster.cluster import Cluster, Place
 from tunecli.search.workers.cluster.files import MOST_BYTES, SentFiles, files_in, n_bytes, write
 from tunecli.search.workers.cluster.followed_nodes import FollowedNodes
 from tunecli.search.workers.cluster.hosted_worker import Answer
@@ -204,13 +204,15 @@ class ClusterExecutor:
 
         Somebody else may have taken what was free on their nodes.
         """
-        since = time.monotonic() - PATIENCE
-        for worker in [w for w in self._workers.values() if not w.is_up and w.started < since]:
+        for worker in [w for w in self._workers.values() if not w.is_up]:
+            patience = self._nodes.patience(worker.place)
+            if time.monotonic() - worker.started < patience:
+                continue
             del self._workers[worker.number]
             _end(worker)
             self._nodes.answers(worker.place, does=False)
             self._say(
-                f"A worker did not start within {PATIENCE:.0f} s on node "
+                f"A worker did not start within {patience:.0f} s on node "
                 f"{worker.place.node.name}. Another is started where there is room."
             )
 

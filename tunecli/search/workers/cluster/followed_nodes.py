@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 
-from tunecli.search.workers.cluster.cluster import Cluster, Place
+from tunecli.search.workers.cluster.cluster import PATIENCE, Cluster, Place
 from tunecli.study_file.text.counts import count
 
 LOOK = 1.0
@@ -115,6 +115,10 @@ class FollowedNodes:
     def ended_a_job(self, place: Place) -> None:
         """Forget what was lost on a node: it works."""
         self._in_vain[place.node.key] = 0
+
+    def patience(self, place: Place) -> float:
+        """Return how many seconds a worker has to start: more after each that did not."""
+        return float(PATIENCE * 2 ** self._silent[place.node.key])
 
     def answers(self, place: Place, *, does: bool) -> None:
         """Note whether a worker that was started on a node has answered."""
