@@ -41,6 +41,7 @@ def test_the_address_may_be_left_out(words: list[str], expected: str) -> None:
     [
         (["--cpus-per-job", "2"], "--cpus-per-job and --gpus-per-job require --ray."),
         (["--ray", "--jobs-per-gpu", "2"], "--ray and --jobs-per-gpu are mutually exclusive."),
+        (["--ray", "--gpus-per-job", "1.5"], "--gpus-per-job 1.5 must be a whole number"),
         (["--ray", "--cpus-per-job", "0"], "--cpus-per-job 0 requires a --gpus-per-job above 0."),
     ],
 )

@@ -126,6 +126,21 @@ def test_a_lost_node_costs_a_trial_no_attempt(
     assert table(trials) == table(drive(study(FLAT, "Random", "none"), new_url(), 8))
 
 
+def test_an_eviction_is_retried_and_out_of_memory_after_the_last_attempt(
+    new_url: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evicted = partial(
+        WorkerDied, out_of_memory=True, is_evicted=True, last_words="Ray ended it on node a"
+    )
+    monkeypatch.setattr("in_process.WorkerDied", evicted)
+    trials = drive(study(FLAT, "Random", "none"), new_url(), 3, deaths=1.0)
+    assert {trial.reason for trial in trials} == {"out of memory: Ray ended it on node a"}
+    assert [trial.attempt for trial in trials] == [3, 3, 3]
+    file = study(FLAT, "Random", "none", extra=", attempts: 100")
+    now_and_then = drive(file, new_url(), 8, 2, deaths=0.2)
+    assert table(now_and_then) == table(drive(study(FLAT, "Random", "none"), new_url(), 8))
+
+
 def test_optuna_reads_several_objectives_and_their_front(new_url: object) -> None:
     url = new_url()
     told: list[SearchEvent] = []

@@ -121,6 +121,10 @@ def search(
         raise BadParameter("--cpus-per-job and --gpus-per-job require --ray.")
     if (cpus_per_job, gpus_per_job) in ((0, 0), (0, None)):
         raise BadParameter("--cpus-per-job 0 requires a --gpus-per-job above 0.")
+    if gpus_per_job is not None and gpus_per_job > 1 and not gpus_per_job.is_integer():
+        raise BadParameter(
+            f"--gpus-per-job {gpus_per_job:g} must be a whole number, or below 1 to share a GPU."
+        )
     call = SearchCall(
         file=file,
         runs=runs,

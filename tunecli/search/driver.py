@@ -303,7 +303,8 @@ class Driver:
         event = self._with_log(event)
         is_charged = not (got_further or event.is_lost)
         is_last = is_charged and trial.attempt >= self._study.search.attempts
-        if is_last or event.out_of_memory:  # another attempt would run out of memory, too
+        needs_more_memory = event.out_of_memory and not event.is_evicted
+        if is_last or needs_more_memory:
             self._running[trial.number] = trial
             yield from self._finish(trial.number, event.worker, result_of_dead(event))
             return

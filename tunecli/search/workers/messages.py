@@ -192,11 +192,13 @@ class WorkerDied:
         number: the job's number; None if there was no job.
         exit_code: minus the signal that ended it; None if it could not be started.
         last_words: the reason that the worker gave, if it could.
-        out_of_memory: whether the kernel killed it because memory ran out.
+        out_of_memory: whether it was killed because memory ran out.
         seconds: how long its job had run.
         peak_memory: largest main memory in bytes that was observed during its job.
         log: the file with what its job printed; empty for none.
         is_lost: whether its node or its cluster ended it, so that its job is not to blame.
+        is_evicted: whether a cluster ended it because memory ran out on its node, perhaps for
+            others; another attempt may succeed.
     """
 
     number: int | None
@@ -208,12 +210,13 @@ class WorkerDied:
     peak_memory: int = 0
     log: str = ""
     is_lost: bool = False
+    is_evicted: bool = False
 
     @property
     def cause(self) -> str:
         """The cause of its end, in words, and where its last lines are."""
         cause = self.last_words or _how_it_ended(self.exit_code)
-        if self.out_of_memory:
+        if self.out_of_memory and not self.is_evicted:
             cause = "killed by the kernel because memory ran out"
         return f"{cause}{LAST_LINES}{self.log}" if self.log else cause
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +22,7 @@ from tunecli.search.workers.cluster.files import (
     write,
 )
 from tunecli.search.workers.cluster.hosted_worker import HostedWorker
+from tunecli.search.workers.machine import gpus
 from tunecli.search.workers.messages import (
     Evaluated,
     Event,
@@ -63,10 +66,13 @@ def test_a_trial_goes_on_elsewhere_from_the_checkpoint_that_was_sent(
     job = TrialJob(0, 1, config, asks=True, checkpoint=str(checkpoint))
     workspace = Workspace(folder, tmp_path / "runs/.cache")
     one, other = (
-        HostedWorker(None, workspace, name, (False, False), sources) for name in ("one", "other")
+        HostedWorker(workspace, name, (False, False), sources) for name in ("one", "other")
     )
     (tmp_path / "data/rows.csv").unlink()  # as on another machine
     try:
+        assert [one.events(), other.events()] == [[], []]
+        for worker in (one, other):
+            worker.call("begin", None)
         one.call("submit", job, None)
         until = 3
         for event in events(one):
@@ -96,6 +102,42 @@ def test_a_trial_goes_on_elsewhere_from_the_checkpoint_that_was_sent(
             worker.call("close")
             assert worker.events() is None
     assert not [*Path("/tmp").glob("tunecli-ray-one")]
+
+
+def test_a_checkpoint_that_finds_no_room_is_left_away(
+    study: StudyFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(NodeFiles, "write", full)
+    config = study.completed("classification", 60).first_config
+    checkpoint = str(tmp_path / "runs/study/checkpoints/0")
+    worker = HostedWorker(Workspace(tmp_path), "full", (False, True), None)
+    try:
+        assert worker.events() == []
+        worker.call("begin", None)
+        worker.call("submit", TrialJob(0, 1, config, False, checkpoint), SentFiles("0", {}))
+        worker.call("stop", 0, 0.0)
+        told = worker.events() or []
+        [notice] = [event for event in told if isinstance(event, Notice)]
+        assert notice.text.startswith("Trial 0 starts over: its checkpoint could not be written")
+        assert notice.text.endswith("(No space left on device).")
+    finally:
+        worker.call("close")
+        while worker.events() is not None:
+            pass
+
+
+@pytest.mark.parametrize("hides_gpus", [False, True])
+def test_a_worker_without_a_gpu_sees_none(
+    hides_gpus: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    worker = HostedWorker(Workspace(tmp_path), "no-gpu", (True, True), None, hides_gpus)
+    assert gpus() == ([] if hides_gpus else ["0", "1"])
+    worker.call("close")
+    assert [worker.events(), worker.events()] == [[], None]
 
 
 def events(worker: HostedWorker) -> Iterator[Event | SentFiles]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import time
+from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -18,6 +19,7 @@ from tunecli.errors import ClusterError
 from tunecli.files.small import read_small
 from tunecli.search.workers.cluster import files
 from tunecli.search.workers.cluster.hosted_worker import ACTOR, HostedWorker
+from tunecli.search.workers.cluster.lost_workers import last_line
 from tunecli.search.workers.cluster.nodes import (
     Installed,
     Node,
@@ -27,11 +29,13 @@ from tunecli.search.workers.cluster.nodes import (
     refuse_too_few,
 )
 from tunecli.search.workers.cluster.ray_executor import RayOptions
-from tunecli.search.workers.messages import FirstTask
 from tunecli.study_file.study_file import StudyFile
 
 PATIENCE = 60.0
 """Seconds that a node has to answer before it is left out."""
+
+TRIES = 3
+"""Times that a node is asked what it has, if asking fails."""
 
 
 @dataclass(frozen=True)
@@ -39,12 +43,14 @@ class Place:
     """A node that was asked what it has.
 
     Attributes:
-        n_fitting: how many workers fit on it.
+        n_fitting: how many workers fit on it if nobody else uses it.
+        n_free: how many more fit beside what is there now.
         installed: what it has.
     """
 
     node: Node
     n_fitting: int
+    n_free: int
     installed: Installed
 
 
@@ -72,16 +78,18 @@ class Cluster:
         self._lock = lock.absolute()
         self._search = secrets.token_hex(4)
         self._actor = ray.remote(**ACTOR)(HostedWorker)
-        self._asked: dict[str, tuple[Node, ray.ObjectRef[Any] | Installed]] = {}
+        self._asked: dict[str, ray.ObjectRef[Any] | Installed] = {}
+        self._failures: Counter[str] = Counter()  # of asking, by node
 
-    def start(self, place: Place, task: FirstTask | None) -> Any:
+    def start(self, place: Place) -> Any:
         """Start a worker on a node, and return its actor."""
         installed = place.installed
         sees = (installed.sees_runs, installed.sees_sources)
         options = place.node.options()
         actor = self._actor.options(num_cpus=self._need.cpus, num_gpus=self._need.gpus, **options)
         sources = None if installed.sees_sources else self._sent_sources
-        return actor.remote(task, self._workspace, self._search, sees, sources)
+        hides_gpus = not self._need.gpus
+        return actor.remote(self._workspace, self._search, sees, sources, hides_gpus)
 
     def places(self) -> dict[str, Place]:
         """Return the nodes that are alive and have answered, by id; asks those that are new."""
@@ -89,8 +97,9 @@ class Cluster:
         self._asked = {key: asked for key, asked in self._asked.items() if key in nodes}
         for key in nodes.keys() - self._asked.keys():
             if self._need.fits(nodes[key].resources):
-                self._asked[key] = (nodes[key], self._ask(nodes[key]))
-        return {key: place for key in [*self._asked] if (place := self._place(key)) is not None}
+                self._asked[key] = self._ask(nodes[key])
+        places = {key: self._place(nodes[key]) for key in self._asked}
+        return {key: place for key, place in places.items() if place is not None}
 
     def first_places(self) -> dict[str, Place]:
         """Return the nodes once all have answered.
@@ -112,7 +121,9 @@ class Cluster:
 
     def why_not(self, place: Place) -> str | None:
         """Return why a node cannot train the study; None if it can."""
-        version = place.installed.version
+        version, error = place.installed.version, place.installed.error
+        if error:
+            return f"Node {place.node.name} cannot be used: {error}."
         if version == __version__:
             return None
         has = f"tunecli {version}" if version else "no tunecli in its Python"
@@ -126,19 +137,27 @@ class Cluster:
             return Installed(__version__)
         return installed_on(node, partial(_sees, self._lock, self._holder, self._sources))
 
-    def _place(self, key: str) -> Place | None:
-        """Return a node that was asked, if it has answered."""
-        node, answer = self._asked[key]
+    def _place(self, node: Node) -> Place | None:
+        """Return a node that was asked, if it has answered or cannot."""
+        answer = self._asked[node.key]
         if not isinstance(answer, Installed):
             if not ray.wait([answer], timeout=0)[0]:
                 return None
-            try:
-                answer = Installed(*ray.get(answer))
-            except ray.exceptions.RayError:  # ask again, unless the node was lost
-                del self._asked[key]
-                return None
-            self._asked[key] = (node, answer)
-        return Place(node, self._need.fits(node.resources), answer)
+            answer = self._asked[node.key] = self._answered(node, answer)
+        if not isinstance(answer, Installed):
+            return None
+        fits, free = self._need.fits(node.resources), self._need.fits_beside(node.free)
+        return Place(node, fits, free, answer)
+
+    def _answered(self, node: Node, answer: ray.ObjectRef[Any]) -> ray.ObjectRef[Any] | Installed:
+        """Return what a node has; if it failed, ask it again a few times."""
+        try:
+            return Installed(*ray.get(answer))
+        except ray.exceptions.RayError as error:
+            self._failures[node.key] += 1
+            if self._failures[node.key] < TRIES:
+                return self._ask(node)
+            return Installed("", error=last_line(error))
 
     @cached_property
     def _holder(self) -> bytes:

@@ -15,27 +15,20 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from ray.exceptions import OutOfMemoryError, RayError
+from ray.exceptions import OutOfMemoryError, RayError, RayTaskError
 
-from tunecli.errors import ClusterError
 from tunecli.search.events.events import CodeLoaded, Notice
 from tunecli.search.workers import messages
 from tunecli.search.workers.cluster.cluster import Cluster, Place
 from tunecli.search.workers.cluster.files import MOST_BYTES, SentFiles, files_in, n_bytes, write
+from tunecli.search.workers.cluster.followed_nodes import FollowedNodes
 from tunecli.search.workers.cluster.hosted_worker import Answer
-from tunecli.search.workers.cluster.join import cut_short
+from tunecli.search.workers.cluster.lost_workers import why_lost
 from tunecli.search.workers.job_queue import JobQueue
-from tunecli.study_file.text.counts import count
 from tunecli.training.state.trial_files import INDEX
-
-LOOK = 1.0
-"""Seconds between two looks at which nodes there are."""
 
 SLACK = 10.0
 """Seconds beyond the grace period until a node that does not answer is given up."""
-
-IN_VAIN = 3
-"""Workers that a node may lose without one having had a job, before it is left out."""
 
 MOST_LOSSES = 10
 """Times that a job may lose its node before it is blamed for that."""
@@ -47,8 +40,9 @@ class _Hosted:
 
     Attributes:
         actor: the handle of its `HostedWorker`.
+        started: when it was started, by the monotonic clock.
         is_up: whether it has answered.
-        describes: whether its first task is not done.
+        describes: whether it has the first task.
         job: its current job; None between jobs.
         deadline: when a job that is to stop is given up, by the monotonic clock.
     """
@@ -56,6 +50,7 @@ class _Hosted:
     number: int
     place: Place
     actor: Any
+    started: float
     describes: bool = False
     is_up: bool = False
     job: messages.Job | None = None
@@ -67,10 +62,11 @@ class ClusterExecutor:
 
     The driver waits for all of them at once: each owes one answer, with its next events. A node
     that is lost takes its workers along; their jobs are reported as lost, and as many workers as
-    fit are started elsewhere. A node that joins gets workers.
+    fit are started elsewhere. A node that joins gets workers. Nodes may have other users: a worker
+    is started where there is room for it now.
 
     Args:
-        first_task: task of the first worker before any job.
+        first_task: task before any job, of the first worker that answers.
         cluster: the joined cluster.
         n_workers: number of workers, as far as the cluster has room.
     """
@@ -78,23 +74,21 @@ class ClusterExecutor:
     def __init__(self, first_task: messages.FirstTask, cluster: Cluster, n_workers: int) -> None:
         self._first_task: messages.FirstTask | None = first_task
         self._cluster = cluster
+        self._nodes = FollowedNodes(cluster)
         self._most = n_workers
         self._waiting = JobQueue()
         self._unsaid: list[messages.Event] = []
         self._workers: dict[int, _Hosted] = {}
         self._answers: queue.SimpleQueue[tuple[_Hosted, Future[Answer]]] = queue.SimpleQueue()
-        self._places: dict[str, Place] = {}
-        self._in_vain: Counter[str] = Counter()  # workers lost by node since one had a job
         self._cause = ""  # of the last loss
         self._losses: Counter[int] = Counter()
         self._is_ending = False
-        self._looked = -math.inf
-        self._follow(cluster.first_places())
+        self._follow()
 
     @property
     def n_workers(self) -> int:
         """As many workers as the usable nodes have room for; at least one, which may wait."""
-        return max(1, min(self._most, sum(place.n_fitting for place in self._usable)))
+        return max(1, min(self._most, self._nodes.n_fitting))
 
     @property
     def is_up(self) -> bool:
@@ -130,8 +124,9 @@ class ClusterExecutor:
 
     def events(self, timeout: float) -> Sequence[messages.Event]:
         """Return the workers' events, and which workers and nodes were lost."""
-        if time.monotonic() - self._looked >= LOOK:
-            self._follow(self._cluster.places())
+        if self._nodes.is_due:
+            self._end_silent()
+            self._follow()
         self._hand_out()
         events, self._unsaid = self._unsaid, []
         for worker, answer in self._arrived(0.0 if events else timeout):
@@ -173,60 +168,53 @@ class ClusterExecutor:
 
     # --- nodes
 
-    @property
-    def _usable(self) -> list[Place]:
-        return [
-            place
-            for key, place in self._places.items()
-            if self._cluster.why_not(place) is None and self._in_vain[key] <= IN_VAIN
-        ]
-
-    def _follow(self, places: dict[str, Place]) -> None:
+    def _follow(self) -> None:
         """Say which nodes joined or were lost, and start workers where there is room."""
-        is_first = not self._places
-        for key in self._places.keys() - places.keys():
-            self._say(f"Node {self._places[key].node.name} was lost.")
-        for key in places.keys() - self._places.keys():
-            self._say_joined(places[key], is_first=is_first)
-        self._places, self._looked = places, time.monotonic()
-        if not self._is_ending:
-            self._start_missing()
-
-    def _say_joined(self, place: Place, *, is_first: bool) -> None:
-        if why := self._cluster.why_not(place):
-            self._say(f"{why} It trains nothing.")
+        for text in self._nodes.look():
+            self._say(text)
+        if self._is_ending:
             return
-        name, installed = place.node.name, place.installed
-        if not is_first:
-            self._say(f"Node {name} joined, with room for {count(place.n_fitting, 'worker')}.")
-        if not installed.sees_sources:
-            self._say(f"Node {name} does not see the study's files, so it gets copies of them.")
-        if not installed.sees_runs:
-            self._say(
-                f"Node {name} does not see the folder of --runs, so its workers send their "
-                "checkpoints and models to this machine."
-            )
+        self._start_missing()
+        if self._nodes.has_none(is_idle=not self._workers):
+            self._say("The cluster has no room for a worker now. The search waits for it.")
 
     def _say(self, text: str) -> None:
         self._unsaid.append(Notice(text))
 
     def _start_missing(self) -> None:
         """Start workers on the nodes with most room, so that they are spread evenly."""
-        taken = Counter(worker.place.node.key for worker in self._workers.values())
-        while len(self._workers) < self.n_workers and (usable := self._usable):
-            place = max(usable, key=lambda place: place.n_fitting - taken[place.node.key])
-            if place.n_fitting <= taken[place.node.key]:
+        here = Counter(w.place.node.key for w in self._workers.values())
+        starting = Counter(w.place.node.key for w in self._workers.values() if not w.is_up)
+        while len(self._workers) < self.n_workers:
+            place = self._nodes.roomiest(here, starting)
+            if place is None:
                 return
-            taken[place.node.key] += 1
+            here[place.node.key] += 1
+            starting[place.node.key] += 1
             self._start(place)
 
     def _start(self, place: Place) -> None:
         number = next(n for n in range(len(self._workers) + 1) if n not in self._workers)
-        described = any(worker.describes for worker in self._workers.values())
-        task = None if described else self._first_task
-        worker = _Hosted(number, place, self._cluster.start(place, task), task is not None)
+        worker = _Hosted(number, place, self._cluster.start(place), time.monotonic())
         self._workers[number] = worker
         self._listen(worker)
+
+    def _end_silent(self) -> None:
+        """End workers that have not answered, so that others may be started elsewhere.
+
+        Somebody else may have taken what was free on their nodes.
+        """
+        for worker in [w for w in self._workers.values() if not w.is_up]:
+            patience = self._nodes.patience(worker.place)
+            if time.monotonic() - worker.started < patience:
+                continue
+            del self._workers[worker.number]
+            _end(worker)
+            self._nodes.answers(worker.place, does=False)
+            self._say(
+                f"A worker did not start within {patience:.0f} s on node "
+                f"{worker.place.node.name}. Another is started where there is room."
+            )
 
     # --- workers
 
@@ -249,13 +237,23 @@ class ClusterExecutor:
         except RayError as error:
             yield from self._bury(worker, error)
             return
-        worker.is_up = True
+        if not worker.is_up:
+            worker.is_up = True
+            self._nodes.answers(worker.place, does=True)
+            self._begin(worker)
         self._listen(worker)
         for event in events or ():
             if isinstance(event, SentFiles):
                 yield from _written(event)
             elif self._is_current(worker, event):
                 yield from self._told(worker, event)
+
+    def _begin(self, worker: _Hosted) -> None:
+        """Let a worker begin: with the first task, unless another has it or it is done."""
+        is_given = any(other.describes for other in self._workers.values())
+        task = None if is_given else self._first_task
+        worker.describes = task is not None
+        _call(worker, "begin", task)
 
     def _is_current(self, worker: _Hosted, event: messages.Event) -> bool:
         """Return whether an event is not about a job that was killed meanwhile."""
@@ -267,6 +265,7 @@ class ClusterExecutor:
             self._first_task, worker.describes = None, False
         if isinstance(event, messages.Ended):
             worker.job, worker.deadline = None, math.inf
+            self._nodes.ended_a_job(worker.place)
         if isinstance(event, messages.WorkerDied):
             if event.number is not None:  # else it died idle, and its successor gets the job
                 worker.job, worker.deadline = None, math.inf
@@ -277,24 +276,35 @@ class ClusterExecutor:
 
     def _bury(self, worker: _Hosted, error: RayError) -> Iterator[messages.Event]:
         """Yield what the end of a worker's actor means for its job."""
-        place, job = worker.place, worker.job
+        node, job = worker.place.node, worker.job
         del self._workers[worker.number]
-        if isinstance(error, ray.exceptions.RayTaskError):  # its own code raised
-            raise ClusterError(f"A worker failed on node {place.node.name}: {error}")
-        self._cause = _why(place, error)
-        self._in_vain[place.node.key] += job is None
+        _end(worker)  # if its code raised, it is still there
+        self._cause = why_lost(node.name, error)
+        if job is None or isinstance(error, RayTaskError):
+            self._nodes.lost_in_vain(worker.place)
         if job is not None:
-            self._losses[job.number] += 1
-            yield messages.WorkerDied(
-                job.number,
-                worker.number,
-                None,
-                self._cause,
-                out_of_memory=isinstance(error, OutOfMemoryError),
-                is_lost=self._losses[job.number] <= MOST_LOSSES,
-            )
+            yield self._lost(job, worker.number, is_evicted=isinstance(error, OutOfMemoryError))
         elif not self._is_ending:
             self._say(f"An idle worker ended: {self._cause}.")
+        idle = (w for w in self._workers.values() if w.is_up and w.job is None)
+        if worker.describes and (other := next(idle, None)):
+            self._begin(other)
+
+    def _lost(self, job: messages.Job, worker: int, *, is_evicted: bool) -> messages.WorkerDied:
+        """Return that a job was lost with its worker.
+
+        A job that the node evicted may have taken its memory, so that it counts as an attempt.
+        """
+        self._losses[job.number] += not is_evicted
+        return messages.WorkerDied(
+            job.number,
+            worker,
+            None,
+            self._cause,
+            out_of_memory=is_evicted,
+            is_evicted=is_evicted,
+            is_lost=not is_evicted and self._losses[job.number] <= MOST_LOSSES,
+        )
 
     def _hand_out(self) -> None:
         """Give waiting jobs to free workers."""
@@ -303,17 +313,16 @@ class ClusterExecutor:
             if not self._waiting:
                 return
             job = worker.job = _with_absolute_folders(self._waiting.popleft())
-            self._in_vain[worker.place.node.key] = 0
             _call(worker, "submit", job, _checkpoint(worker.place, job))
-            if isinstance(job, messages.TrialJob) and len(self._places) > 1:
+            if isinstance(job, messages.TrialJob) and len(self._nodes.places) > 1:
                 self._unsaid.append(messages.HandedOut(job.number, worker.place.node.name))
 
     def _give_up_in_vain(self) -> Iterator[messages.Event]:
-        """End what waits for a worker if every node loses workers before they have a job.
+        """End what waits for a worker if every node that can train the study loses its workers.
 
-        Without any node, it waits for one.
+        Without such a node, it waits for one.
         """
-        if not self._places or self._usable or self._workers:
+        if not self._nodes.able or self._nodes.usable or self._workers:
             return
         if self._first_task is not None:
             yield messages.WorkerDied(None, 0, None, self._cause)
@@ -373,13 +382,3 @@ def _written(sent: SentFiles) -> Iterator[Notice]:
         write(Path(sent.folder), sent)
     except OSError as error:
         yield Notice(f"{sent.folder} could not be written: {error.strerror}.")
-
-
-def _why(place: Place, error: RayError) -> str:
-    """Return why a worker's actor ended, in one line."""
-    node = f"on node {place.node.name}"
-    if isinstance(error, OutOfMemoryError):
-        return f"Ray ended it because memory ran out {node}"
-    said = [line.strip() for line in str(error).splitlines() if line.strip()]
-    why = cut_short(said[-1]) if said else type(error).__name__
-    return f"its Ray actor {node} was lost ({why})"

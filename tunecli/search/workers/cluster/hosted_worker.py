@@ -7,8 +7,10 @@ killed is replaced on its node without a new actor. No user code runs in the act
 
 from __future__ import annotations
 
+import os
+import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from multiprocessing import Pipe
@@ -62,50 +64,58 @@ Answer = list[Event | SentFiles] | None
 class HostedWorker:
     """One worker process of a node, called through Ray.
 
+    It answers at once that it is there, and begins when it is told to.
+
     Args:
-        task: the worker's task before any job; None for none.
         workspace: the driver's; the node may have its files elsewhere.
         search: a name of this search, for the folder that its workers on a node share.
         sees: whether the node sees the driver's folder of studies, and the study's sources.
         sources: the sources, if the node does not see them.
+        hides_gpus: whether it was given no GPU of its node.
     """
 
     def __init__(
         self,
-        task: FirstTask | None,
         workspace: Workspace,
         search: str,
         sees: tuple[bool, bool],
         sources: Content | None,
+        hides_gpus: bool = False,
     ) -> None:
         self._opened = ExitStack()
         root = self._opened.enter_context(scratch_folder(search))
         self._files = NodeFiles(root, *sees)
-        if sources is not None:
-            self._files.unpack(sources)
+        self._sources = sources
+        self._workspace = self._files.workspace(workspace)
         self._calls, self._called = Pipe(duplex=False)
         self._job: TrialJob | None = None
         self._saved: dict[str, int] = {}  # when a folder that was sent was written, in ns
-        self._executor = LocalExecutor(task, 1, self._files.workspace(workspace))
+        self._executor: LocalExecutor | None = None
+        self._unsaid: list[Event] = []
         self._asks = False  # whether the trial waits for an answer after each evaluation
-        self._is_closed = False
+        self._has_answered = self._is_closed = False
+        if hides_gpus:  # Ray does so only where it was started with that setting
+            os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
     def call(self, method: str, *arguments: Any) -> None:
         """Call a method of the executor, in the thread that waits for its events."""
         self._called.send((method, arguments))
 
     def events(self) -> Answer:
-        """Return the next events, or none after `LONGEST_WAIT`.
+        """Return the next events, or none after `LONGEST_WAIT`; the first time, none at once.
 
         Events for which the driver does nothing but write are gathered.
 
         Returns:
             None once the worker is closed.
         """
+        if not self._has_answered:
+            self._has_answered = True
+            return []
         told: list[Event | SentFiles] = []
         until = time.monotonic() + LONGEST_WAIT
         while not self._is_closed and time.monotonic() < until:
-            for event in self._executor.events(TICK, [self._calls]):
+            for event in self._next():
                 told += self._told(event)
                 wait = GATHERED if self._can_wait(event) else 0.0
                 until = min(until, time.monotonic() + wait)
@@ -114,9 +124,25 @@ class HostedWorker:
                 getattr(self, f"_{method}")(*arguments)
         return None if self._is_closed else told
 
+    def _next(self) -> Sequence[Event]:
+        """Return the next events of the executor, if it has begun; ends early for a call."""
+        if self._executor is None:
+            self._calls.poll(TICK)
+            return []
+        unsaid, self._unsaid = self._unsaid, []
+        return [*unsaid, *self._executor.events(0 if unsaid else TICK, [self._calls])]
+
     def _can_wait(self, event: Event) -> bool:
         """Return whether nobody waits for what the driver makes of an event."""
         return isinstance(event, Printed) or (isinstance(event, Evaluated) and not self._asks)
+
+    def _begin(self, task: FirstTask | None) -> None:
+        """Start the worker process, or replace it by one that has a task before any job."""
+        if self._executor is not None:
+            self._executor.close()
+        elif self._sources is not None:
+            self._files.unpack(self._sources)
+        self._executor = LocalExecutor(task, 1, self._workspace)
 
     def _submit(self, job: Job, checkpoint: SentFiles | None) -> None:
         self._asks = isinstance(job, TrialJob) and job.asks
@@ -126,20 +152,40 @@ class HostedWorker:
             there = {name: str(self._files.path(one)) for name, one in folders.items() if one}
             job = replace(job, **there)  # type: ignore[arg-type]
             if checkpoint is not None:
-                self._files.write(checkpoint)
-        self._executor.submit(job)
+                self._write(checkpoint, self._job)
+        self._begun.submit(job)
+
+    def _write(self, checkpoint: SentFiles, job: TrialJob) -> None:
+        """Write a trial's checkpoint; without room for it, the trial starts over."""
+        try:
+            self._files.write(checkpoint)
+        except OSError as error:
+            self._files.remove(job)
+            self._unsaid.append(
+                Notice(
+                    f"Trial {job.number} starts over: its checkpoint could not be written to "
+                    f"{self._files.path(checkpoint.folder)} of node {platform.node()} "
+                    f"({error.strerror})."
+                )
+            )
+
+    @property
+    def _begun(self) -> LocalExecutor:
+        assert self._executor is not None  # the driver's first call is `begin`
+        return self._executor
 
     def _reply(self, number: int, go_on: bool) -> None:
-        self._executor.reply(number, go_on)
+        self._begun.reply(number, go_on)
 
     def _stop(self, number: int, grace: float) -> None:
-        self._executor.stop(number, grace)
+        self._begun.stop(number, grace)
 
     def _kill(self, number: int) -> None:
-        self._executor.kill(number)
+        self._begun.kill(number)
 
     def _close(self) -> None:
-        self._executor.close()
+        if self._executor is not None:
+            self._executor.close()
         self._opened.close()
         self._is_closed = True
 

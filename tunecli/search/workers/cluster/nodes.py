@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import ray
+from ray._private.state import available_resources_per_node  # Ray's API for libraries
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from tunecli import __version__
@@ -29,10 +30,32 @@ class Need:
         return f"{self.cpus:g} CPU{gpus}"
 
     def fits(self, resources: Mapping[str, float]) -> int:
-        """Return how many workers fit into the resources of a node."""
-        wanted = (("CPU", self.cpus), ("GPU", self.gpus))
-        shares = [resources.get(name, 0.0) / one for name, one in wanted if one]
-        return math.floor(min(shares, default=0.0) + _SPARE)
+        """Return how many workers fit on a node with these resources, all of them free.
+
+        Workers that share a GPU lie on one GPU each, so what is left of it may fit none.
+        """
+        n_gpus = resources.get("GPU", 0.0)
+        if 0 < self.gpus < 1:
+            by_gpus: float = _whole(n_gpus) * _whole(1 / self.gpus)
+        else:
+            by_gpus = n_gpus / self.gpus if self.gpus else math.inf
+        return self._fewer(resources, by_gpus)
+
+    def fits_beside(self, free: Mapping[str, float]) -> int:
+        """Return the most workers that may fit into what others leave free on a node.
+
+        Ray tells the sum of what is free on the node's GPUs, so it may be fewer.
+        """
+        return self._fewer(free, free.get("GPU", 0.0) / self.gpus if self.gpus else math.inf)
+
+    def _fewer(self, resources: Mapping[str, float], by_gpus: float) -> int:
+        by_cpus = resources.get("CPU", 0.0) / self.cpus if self.cpus else math.inf
+        fewer = min(by_cpus, by_gpus)
+        return 0 if fewer == math.inf else _whole(fewer)
+
+
+def _whole(number: float) -> int:
+    return math.floor(number + _SPARE)
 
 
 @dataclass(frozen=True)
@@ -43,11 +66,13 @@ class Node:
         key: its id in Ray.
         name: its host name, with a part of its id if several nodes have that host name.
         resources: its CPUs, GPUs and others, used or not.
+        free: what of them nobody uses, as of a moment ago.
     """
 
     key: str
     name: str
     resources: Mapping[str, float]
+    free: Mapping[str, float]
 
     def options(self) -> dict[str, Any]:
         """Return the options that make Ray run something on this node and no other."""
@@ -62,22 +87,26 @@ class Installed:
         version: of tunecli; empty without one.
         sees_runs: whether the folder of all studies is the driver's.
         sees_sources: whether all files that the study file names are there with equal content.
+        error: why it cannot be asked; empty if it can.
     """
 
     version: str
     sees_runs: bool = True
     sees_sources: bool = True
+    error: str = ""
 
 
 def alive() -> dict[str, Node]:
     """Return the nodes that are alive, by id."""
     rows = [row for row in ray.nodes() if row["Alive"]]
     hosts = [row["NodeManagerHostname"] for row in rows]
+    free = available_resources_per_node()
     return {
         row["NodeID"]: Node(
             row["NodeID"],
             host if hosts.count(host) == 1 else f"{host}/{row['NodeID'][:6]}",
             row["Resources"],
+            free.get(row["NodeID"], {}),
         )
         for row, host in zip(rows, hosts, strict=True)
     }
