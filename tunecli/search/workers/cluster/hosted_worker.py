@@ -8,7 +8,7 @@ killed is replaced on its node without a new actor. No user code runs in the act
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from multiprocessing import Pipe
@@ -67,7 +67,8 @@ class HostedWorker:
         workspace: the driver's; the node may have its files elsewhere.
         search: a name of this search, for the folder that its workers on a node share.
         sees: whether the node sees the driver's folder of studies, and the study's sources.
-        sources: the sources, if the node does not see them.
+        sources: fetches the sources; None if the node sees them.
+        current: the driver's current folder.
     """
 
     def __init__(
@@ -76,7 +77,8 @@ class HostedWorker:
         workspace: Workspace,
         search: str,
         sees: tuple[bool, bool],
-        sources: Content | None,
+        sources: Callable[[], Content] | None,
+        current: Path,
     ) -> None:
         self._opened = ExitStack()
         root = self._opened.enter_context(scratch_folder(search))
@@ -86,7 +88,9 @@ class HostedWorker:
         self._calls, self._called = Pipe(duplex=False)
         self._job: TrialJob | None = None
         self._saved: dict[str, int] = {}  # when a folder that was sent was written, in ns
-        self._executor = LocalExecutor(task, 1, self._files.workspace(workspace))
+        workspace = self._files.workspace(workspace)
+        self._files.enter(current)  # the worker process inherits it
+        self._executor = LocalExecutor(task, 1, workspace)
         self._asks = False  # whether the trial waits for an answer after each evaluation
         self._is_closed = False
 
