@@ -186,8 +186,7 @@ def rows() -> list[Row]:
         Row(
             f"{N_ON_RAY - N_STARTING} trials of digits on a Ray of this machine",
             "local workers",
-            "wall",
-            1.1,
+            {"wall": 1.1},
             lambda: taking_turns(partial(reaching, RayOptions("local")), reaching),
             needs="ray",
         ),

@@ -155,6 +155,32 @@ def test_a_search_outlasts_its_server(
     )
 
 
+@pytest.mark.parametrize("is_back", [True, False])
+def test_a_signal_while_the_server_is_away_saves_the_trials(
+    endless: OnServer, *, is_back: bool
+) -> None:
+    """The exit code is that of the signal, whether the server returns within `--grace` or not."""
+    searches, server = endless.searches, endless.server
+    (searches.folder / "study.yaml").write_text(STUDY.replace("epochs: 20", "epochs: 20000"))
+    with searches.begun("--grace", "30" if is_back else "3") as process:
+        searches.wait_for_trials(process)
+        server.stop("immediate")
+        try:
+            said = searches.folder / "stderr"
+            wait_for(lambda: "Waiting for the database server. " in said.read_text())
+            process.send_signal(signal.SIGTERM)
+            if is_back:
+                time.sleep(2)
+                assert process.poll() is None
+            else:
+                assert process.wait(60) == 143
+        finally:
+            server.start()
+        assert process.wait(60) == 143
+    assert ("Stored results are kept" in said.read_text()) is not is_back
+    assert len([*searches.folder.glob("runs/study/checkpoints/*/trial")]) == 2
+
+
 def test_a_lock_of_half_a_minute_and_a_full_server_fail_no_trial(
     study: OnServer, n_faults: Callable[[int], int], figure: Callable[[str], None]
 ) -> None:

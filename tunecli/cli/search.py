@@ -155,10 +155,20 @@ def search(
 
 
 def _run(held: "HeldSearch", searching: "Search", view: "LiveView") -> int:
-    """Search to the end or until a signal comes, and return the exit code."""
+    """Search to the end or until a signal comes, and return the exit code.
+
+    A search that fails after a signal, as without its database, has the exit code of the signal.
+    """
+    from tunecli.errors import TunecliError
+
     ending = ""
     with interrupting(searching) as received, view:
-        for event in held.events(searching):
-            view.show(event)
-            ending = getattr(event, "ending", ending)
+        try:
+            for event in held.events(searching):
+                view.show(event)
+                ending = getattr(event, "ending", ending)
+        except TunecliError as error:
+            if received:
+                error.exit_code = ended_by(received[0])
+            raise
     return ended_by(received[0]) if received else int(ending == "failing")

@@ -54,6 +54,9 @@ class Driver:
         history: the trials of earlier calls, in order; interrupted ones are resumed.
         folder: the study's folder, for checkpoints and kept models; None to save nothing.
         baselines: how long the untuned baselines may take; None for the usual limit.
+
+    Attributes:
+        stored: calls what writes to the database until that succeeds.
     """
 
     def __init__(
@@ -85,14 +88,15 @@ class Driver:
             study.objective.direction,
             history,
         )
-        self._stored = Absences(lambda: self._interrupted).outlast
+        self.stored = Absences(lambda: self._interrupted, limits.grace, self._stop_trials).outlast
         baselines = baselines or BaselinePlan()
-        self._baselines = Baselines(study, database, executor, baselines, self._stored)
+        self._baselines = Baselines(study, database, executor, baselines, self.stored)
         n_kept, sizes = study.search.keep_predictions, database.prediction_sizes()
         self._predictions = BestPredictions(n_kept, study.objective.direction, history, sizes)
         self._directions = [objective.direction for objective in study.objectives]
         self._free = study.search.order == "free"
         self._running: dict[int, Trial] = {}
+        self._stopping: set[int] = set()  # of the running ones
         self._concluded = ConcludedTrials()
         self._first_config = study.first_config
         self._curves: dict[int, StageCurves] = {}  # of running trials
@@ -136,13 +140,12 @@ class Driver:
             yield from self._flush()
         if self._running or self._baselines.are_running:
             yield from self._suspend()
-        yield from self._stored(self._database.flush)
+        yield from self.stored(self._database.flush)
         yield self._ended()
 
     def _suspend(self) -> Iterator[events.SearchEvent]:
         """Leave the running trials to the next call, saved if the grace period allows it."""
-        for number in self._running:
-            self._executor.stop(number, self._limits.grace)
+        self._stop_trials()
         self._baselines.stop()
         lost = []
         while self._running:
@@ -163,6 +166,13 @@ class Driver:
                 "else trains from the start. To allow more time, set --grace."
             )
 
+    def _stop_trials(self) -> None:
+        """Let the running trials save themselves within the grace period."""
+        for number in self._running:
+            if number not in self._stopping:
+                self._executor.stop(number, self._limits.grace)
+        self._stopping.update(self._running)
+
     # --- starting
 
     def _adopt(self) -> Iterator[events.SearchEvent]:
@@ -176,7 +186,7 @@ class Driver:
         """Discard the evaluations of an interrupted attempt; the next attempt repeats them."""
         trial.begin_again()
         restart = partial(self._database.restart_trial, trial.number, trial.attempt)
-        yield from self._stored(restart)
+        yield from self.stored(restart)
 
     def _start_trials(self) -> Iterator[events.SearchEvent]:
         while self._wants_another() and len(self._running) < self._executor.n_workers:
@@ -187,13 +197,14 @@ class Driver:
             trial = Trial(
                 len(self._trials), suggestion.params, suggestion.distributions, suggestion.config
             )
-            yield from self._stored(partial(self._database.start_trial, trial))
+            yield from self.stored(partial(self._database.start_trial, trial))
             self._trials.append(trial)
             yield from self._submit(trial)
 
     def _submit(self, trial: Trial) -> Iterator[events.SearchEvent]:
         self._judge.start(trial.number, trial.config, self._visible(trial.number))
         self._running[trial.number] = trial
+        self._stopping.discard(trial.number)
         self._curves[trial.number] = StageCurves(trial.config, self._first_config)
         self._executor.submit(
             messages.TrialJob(
@@ -343,7 +354,7 @@ class Driver:
             values=trial.values if len(self._directions) > 1 else None,
             drop_predictions=gone,
         )
-        yield from self._stored(finish)
+        yield from self.stored(finish)
         self._checkpoints.discard(number)
         self._models.take(trial)
         yield finished_event(trial, is_best=is_best, is_spared=is_spared)
@@ -355,7 +366,7 @@ class Driver:
 
     def _flush(self) -> Iterator[events.SearchEvent]:
         if time.monotonic() - self._flushed > FLUSH:
-            yield from self._stored(self._database.flush)
+            yield from self.stored(self._database.flush)
             self._flushed = time.monotonic()
 
     # --- judging the whole

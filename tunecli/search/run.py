@@ -20,7 +20,6 @@ from tunecli.database.urls import without_password
 from tunecli.database.write import StudyDatabase
 from tunecli.errors import TunecliError
 from tunecli.numerics import NUMERICS, other_numerics
-from tunecli.search.absences import Absences
 from tunecli.search.driver import Driver
 from tunecli.search.ended_trials import earlier, finished_before
 from tunecli.search.events.event_log import EventLog
@@ -255,12 +254,11 @@ class Search:
         )
         if self._interrupted:
             self._driver.interrupt()
-        absences = Absences(lambda: self._interrupted)
         first = [CodeLoaded(described.worker, described.code)] if described.code else []
         for event in chain(first, self._driver.run()):
             if isinstance(event, CodeLoaded):
                 keep = partial(keep_loaded_code, study, database, event.files)
-                yield from absences.outlast(keep)
+                yield from self._driver.stored(keep)
             yield event
 
     def _wait_for_data(

@@ -6,13 +6,17 @@ import errno
 import os
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import cast
 
 import pytest
+from picture_files import make_folders
 
+from tunecli.data.pictures import class_folders
 from tunecli.data.rows.workspace import Workspace
 from tunecli.search.events.events import Notice
+from tunecli.search.workers.cluster import files
 from tunecli.search.workers.cluster.files import (
     NodeFiles,
     SentFiles,
@@ -42,6 +46,7 @@ model: {MLP: {width: 8, depth: 1}}
 optimizer: AdamW
 training: {epochs: 40, batch_size: 4}
 """
+PICTURES = "data: pictures/\nmodel: CNN\noptimizer: AdamW\n"
 
 
 @pytest.fixture
@@ -56,8 +61,9 @@ def study(tmp_path: Path) -> StudyFile:
 
 @pytest.mark.slow
 def test_a_trial_goes_on_elsewhere_from_the_checkpoint_that_was_sent(
-    study: StudyFile, tmp_path: Path
+    study: StudyFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.chdir(tmp_path)  # the workers change it
     folder = tmp_path / "studies"
     sources = sources_to_send(sources_of(study, AllowedCode(folder), folder))
     assert [*sources] == [str(tmp_path / "data/rows.csv")]
@@ -66,7 +72,8 @@ def test_a_trial_goes_on_elsewhere_from_the_checkpoint_that_was_sent(
     job = TrialJob(0, 1, config, asks=True, checkpoint=str(checkpoint))
     workspace = Workspace(folder, tmp_path / "runs/.cache")
     one, other = (
-        HostedWorker(workspace, name, (False, False), sources) for name in ("one", "other")
+        HostedWorker(workspace, name, (False, False), lambda: sources, folder)
+        for name in ("one", "other")
     )
     (tmp_path / "data/rows.csv").unlink()  # as on another machine
     try:
@@ -97,6 +104,7 @@ def test_a_trial_goes_on_elsewhere_from_the_checkpoint_that_was_sent(
                 assert event.result.outcome == "complete"
                 break
         assert steps == [*range(40)]
+        assert Path.cwd() == Path(f"/tmp/tunecli-ray-other{folder}")
     finally:
         for worker in (one, other):
             worker.call("close")
@@ -113,7 +121,7 @@ def test_a_checkpoint_that_finds_no_room_is_left_away(
     monkeypatch.setattr(NodeFiles, "write", full)
     config = study.completed("classification", 60).first_config
     checkpoint = str(tmp_path / "runs/study/checkpoints/0")
-    worker = HostedWorker(Workspace(tmp_path), "full", (False, True), None)
+    worker = HostedWorker(Workspace(tmp_path), "full", (False, True), None, tmp_path)
     try:
         assert worker.events() == []
         worker.call("begin", None)
@@ -134,7 +142,7 @@ def test_a_worker_without_a_gpu_sees_none(
     hides_gpus: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
-    worker = HostedWorker(Workspace(tmp_path), "no-gpu", (True, True), None, hides_gpus)
+    worker = HostedWorker(Workspace(tmp_path), "no-gpu", (True, True), None, tmp_path, hides_gpus)
     assert gpus() == ([] if hides_gpus else ["0", "1"])
     worker.call("close")
     assert [worker.events(), worker.events()] == [[], None]
@@ -160,10 +168,113 @@ def test_sources_are_seen_by_content_and_not_by_time(study: StudyFile, tmp_path:
     rows = tmp_path / "data/rows.csv"
     rows.write_text(rows.read_text())
     assert sees_sources(sources)
+    before = rows.stat()
+    rows.write_text(rows.read_text().replace("a", "b"))
+    os.utime(rows, ns=(before.st_atime_ns, sources[str(rows)].changed))
+    assert rows.stat().st_size == before.st_size
+    assert not sees_sources(sources), "equal size and time"
     rows.write_text(rows.read_text() + "1,2,a\n")
     assert not sees_sources(sources)
     rows.unlink()
     assert not sees_sources(sources)
+
+
+def test_large_sources_are_seen_by_size_and_time(
+    study: StudyFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "MOST_BYTES", 10)
+    folder, rows = tmp_path / "studies", tmp_path / "data/rows.csv"
+    sources = sources_of(study, AllowedCode(folder), folder)
+    assert [one.sha256 for one in sources.values()] == [""]
+    assert sees_sources(sources)
+    os.utime(rows, ns=(0, 0))
+    assert not sees_sources(sources)
+
+
+def test_linked_files_and_folders_are_sources(tmp_path: Path) -> None:
+    """As the data of studies that share pictures; a link to a folder above adds nothing."""
+    elsewhere = tmp_path / "elsewhere"
+    make_folders(elsewhere / "all", {"": [2, 2]})
+    pictures = tmp_path / "studies/pictures"
+    for kind in sorted((elsewhere / "all").iterdir()):
+        pictures.mkdir(parents=True, exist_ok=True)
+        (pictures / kind.name).symlink_to(kind)
+    one = next(path for path in pictures.rglob("*/*") if path.is_file())
+    (pictures / kind.name / f"linked{one.suffix}").symlink_to(one)
+    (pictures / kind.name / "above").symlink_to(tmp_path)
+    (pictures / "broken").symlink_to(tmp_path / "nowhere")
+    file = tmp_path / "studies/study.yaml"
+    study = StudyFile.from_text(PICTURES, str(file), folder=file.parent)
+    sources = sources_of(study, AllowedCode(file.parent), file.parent)
+    found = {Path(path).relative_to(pictures): one.sha256 for path, one in sources.items()}
+    listing = class_folders.walked
+    (pictures / kind.name / "above").unlink()
+    assert {*found} == {Path(name) for path, name in listing(pictures) if path.is_file()}
+    assert len(found) == 5
+    there = NodeFiles(tmp_path / "there", has_runs=True, has_sources=False)
+    there.unpack(lambda: sources_to_send(sources))
+    for path in sources:
+        assert there.path(path).read_bytes() == Path(path).read_bytes()
+    (pictures / kind.name / f"linked{one.suffix}").resolve().write_bytes(b"changed")
+    assert not sees_sources(sources)
+
+
+def test_a_link_among_the_code_leads_to_its_file(study: StudyFile, tmp_path: Path) -> None:
+    folder = tmp_path / "studies"
+    (folder / "mine.py").write_text("import beside\n")
+    (tmp_path / "shared.py").write_text("x = 1\n")
+    (folder / "beside.py").symlink_to(tmp_path / "shared.py")
+    (folder / "broken.py").symlink_to(tmp_path / "nowhere.py")
+    sources = sources_to_send(sources_of(study, AllowedCode.of(folder, ["mine.py"]), folder))
+    assert {Path(path).name for path in sources} == {"mine.py", "beside.py", "rows.csv"}
+    assert sources[str(folder / "beside.py")] == b"x = 1\n"
+
+
+def test_sources_are_fetched_once_per_node(tmp_path: Path) -> None:
+    there = NodeFiles(tmp_path / "there", has_runs=True, has_sources=False)
+    fetched = []
+
+    def fetch() -> dict[str, bytes]:
+        fetched.append(1)
+        time.sleep(0.05)
+        return {"/data/rows.csv": b"1,2"}
+
+    with ThreadPoolExecutor(4) as workers:
+        [*workers.map(there.unpack, [fetch] * 8)]
+    assert fetched == [1]
+    assert there.path("/data/rows.csv").read_bytes() == b"1,2"
+
+
+def test_a_fetch_that_fails_is_left_to_the_next_worker(tmp_path: Path) -> None:
+    there = NodeFiles(tmp_path / "there", has_runs=True, has_sources=False)
+
+    def fail() -> dict[str, bytes]:
+        raise OSError("lost")
+
+    with pytest.raises(OSError, match="lost"):
+        there.unpack(fail)
+    there.unpack(lambda: {"/a": b"1"})
+    assert there.path("/a").read_bytes() == b"1"
+
+
+def test_the_current_folder_is_the_drivers_or_its_copy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start, ours = tmp_path / "start", tmp_path / "ours"
+    start.mkdir()
+    ours.mkdir()
+    monkeypatch.chdir(start)
+    shared = NodeFiles(tmp_path / "root", has_runs=False, has_sources=True)
+    apart = NodeFiles(tmp_path / "root", has_runs=False, has_sources=False)
+    shared.enter(tmp_path / "missing")
+    assert Path.cwd() == start
+    apart.enter(ours)
+    assert Path.cwd() == ours
+    apart.path(ours).mkdir(parents=True)
+    apart.enter(ours)
+    assert Path.cwd() == apart.path(ours)
+    shared.enter(ours)
+    assert Path.cwd() == ours
 
 
 def test_code_travels_with_its_hash_and_its_neighbours(study: StudyFile, tmp_path: Path) -> None:
@@ -174,7 +285,7 @@ def test_code_travels_with_its_hash_and_its_neighbours(study: StudyFile, tmp_pat
     sources = sources_to_send(sources_of(study, allowed, folder))
     assert {Path(path).name for path in sources} == {"mine.py", "beside.py", "rows.csv"}
     there = NodeFiles(tmp_path / "there", has_runs=True, has_sources=False)
-    there.unpack(sources)
+    there.unpack(lambda: sources)
     workspace = there.workspace(Workspace(folder, None, allowed))
     [(file, known)] = workspace.code.files
     assert (file.read_text(), known) == ("import beside\n", allowed.files[0][1])

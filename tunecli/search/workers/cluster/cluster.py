@@ -77,6 +77,7 @@ class Cluster:
         self._workspace = workspace
         self._lock = lock.absolute()
         self._search = secrets.token_hex(4)
+        self._current = Path.cwd()
         self._actor = ray.remote(**ACTOR)(HostedWorker)
         self._asked: dict[str, ray.ObjectRef[Any] | Installed] = {}
         self._failures: Counter[str] = Counter()  # of asking, by node
@@ -87,9 +88,11 @@ class Cluster:
         sees = (installed.sees_runs, installed.sees_sources)
         options = place.node.options()
         actor = self._actor.options(num_cpus=self._need.cpus, num_gpus=self._need.gpus, **options)
-        sources = None if installed.sees_sources else self._sent_sources
+        # Ray would fetch a plain reference for every worker, not once per node.
+        sources = None if installed.sees_sources else partial(ray.get, self._sent_sources)
         hides_gpus = not self._need.gpus
-        return actor.remote(self._workspace, self._search, sees, sources, hides_gpus)
+        workspace, search = self._workspace, self._search
+        return actor.remote(workspace, search, sees, sources, self._current, hides_gpus)
 
     def places(self) -> dict[str, Place]:
         """Return the nodes that are alive and have answered, by id; asks those that are new."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -95,15 +95,20 @@ class Source:
     sha256: str
 
     def is_at(self, path: Path) -> bool:
-        """Return whether this machine has the file: by size and time, or else by content.
+        """Return whether this machine has the file: by its content, or else by size and time.
+
+        Archives and container images may give all their files the same time, so equal times show
+        nothing where the content is known.
 
         Raises:
             OSError: there is no such file.
         """
         status = path.stat()
-        if (status.st_size, status.st_mtime_ns) == (self.n_bytes, self.changed):
-            return True
-        return bool(self.sha256) and content_sha256(path) == self.sha256
+        if status.st_size != self.n_bytes:
+            return False
+        if self.sha256:
+            return content_sha256(path) == self.sha256
+        return status.st_mtime_ns == self.changed
 
 
 Sources = Mapping[str, Source]
@@ -114,13 +119,13 @@ def sources_of(study: StudyFile, code: AllowedCode, folder: Path) -> Sources:
     """Return the files that a study reads.
 
     These are the files and folders that any text of the study file names, and the Python files
-    in the folder of allowed code.
+    in the folder of allowed code. Links are followed, as by all that reads data.
     """
     names = {*_texts(Document.parse(study.to_yaml(), study.file).data)}
     named = (folder / name for name in names if "/" in name or "." in name)
     code_folders = {file.parent for file, _ in code.files}
     scripts = (path for parent in code_folders for path in parent.glob("*.py"))
-    paths = {file for path in named for file in _files_of(path)} | {*scripts}
+    paths = {file for path in (*named, *scripts) for file in _files_of(path)}
     stats = {os.path.abspath(path): path.stat() for path in sorted(paths)}
     is_large = sum(status.st_size for status in stats.values()) > MOST_BYTES
     return {
@@ -177,13 +182,17 @@ class NodeFiles:
         is_sent = Path(path).is_relative_to(self.root)
         return f"/{Path(path).relative_to(self.root)}" if is_sent else path
 
-    def unpack(self, content: Content) -> None:
-        """Write the study's sources, once per node."""
+    def unpack(self, fetch: Callable[[], Content]) -> None:
+        """Write the study's sources, once per node.
+
+        Args:
+            fetch: returns the sources; called by the first worker of the node only.
+        """
         make_folder(self.root)
         with in_turn(self.root / ".sources.lock"):
             if (self.root / _COMPLETE).exists():
                 return
-            for name, data in content.items():
+            for name, data in fetch().items():
                 path = self.path(name)
                 path.parent.mkdir(parents=True, exist_ok=True)
                 with whole_file(path) as part:
@@ -210,6 +219,21 @@ class NodeFiles:
         folder.mkdir(parents=True, exist_ok=True)  # paths in a study file may begin with `..`
         return replace(ours, folder=folder, code=self.code(ours.code))
 
+    def enter(self, ours: Path) -> None:
+        """Make the driver's current folder that of this process, if the node has it.
+
+        Where sources were sent, it is the folder to which they were sent, so that relative paths
+        of the user's code lead to the same files.
+
+        Args:
+            ours: the driver's current folder, an absolute path.
+        """
+        copies = [] if self.has_sources else [self.path(ours)]
+        for folder in (*copies, ours):
+            with suppress(OSError):
+                os.chdir(folder)
+                return
+
     def code(self, ours: AllowedCode) -> AllowedCode:
         """Return the allowed code under the node's paths, with the same hashes."""
         files = tuple((self.path(file), known) for file, known in ours.files)
@@ -221,7 +245,23 @@ def _files_of(path: Path) -> Iterator[Path]:
         if path.is_file():
             yield path
         elif path.is_dir():
-            yield from _files_below(path)
+            yield from _linked_files_below(path)
+
+
+def _linked_files_below(folder: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
+    """Yield the files below a folder; links are followed, except to a folder above them.
+
+    Args:
+        above: the folders on the way to this one, with links resolved.
+    """
+    real = folder.resolve()
+    if any(other.is_relative_to(real) for other in above):
+        return
+    for path in sorted(folder.iterdir()):
+        if path.is_file():
+            yield path
+        elif path.is_dir():
+            yield from _linked_files_below(path, (*above, real))
 
 
 def _files_below(folder: Path) -> Iterator[Path]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import platform
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from multiprocessing import Pipe
@@ -70,7 +70,8 @@ class HostedWorker:
         workspace: the driver's; the node may have its files elsewhere.
         search: a name of this search, for the folder that its workers on a node share.
         sees: whether the node sees the driver's folder of studies, and the study's sources.
-        sources: the sources, if the node does not see them.
+        sources: fetches the sources; None if the node sees them.
+        current: the driver's current folder.
         hides_gpus: whether it was given no GPU of its node.
     """
 
@@ -79,7 +80,8 @@ class HostedWorker:
         workspace: Workspace,
         search: str,
         sees: tuple[bool, bool],
-        sources: Content | None,
+        sources: Callable[[], Content] | None,
+        current: Path,
         hides_gpus: bool = False,
     ) -> None:
         self._opened = ExitStack()
@@ -90,6 +92,7 @@ class HostedWorker:
         self._calls, self._called = Pipe(duplex=False)
         self._job: TrialJob | None = None
         self._saved: dict[str, int] = {}  # when a folder that was sent was written, in ns
+        self._current = current
         self._executor: LocalExecutor | None = None
         self._unsaid: list[Event] = []
         self._asks = False  # whether the trial waits for an answer after each evaluation
@@ -142,6 +145,7 @@ class HostedWorker:
             self._executor.close()
         elif self._sources is not None:
             self._files.unpack(self._sources)
+        self._files.enter(self._current)  # the worker process inherits it
         self._executor = LocalExecutor(task, 1, self._workspace)
 
     def _submit(self, job: Job, checkpoint: SentFiles | None) -> None:

@@ -38,6 +38,7 @@ OBJECT_STORE = 100 * 2**20
 """Bytes for messages of a Ray of this machine; Ray takes at least 75 MiB."""
 
 CLIENT = "ray://"
+"""The scheme of Ray Client, which runs the driver's calls on the cluster: not supported."""
 
 
 @contextmanager
@@ -45,7 +46,7 @@ def cluster_joined(address: str) -> Iterator[None]:
     """Be connected to a cluster within the block.
 
     Args:
-        address: `local`, `auto`, `HOST:PORT` or `ray://HOST:PORT`.
+        address: `local`, `auto` or `HOST:PORT`.
 
     Raises:
         MissingPackageError: Ray is not installed.
@@ -122,15 +123,20 @@ def _refuse_silent(address: str) -> None:
     """Refuse an address where nothing listens: Ray would retry for minutes.
 
     Raises:
-        ClusterError: the address is malformed, or nothing listens there.
+        ClusterError: the address is malformed or one of Ray Client, or nothing listens there.
     """
     if address in (HERE, AUTO):
         return
-    host, colon, port = address.removeprefix(CLIENT).rpartition(":")
+    if address.startswith(CLIENT):
+        raise ClusterError(
+            f"--ray {address}: Ray Client is not supported. Run the command on a node of the "
+            "cluster, with --ray auto."
+        )
+    host, colon, port = address.rpartition(":")
     if not (host and colon and port.isdecimal()):
         raise ClusterError(
-            f"--ray {address}: expected auto, HOST:PORT or ray://HOST:PORT. Without an address, "
-            "tunecli starts a Ray of this machine."
+            f"--ray {address}: expected auto or HOST:PORT. Without an address, tunecli starts a "
+            "Ray of this machine."
         )
     try:
         socket.create_connection((host.strip("[]"), int(port)), PATIENCE).close()

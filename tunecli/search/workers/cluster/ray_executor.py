@@ -21,7 +21,7 @@ class RayOptions:
     """The options of a search on Ray.
 
     Attributes:
-        address: `local` for a Ray of this machine, `auto`, `HOST:PORT` or `ray://HOST:PORT`.
+        address: `local` for a Ray of this machine, `auto` or `HOST:PORT`.
         cpus, gpus: what one worker needs; None for its threads, and a GPU where there are some.
     """
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -31,14 +32,35 @@ def scratch_folder(name: str | None = None) -> Iterator[Path]:
             None for a folder of this process.
     """
     _remove_left()
-    folder = _made(name)
-    lock = open_file(folder / _LOCK, os.O_RDWR)
+    folder, lock = _held(name)
     try:
-        fcntl.flock(lock, fcntl.LOCK_SH)
         yield folder
     finally:
         _remove(folder, lock)
         os.close(lock)
+
+
+def _held(name: str | None) -> tuple[Path, int]:
+    """Return a folder, and a descriptor that holds its lock.
+
+    Until the lock is held, another process may take the folder for one without an owner and remove
+    it; then begin again.
+    """
+    while True:
+        with suppress(FileNotFoundError):
+            folder = _made(name)
+            lock = open_file(folder / _LOCK, os.O_RDWR)
+            fcntl.flock(lock, fcntl.LOCK_SH)
+            if _locks(lock, folder):
+                return folder, lock
+            os.close(lock)
+
+
+def _locks(lock: int, folder: Path) -> bool:
+    """Return whether a descriptor is that of a folder's present lock file."""
+    with suppress(FileNotFoundError):
+        return os.path.samestat(os.fstat(lock), (folder / _LOCK).lstat())
+    return False
 
 
 def _made(name: str | None) -> Path:
@@ -72,10 +94,16 @@ def _remove_left() -> None:
 
 
 def _remove(folder: Path, lock: int) -> None:
-    """Remove a folder unless another process holds its lock."""
+    """Remove a folder unless another process holds its lock.
+
+    It is renamed first: a process that wants a folder of that name makes a new one at once.
+    """
     with suppress(OSError):
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        shutil.rmtree(folder, ignore_errors=True)
+        if _locks(lock, folder):
+            gone = folder.with_name(f"{folder.name}.{secrets.token_hex(4)}")
+            folder.rename(gone)
+            shutil.rmtree(gone, ignore_errors=True)
 
 
 def _is_private(folder: Path) -> bool:
