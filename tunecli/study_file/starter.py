@@ -26,6 +26,7 @@ from tunecli.study_file.text.dump import flow
 from tunecli.study_file.text.suggestions import listed
 from tunecli.study_file.text_starters import (
     ADVICE_TO_FINE_TUNE,
+    TEXT_MODELS,
     FineTuning,
     fine_tuning_variants,
     language_study,
@@ -315,7 +316,7 @@ def _trained_from_scratch(look: FirstLook) -> Iterator[str]:
 
 def _models(look: FirstLook) -> Iterator[str]:
     if look.text:
-        yield from _TEXT_MODELS
+        yield from TEXT_MODELS
     elif look.is_pictures:
         yield from _picture_models(min(look.shape[1:]))
     else:
@@ -326,17 +327,6 @@ def _tokenizer(look: FirstLook) -> str:
     if look.has_spaces:
         return "tokenizer: {words: {min_frequency: {int: [1, 3]}}}   # rarer words are one token"
     return "tokenizer: characters         # few spaces separate the words"
-
-
-_TEXT_MODELS = (
-    "    EmbeddingBag:                 # the mean of the tokens' vectors",
-    "      embed: {int: [32, 256], log: true}",
-    "      dropout: {float: [0.0, 0.5]}",
-    "    TextCNN:                      # convolutions over 3, 4 and 5 tokens",
-    "      embed: {int: [50, 200], step: 50}",
-    "      channels: {int: [50, 200], step: 50}",
-    "      dropout: {float: [0.1, 0.7]}",
-)
 
 
 def _picture_models(side: int) -> Iterator[str]:

@@ -24,6 +24,17 @@ ADVICE_TO_FINE_TUNE = (
 )
 """The comment in a study of text without a pretrained model."""
 
+TEXT_MODELS = (
+    "    EmbeddingBag:                 # the mean of the tokens' vectors",
+    "      embed: {int: [32, 256], log: true}",
+    "      dropout: {float: [0.0, 0.5]}",
+    "    TextCNN:                      # convolutions over 3, 4 and 5 tokens",
+    "      embed: {int: [50, 200], step: 50}",
+    "      channels: {int: [50, 200], step: 50}",
+    "      dropout: {float: [0.1, 0.7]}",
+)
+"""The models of a first study of text."""
+
 
 @dataclass(frozen=True)
 class FineTuning:
