@@ -38,7 +38,7 @@ _COMPARED: dict[object, Alike] = {}
 """Results of this process."""
 
 
-def compared(folds: Sequence[StackableFold], n_rows: int) -> Alike:
+def compare_stack(folds: Sequence[StackableFold], n_rows: int) -> Alike:
     """Compare the folds' models with the same models in a stack.
 
     Args:

@@ -18,7 +18,7 @@ from tunecli.training.models.convolutional import CNN
 from tunecli.training.stack.fold_stack import FoldStack, StackableFold
 from tunecli.training.stack.joined_tensors import CannotStackError
 from tunecli.training.stack.picture_layers import n_products
-from tunecli.training.stack.stack_comparison import compared, has_differed
+from tunecli.training.stack.stack_comparison import compare_stack, has_differed
 from tunecli.training.step.batches import batch_sizes
 from tunecli.training.step.optimizers import needs_closure
 
@@ -45,7 +45,7 @@ def stack_of(
     if stack is None:
         return None, []
     is_known = has_differed()
-    alike = compared(folds, _whole_batch(config, folds[0]))
+    alike = compare_stack(folds, _whole_batch(config, folds[0]))
     stack.evaluates_together = alike.in_evaluation
     if alike.in_training:
         return stack, []
