@@ -48,7 +48,23 @@ objective: [{maximize: accuracy}, {minimize: size}]
 constraints: {n_weights: {max: 350}, f1: {min: 0.4}}
 """
 )
+TABLES = """
+data: iris
+validation: {folds: 2}
+model:
+  choice:
+    TabM:
+      k: 2
+      d_block: {int: [4, 16]}
+      num_embeddings: {choice: [none, piecewise_linear]}
+      n_bins: 4
+    RealMLP: {width: {int: [4, 16]}, depth: 1}
+optimizer: {AdamW: {lr: {float: [1e-3, 1e-1], log: true}}}
+schedule: {choice: [none, CosLogLR]}
+training: {epochs: 5, fade_out: {float: [0.3, 0.7]}}
+"""
 CASES = [
+    (TABLES, "TPE", "Median"),
     (SEVERAL, "TPE", "Median"),
     (SEVERAL, "NSGAII", "none"),
     (BRANCHES, "TPE", "Median"),
@@ -108,9 +124,10 @@ def test_an_edited_study_goes_on_alike_in_one_go_and_in_two(tmp_path: Path) -> N
 
 
 @pytest.mark.slow
-def test_the_ensemble_is_the_same_whatever_the_workers_do(tmp_path: Path) -> None:
+@pytest.mark.parametrize("text", [BRANCHES, TABLES], ids=["branches", "tables"])
+def test_the_ensemble_is_the_same_whatever_the_workers_do(text: str, tmp_path: Path) -> None:
     search = "search: {trials: 10, parallel: 4, keep_predictions: 6}\n"
-    (tmp_path / "study.yaml").write_text(BRANCHES + search)
+    (tmp_path / "study.yaml").write_text(text + search)
     call_in(tmp_path, "search", "study.yaml", "--jobs", "1", "--runs", "one")
     words = command("search", "study.yaml", "--jobs", "2", "--runs", "killed", "--quiet")
     driver = subprocess.Popen(words, cwd=tmp_path, env=environment(), stderr=subprocess.DEVNULL)
@@ -119,8 +136,10 @@ def test_the_ensemble_is_the_same_whatever_the_workers_do(tmp_path: Path) -> Non
     driver.kill()
     driver.wait()
     call_in(tmp_path, "search", "study.yaml", "--jobs", "2", "--runs", "killed")
+    call_in(tmp_path, "search", "study.yaml", "--trials", "5", "--jobs", "2", "--runs", "half")
+    call_in(tmp_path, "search", "study.yaml", "--trials", "10", "--jobs", "2", "--runs", "half")
     files = []
-    for runs in ("one", "killed"):
+    for runs in ("one", "killed", "half"):
         call_in(tmp_path, "refit", "study", "--ensemble", "5", "--runs", runs)
         model = tmp_path / runs / "study" / "model"
         metrics = json.loads((model / "metrics.json").read_text())
@@ -128,7 +147,11 @@ def test_the_ensemble_is_the_same_whatever_the_workers_do(tmp_path: Path) -> Non
             (json.loads((model / "model.json").read_text())["files"], metrics["ensemble"])
         )
         assert len(kept_predictions(tmp_path / runs / "study" / "study.db")) == 6
-    assert files[0] == files[1]
+    assert files[0] == files[1] == files[2]
+    one, killed, half = (
+        table(tmp_path / runs / "study/study.db") for runs in ("one", "killed", "half")
+    )
+    assert one == killed == half
 
 
 def completed(database: Path) -> list[tuple[object, ...]]:
