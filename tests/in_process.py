@@ -164,6 +164,7 @@ class InProcessExecutor:
         return result
 
     def stop(self, number: int, grace: float) -> None:
+        self._waiting = deque(job for job in self._waiting if job.number != number)
         self._at_work.pop(number, None)
         self._stopped.append(Suspended(number, saved=False))
 

@@ -161,7 +161,7 @@ def test_a_signal_while_the_server_is_away_saves_the_trials(
 ) -> None:
     """The exit code is that of the signal, whether the server returns within `--grace` or not."""
     searches, server = endless.searches, endless.server
-    (searches.folder / "study.yaml").write_text(STUDY.replace("epochs: 20", "epochs: 20000"))
+    (searches.folder / "study.yaml").write_text(STUDY.replace("epochs: 20", "epochs: 9000"))
     with searches.begun("--grace", "30" if is_back else "3") as process:
         searches.wait_for_trials(process)
         server.stop("immediate")

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import nullcontext
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -97,20 +98,22 @@ def test_an_interrupted_search_gives_up_after_the_grace_period_of_all_its_writes
     assert stopped == ["stopped"]
 
 
-@pytest.mark.parametrize("n_absent", [3, 10**9])
+@pytest.mark.parametrize(
+    ("method", "n_absent"), [*product(("finish_trial", "start_trial"), (3, 10**9))]
+)
 def test_a_driver_suspends_its_trials_while_the_server_is_away(
-    n_absent: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    method: str, n_absent: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Interrupted when a trial has ended that cannot be stored; each is stopped only once."""
+    """Interrupted when a trial cannot be stored; each running one is stopped only once."""
     drivers, stops = list[Driver](), list[tuple[int, int]]()
     server = Server(n_absent)
-    write, stop = StudyDatabase.finish_trial, InProcessExecutor.stop
+    write, stop = getattr(StudyDatabase, method), InProcessExecutor.stop
 
-    def finish(database: StudyDatabase, number: int, *rest: Any, **more: Any) -> None:
-        if number == 5:
+    def put(database: StudyDatabase, trial: Any, *rest: Any, **more: Any) -> None:
+        if getattr(trial, "number", trial) == 5:
             drivers[0].interrupt()
             server.write()
-        write(database, number, *rest, **more)
+        write(database, trial, *rest, **more)
 
     def stopping(executor: InProcessExecutor, number: int, grace: float) -> None:
         stops.append((number, server.n_calls))
@@ -124,7 +127,7 @@ def test_a_driver_suspends_its_trials_while_the_server_is_away(
     whole = drive(file, f"sqlite:///{tmp_path / 'whole.db'}", 12, 4)
     url = f"sqlite:///{tmp_path / 'away.db'}"
     with monkeypatch.context() as patched:
-        patched.setattr(StudyDatabase, "finish_trial", finish)
+        patched.setattr(StudyDatabase, method, put)
         patched.setattr(InProcessExecutor, "stop", stopping)
         patched.setattr(in_process, "Driver", made)
         patched.setattr(in_process, "Limits", partial(Limits, grace=0.05))
@@ -132,8 +135,8 @@ def test_a_driver_suspends_its_trials_while_the_server_is_away(
         with ends:
             drive(file, url, 12, 4)
     numbers = [number for number, _ in stops]
-    assert len(numbers) == len({*numbers}) == 3
-    assert {n_calls for _, n_calls in stops} == {1}
+    assert len(numbers) == len({*numbers})
+    assert [n_calls for _, n_calls in stops][:3] == [1, 1, 1]
     assert table(drive(file, url, 12, 4)) == table(whole)
 
 

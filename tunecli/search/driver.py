@@ -97,6 +97,7 @@ class Driver:
         self._free = study.search.order == "free"
         self._running: dict[int, Trial] = {}
         self._stopping: set[int] = set()  # of the running ones
+        self._unsaved: list[int] = []
         self._concluded = ConcludedTrials()
         self._first_config = study.first_config
         self._curves: dict[int, StageCurves] = {}  # of running trials
@@ -138,8 +139,7 @@ class Driver:
             yield from self._waiting()
             self._prepare()
             yield from self._flush()
-        if self._running or self._baselines.are_running:
-            yield from self._suspend()
+        yield from self._suspend()
         yield from self.stored(self._database.flush)
         yield self._ended()
 
@@ -147,24 +147,24 @@ class Driver:
         """Leave the running trials to the next call, saved if the grace period allows it."""
         self._stop_trials()
         self._baselines.stop()
-        lost = []
         while self._running:
             for event in self._concluded.settled(self._executor.events(TICK)):
-                if isinstance(event, messages.Suspended):
-                    del self._running[event.number]
-                    lost += [] if event.saved else [event.number]
-                elif isinstance(event, messages.WorkerDied) and event.number in self._running:
-                    del self._running[event.number]
-                    lost.append(event.number)
+                if isinstance(event, messages.WorkerDied) and event.number in self._running:
+                    self._leave(event.number, saved=False)
                 else:  # a trial may still end, with all its evaluations
                     yield from self._take(event)
-        if lost:
+        if lost := self._unsaved:
             numbers = ", ".join(str(number) for number in sorted(lost))
             yield events.Notice(
                 f"{'Trial' if len(lost) == 1 else 'Trials'} {numbers} could not be saved within "
                 f"{self._limits.grace:g} s. The next search resumes from the last checkpoint, or "
                 "else trains from the start. To allow more time, set --grace."
             )
+
+    def _leave(self, number: int, *, saved: bool) -> None:
+        """Leave a running trial to the next call."""
+        del self._running[number]
+        self._unsaved += [] if saved else [number]
 
     def _stop_trials(self) -> None:
         """Let the running trials save themselves within the grace period."""
@@ -273,6 +273,8 @@ class Driver:
                 yield from self._take_evaluation(event)
             case messages.Finished(number, worker, result):
                 yield from self._finish(number, worker, result)
+            case messages.Suspended(number, saved):
+                self._leave(number, saved=saved)
             case messages.HandedOut(number, node):
                 yield events.TrialPlaced(number, node)
             case messages.BaselineScored():
