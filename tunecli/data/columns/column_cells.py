@@ -131,7 +131,7 @@ class Cells:
     @cached_property
     def content(self) -> tuple[object, ...]:
         """What a column that holds the same has in common with it, and no other."""
-        return (hashlib.sha256(np.ascontiguousarray(self.values)).digest(),)
+        return (hashlib.sha256(np.ascontiguousarray(self.values).data).digest(),)
 
     def ends(self, low: float, high: float) -> Sequence[str]:
         """Return the least and the largest value as text, with enough digits that they differ."""

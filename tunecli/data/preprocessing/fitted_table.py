@@ -77,10 +77,11 @@ class FittedTable:
             embeds: whether the model takes codes.
         """
         numbers = [i for i, column in enumerate(columns) if column.kind == "numeric"]
-        are_holes = np.isnan(x).any(axis=0)
+        are_holes: NDArray[np.bool_] = np.asarray(np.isnan(x).any(axis=0))
         with_holes = [i for i in numbers if columns[i].is_first and are_holes[i]]
         categories = [i for i, column in enumerate(columns) if column.kind == "categorical"]
-        fill, fitted = np.empty(0), FittedScale()
+        fill: NDArray[np.floating] = np.empty(0)
+        fitted = FittedScale()
         if numbers:
             filled, fill = _imputed(x[:, numbers], are_holes[numbers], settings.impute)
             fitted = FittedScale.fit(scale, filled, settings.split_seed)

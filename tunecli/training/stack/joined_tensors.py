@@ -80,11 +80,14 @@ class JoinedTensors:
 
 
 def _apart(tensors: Sequence[Tensor]) -> Tensor:
-    """Stack tensors such that each begins at a multiple of `ALIGNED` bytes.
+    """Stack tensors such that each matrix begins at a multiple of `ALIGNED` bytes.
 
-    Some kernels round differently where memory is not aligned, as that of a lone tensor is.
+    On some CPUs products are rounded differently where memory is not aligned, as that of a lone
+    tensor is.
     """
     first = tensors[0]
+    if first.ndim < 2:
+        return torch.stack(list(tensors))
     unit = ALIGNED // first.element_size()
     distance = -(-first.numel() // unit) * unit
     shape, strides = (len(tensors), *first.shape), (distance, *first.stride())

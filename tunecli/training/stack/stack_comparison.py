@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from tunecli.data.rows.features import as_features
 from tunecli.training.stack.fold_stack import StackableFold
+from tunecli.training.stack.joined_tensors import ALIGNED
 from tunecli.training.stack.stacked_losses import stacked_losses
 from tunecli.training.stack.stacked_models import StackedModels
 from tunecli.training.step.batches import Batch
@@ -32,8 +33,8 @@ class Alike(NamedTuple):
     in_evaluation: bool
 
 
-_SHIFTS = (1, 2, 4, 8)
-"""Numbers by which the rows of a batch may be off from an aligned address."""
+_ANYWHERE = (0, 1, 2, 4, 8)
+"""Numbers by which the rows to evaluate may be off from an aligned address."""
 _COMPARED: dict[object, Alike] = {}
 """Results of this process."""
 
@@ -61,7 +62,7 @@ def has_differed() -> bool:
 def _compare(folds: Sequence[StackableFold], n_rows: int) -> Alike:
     torch.manual_seed(0)
     batches = [_random_batch(fold, n_rows) for fold in folds]
-    alone, *moved = (_trained_alone(folds, batches, shift) for shift in (0, *_SHIFTS))
+    alone, *moved = (_trained_alone(folds, batches, n) for n in _shifts(batches[0].x))
     together = [copy.deepcopy(fold.model).train() for fold in folds]
     models = StackedModels(together, n_rows)
     with models.bound([torch.Generator().manual_seed(k) for k in range(len(folds))]):
@@ -95,6 +96,12 @@ def _trained_alone(
     return models
 
 
+def _shifts(whole: Tensor) -> list[int]:
+    """Return by how many numbers batches after whole ones are off from an aligned address."""
+    unit = ALIGNED // whole.element_size()
+    return sorted({n * whole.numel() % unit for n in range(unit)})
+
+
 def _moved(x: Tensor, shift: int) -> Tensor:
     """Return the same rows at an address that is off from an aligned one by `shift` numbers.
 
@@ -121,7 +128,7 @@ def _evaluate_alike(
         )
         for rows in zip(*blocks, strict=True)
         for ours in [models.evaluated(rows)]
-        for n in (0, *_SHIFTS)
+        for n in _ANYWHERE
     )
 
 
