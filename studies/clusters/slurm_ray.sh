@@ -28,7 +28,7 @@ ip=$(hostname --ip-address | cut -d ' ' -f 1)
 port=$((20000 + SLURM_JOB_ID % 10000))
 trap 'kill $(jobs -p) 2>/dev/null' EXIT
 
-# This script runs on the first node, beside the head of the cluster.
+# This script runs on the first node, next to the head of the cluster.
 ray start --head --node-ip-address="$ip" --port="$port" --num-cpus="$SLURM_CPUS_PER_TASK" \
     --include-dashboard=false --block >/dev/null &
 head=$!

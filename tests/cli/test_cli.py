@@ -123,7 +123,7 @@ def test_trials_is_a_total(finished: Path, run: Run) -> None:
     before = table(finished / "runs/tiny/study.db")
     more = run("search", "tiny.yaml", "--trials", "6")
     assert more.stderr.count("\ntrial ") == 2
-    assert table(finished / "runs/tiny/study.db")[: len(before)] == before
+    assert [row for row in table(finished / "runs/tiny/study.db") if row[0] in range(4)] == before
 
 
 @pytest.mark.slow

@@ -124,6 +124,8 @@ KNOWN = {
     "model_folder/format/folder.py": "puts back what whole_folder had set aside",
     "database/creation.py": "removes its own lock",
     "search/study/locks.py": "removes its own locks",
+    "search/workers/cluster/files.py": "makes folders below that of a search on a node",
+    "search/workers/cluster/scratch.py": "removes folders of ended searches, which it locks first",
     "search/study/permissions.py": "makes the folder of this user's own state",
     "search/study/study_folder.py": "makes the user's folders; moves studies by descriptors",
     "training/state/checkpoints.py": "removes names, links among them, in a folder that it made",

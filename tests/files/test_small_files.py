@@ -76,6 +76,7 @@ SYSTEM_FILES = {
         "training/state/memory.py",
     ),
     "search/study/locks.py",  # the machine's boot
+    "search/workers/cluster/files.py",  # what is sent to nodes, at most 1 GB together
     "cli/shared/process_title.py",  # where the kernel keeps the arguments
     *("report/page/html_document.py", "study_file/catalogue/names.py"),
     "study_file/catalogue/architectures.py",  # these three: of installed packages

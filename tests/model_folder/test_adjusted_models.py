@@ -108,7 +108,7 @@ def test_a_model_of_an_earlier_version_predicts_the_bits_that_it_did(
     names = np.array(model.classes)
     assert found.refitted.predictions is not None
     expected = names[found.refitted.predictions.argmax(1)]
-    np.testing.assert_array_equal(model.named(found.refitted.predictions), expected)
+    np.testing.assert_array_equal(model.decided(found.refitted.predictions), expected)
 
 
 def test_the_class_is_predicted_by_the_threshold_everywhere() -> None:

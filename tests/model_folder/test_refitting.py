@@ -116,8 +116,8 @@ def test_a_compression_that_fails_names_the_trial(monkeypatch: pytest.MonkeyPatc
     def fails(*_: object) -> NoReturn:
         raise NoScoreError("failed", "nothing is left")
 
+    found = case("compressed")  # made before anything fails
     monkeypatch.setattr(refitting, "packed_models", fails)
-    found = case("compressed")
     told = "the training of trial 3 with seed 0 failed: nothing is left. Choose another trial"
     with pytest.raises(RefitError, match=told):
         next(refit_seeds(found.trial, found.store))

@@ -395,7 +395,5 @@ def _latency_of(model: Model, prepared: Sequence[Tensor], n_rows: int) -> Latenc
         latency(member.network, rows[:n_rows], n_calls, seconds)
         for member, rows in zip(model.members, prepared, strict=True)
     ]
-    median, low, high = (
-        sum(getattr(t, name) for t in times) for name in ("median", "low", "high")
-    )
+    median, low, high = (sum(getattr(t, n) for t in times) for n in ("median", "low", "high"))
     return Latency(median, low, high, min(time.n_calls for time in times))

@@ -25,6 +25,7 @@ from tunecli.training.step.losses import Predictions
 from tunecli.training.trial_end import conclude
 
 SOURCES = {
+    "values": "table.csv",
     "labels": "labels.csv",
     "digits": "digits",
     "compressed": "digits",

@@ -19,7 +19,7 @@ trials that a t-test did not tell from the best one.)
                   ensemble, `trial` is the first of its n_trials trials), with a 95 % interval, the
                   newest last, see `tunecli.database.attributes`; scored as in the search, without
                   calibration and threshold
-    adjustment    {trial, n_rows, n_parts, calibration, threshold, points, curve, why_not,
+    adjustment    {trial, n_rows, n_parts, calibration, threshold, labels, points, curve, why_not,
                   is_of_single, n_trials} of the model that was made last, or null;
                   `tunecli.training.outcome.adjustment` describes it
     objectives    [{metric, direction}], the first one first

@@ -343,8 +343,7 @@ def _why_not(kind: Kind, name: str, argument: Argument) -> str | None:
         return None
     holds = "a tensor" if "Tensor" in argument.annotation else "a Python object"
     holds = "code" if "Callable" in argument.annotation else holds
-    way_out = " Write weight: balanced." if argument.name == "pos_weight" else ""
-    return f"it takes {holds}, which a study file cannot contain.{way_out}"
+    return f"it takes {holds}, which a study file cannot contain."
 
 
 def _set(kind: Kind) -> set[str]:
