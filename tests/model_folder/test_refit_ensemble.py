@@ -178,7 +178,6 @@ def test_what_does_not_fit_is_refused(searched: Path, words: tuple[str, ...], to
             "an ensemble needs out-of-fold predictions of at least two trials",
         ),
         ("objective=[{minimize: rmse}, {minimize: size}]", "has several objectives"),
-        ("objective={minimize: size}", "optimizes size, which no ensemble improves"),
     ],
 )
 def test_studies_without_ensembles(tmp_path: Path, change: str, told: str) -> None:

@@ -186,11 +186,6 @@ def _refuse_other_objectives(study: StudyRecord) -> None:
             f"study {study.name} has several objectives, but an ensemble is chosen by one. Choose "
             "a trial of the Pareto front with --pareto."
         )
-    if study.metric in COSTS:
-        raise RefitError(
-            f"study {study.name} optimizes {study.metric}, which no ensemble improves. Leave out "
-            "--ensemble."
-        )
 
 
 def _refuse_other_tasks(store: FoldStore, config: TrialConfig) -> None:
