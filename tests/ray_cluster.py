@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 import tempfile
 import time
@@ -14,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+
+from tunecli.search.workers.cluster import join
 
 ATTEMPTS = 5
 """Ray gives up a node that takes 15 s to start, as on a busy machine."""
@@ -76,7 +77,7 @@ def _is_hosted(process: psutil.Process) -> bool:
 def two_nodes() -> Iterator[RayCluster]:
     """A cluster of two nodes, with a secret that commands of this process know."""
     folder = Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp"))  # short, for Ray's sockets
-    known = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    known = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": join._token()}  # Ray reads one
     before = {name: os.environ.get(name) for name in (*known, "RAY_TMPDIR")}
     os.environ.update(known, RAY_TMPDIR=str(folder))
     (folder / "ray").mkdir()
