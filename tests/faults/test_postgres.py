@@ -178,7 +178,8 @@ def test_a_signal_while_the_server_is_away_saves_the_trials(
             server.start()
         assert process.wait(60) == 143
     assert ("Stored results are kept" in said.read_text()) is not is_back
-    assert len([*searches.folder.glob("runs/study/checkpoints/*/trial")]) == 2
+    saved = len([*searches.folder.glob("runs/study/checkpoints/*/trial")])
+    assert saved == 2 or (saved and not is_back), "within 3 s, a busy machine may save only one"
 
 
 def test_a_lock_of_half_a_minute_and_a_full_server_fail_no_trial(
@@ -226,7 +227,10 @@ def test_every_command_works_while_a_search_writes(endless: OnServer) -> None:
         assert "study" in listing
         assert "other" in listing
         told = [run_in(folder, "report", "study", *words) for words in ([], ["--json"])]
-        told += [run_in(folder, "next", "study"), run_in(folder, "report", "other", "--csv")]
+        told += [
+            run_in(folder, "next", "study", "--explore"),
+            run_in(folder, "report", "other", "--csv"),
+        ]
         told += [run_in(folder, "report", "study", "--html", "page.html")]
         process.send_signal(signal.SIGINT)
         process.wait()
@@ -251,5 +255,5 @@ def test_no_process_shows_the_password(endless: OnServer, monkeypatch: pytest.Mo
         process.send_signal(signal.SIGINT)
         process.wait()
     said = (endless.searches.folder / "stderr").read_text()
-    assert f"--storage {endless.server.url_without_password(DATABASE)}" in said
+    assert "The commands below omit the password of --storage." in said
     assert_no_password_in(endless.searches.folder)
