@@ -63,13 +63,15 @@ def test_the_example_goes_from_search_to_predict(tmp_path: Path) -> None:
     models = sorted(path.relative_to(kept).as_posix() for path in kept.rglob("*.pt"))
     assert models == ["keep/0/model.pt", "keep/1/model.pt"]
 
-    for option in ((), ("--as-searched",), ("--ensemble", "2")):
+    for option in ((), ("--as-searched",)):
         done = run_in(tmp_path, "refit", "own", *option)
         assert "test        accuracy 0.9" in done.stdout
         assert "weights" not in done.stdout
         predicted = run_in(tmp_path, "predict", "own", "digits", *allowed).stdout.split()
         assert predicted[0] == "prediction"
         assert len(predicted) == 1798
+    refused = run_in(tmp_path, "refit", "own", "--ensemble", "2", code=1)
+    assert "has those of no trial" in refused.stderr  # the example reports none
     refused = run_in(tmp_path, "export", "own", "--to", "onnx", code=1)
     assert refused.stdout == ""
     [line] = refused.stderr.splitlines()
