@@ -125,7 +125,7 @@ def test_metrics_that_are_only_shown_need_not_be_finite() -> None:
 def test_a_trial_whose_metric_gives_it_ends_with_that_outcome(
     value: Any, outcome: str, where: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def odd(training: FoldTraining) -> Evaluation:
+    def odd(*_: object) -> Evaluation:
         given = {"train_loss": 0.1, "score": 0.5} | {where: value}
         return Evaluation(0, 1.0, metrics={}, lr=0.1, **given)
 

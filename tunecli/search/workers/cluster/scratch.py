@@ -10,12 +10,13 @@ import fcntl
 import os
 import secrets
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tunecli.files.own import is_folder, open_file
+from tunecli.files.own import open_file
 
 _PREFIX = "tunecli-ray-"
 _LOCK = "owner.lock"
@@ -107,5 +108,6 @@ def _remove(folder: Path, lock: int) -> None:
 
 
 def _is_private(folder: Path) -> bool:
-    status = folder.lstat()
-    return is_folder(folder) and status.st_uid == os.getuid() and not status.st_mode & 0o77
+    status = folder.lstat()  # once: another process may remove it
+    is_ours = stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid()
+    return is_ours and not status.st_mode & 0o77
