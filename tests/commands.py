@@ -74,7 +74,7 @@ def table(path: Path) -> Sequence[tuple[object, ...]]:
         "FROM trials JOIN trial_params USING (trial_id) LEFT JOIN trial_values USING (trial_id) "
         "LEFT JOIN tunecli_curves USING (trial_id) ORDER BY number, param_name, step, fold",
     )
-    return [*trials, *kept_predictions(path)]
+    return [*trials, *((*row, *[None] * 5) for row in kept_predictions(path))]  # as long
 
 
 def kept_predictions(path: Path) -> Sequence[tuple[object, ...]]:
