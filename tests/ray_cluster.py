@@ -73,6 +73,14 @@ def _is_hosted(process: psutil.Process) -> bool:
     return False
 
 
+def _read_the_secret_again() -> None:
+    """Ray reads the environment when it is imported, as wandb or a study's code may have done."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from ray._private.authentication_test_utils import reset_auth_token_state
+    reset_auth_token_state()
+
+
 @contextmanager
 def two_nodes() -> Iterator[RayCluster]:
     """A cluster of two nodes, with a secret that commands of this process know."""
@@ -81,6 +89,7 @@ def two_nodes() -> Iterator[RayCluster]:
     before = {name: os.environ.get(name) for name in (*known, "RAY_TMPDIR")}
     os.environ.update(known, RAY_TMPDIR=str(folder))
     (folder / "ray").mkdir()
+    _read_the_secret_again()
     try:
         cluster = RayCluster(folder / "ray")
         try:

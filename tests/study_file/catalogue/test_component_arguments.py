@@ -38,20 +38,33 @@ def imported(kind: Kind, name: str) -> object:
     import torchvision
     from sklearn import preprocessing
 
+    from tunecli.data.preprocessing.smooth_clip import SmoothClipScaler
     from tunecli.training.models import (
         auto_models,
         convolutional,
         dense,
+        real_mlp,
+        tabm_model,
         text_models,
         transformer_decoder,
     )
+    from tunecli.training.step import log_cosine
 
-    own = (dense, convolutional, text_models, transformer_decoder, auto_models)
+    own = (
+        dense,
+        tabm_model,
+        real_mlp,
+        convolutional,
+        text_models,
+        transformer_decoder,
+        auto_models,
+    )
     scales = {
         "standard": preprocessing.StandardScaler,
         "minmax": preprocessing.MinMaxScaler,
         "robust": preprocessing.RobustScaler,
         "quantile": preprocessing.QuantileTransformer,
+        "smooth_clip": SmoothClipScaler,
     }
     places = {
         "augmentation": kornia.augmentation,
@@ -61,7 +74,7 @@ def imported(kind: Kind, name: str) -> object:
         ),
         "loss": torch.nn,
         "optimizer": torch.optim,
-        "schedule": torch.optim.lr_scheduler,
+        "schedule": log_cosine if hasattr(log_cosine, name) else torch.optim.lr_scheduler,
         "activation": torch.nn,
         "sampler": optuna.samplers,
         "pruner": optuna.pruners,
@@ -115,7 +128,8 @@ def test_every_optimizer_and_schedule_of_torch_is_offered_or_left_out_on_purpose
         "SequentialLR",
         "ChainedScheduler",
     }
-    assert set(names.names("schedule")) == schedules - need_code_or_others
+    own = {"CosLogLR"}
+    assert set(names.names("schedule")) == schedules - need_code_or_others | own
 
 
 @pytest.mark.slow
