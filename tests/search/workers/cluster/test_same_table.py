@@ -12,14 +12,6 @@ from locations import ROOT
 from picture_files import make_folders
 from ray_cluster import RayCluster, none_left
 
-PRUNED = """
-data: digits
-validation: {folds: 3}
-model: {MLP: {width: {int: [16, 64], log: true}, depth: 1}}
-optimizer: {AdamW: {lr: {float: [1e-4, 1e-1], log: true}}}
-training: {epochs: 5}
-search: {trials: 10, sampler: TPE, pruner: Median, parallel: 4, keep_models: 2}
-"""
 COMPRESSED = """
 data: iris
 validation: {folds: 2}
@@ -37,8 +29,8 @@ optimizer: {AdamW: {lr: {float: [1e-3, 1e-1], log: true}}}
 training: {epochs: 3, batch_size: 8}
 search: {trials: 6, parallel: 3, baselines: false}
 """
-STUDIES = {"pruned": PRUNED, "compressed": COMPRESSED, "pictures": PICTURES}
-NAMES = [*STUDIES, "own_training"]
+STUDIES = {"compressed": COMPRESSED, "pictures": PICTURES}
+NAMES = ["digits", *STUDIES, "own_training"]
 
 
 def prepared(folder: Path, name: str) -> tuple[str, ...]:
@@ -48,6 +40,10 @@ def prepared(folder: Path, name: str) -> tuple[str, ...]:
             shutil.copy(ROOT / "studies" / f"{name}{suffix}", folder)
         (folder / f"{name}.yaml").rename(folder / "study.yaml")
         return "--as", "study", "--trials", "5", "--code", "own_training.py"
+    if name == "digits":
+        shutil.copy(ROOT / "studies" / "digits.yaml", folder / "study.yaml")
+        methods = ("--set", "search.sampler=TPE", "--set", "search.pruner=Median")
+        return "--as", "study", "--trials", "12", *methods
     (folder / "study.yaml").write_text(STUDIES[name])
     if name == "pictures":
         make_folders(folder / "pictures", {"": [8, 8]})
