@@ -106,8 +106,8 @@ FAULTS: dict[int, Callable[[], object]] = {
 _evaluate = FoldTraining.evaluate
 
 
-def _misbehave(training: FoldTraining) -> Evaluation:
-    evaluation = _evaluate(training)
+def _misbehave(training: FoldTraining, *given: Any) -> Evaluation:
+    evaluation = _evaluate(training, *given)
     fault = FAULTS.get(training._config.model.arguments["width"])
     if fault is not None and evaluation.step == 1:
         fault()
