@@ -157,9 +157,9 @@ def test_limits_add_up(searched: Path, tmp_path: Path) -> None:
         (("--mean",), "--mean requires --seeds above 1"),
         (
             ("--ensemble", "4", "--best-within", "rmse <= 9"),
-            "takes upper limits of costs, which add up over its networks",
+            "takes only upper limits of costs that add up over the ensemble's networks",
         ),
-        (("--ensemble", "4", "--best-within", "size >= 1KB"), "takes upper limits of costs"),
+        (("--ensemble", "4", "--best-within", "size >= 1KB"), "takes only upper limits of costs"),
     ],
 )
 def test_what_does_not_fit_is_refused(searched: Path, words: tuple[str, ...], told: str) -> None:

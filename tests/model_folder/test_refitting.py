@@ -149,7 +149,7 @@ def test_an_ensemble_is_also_scored_network_by_network(name: str, tmp_path: Path
     assert results.n_networks == len(scores) == len(made.store.split.folds)
     assert results.one_by_one[results.metric] == pytest.approx(np.mean(scores))
     shown = card(found.model.facts, results, SUMMARY, found.model.n_weights)
-    assert f"one of its {len(scores)} single networks scores {results.metric}" in shown
+    assert f"its {len(scores)} single networks score {results.metric}" in shown
     assert any("single networks, as in the search" in line for line in results_lines(results))
     of_folds = of_test_rows(made.trial, made.store, tmp_path / "3")
     refitted = results_of(made.trial, made.store, [made.refitted], 1, None, of_folds)

@@ -168,7 +168,7 @@ DATA = "data: {{source: t.csv, target: y, text: body, {}}}"
         ),
         (
             "data: {source: digits, max_length: 9}",
-            r"data.max_length: applies only to text, but the data has none. Remove it",
+            r"data.max_length: applies only to text, but the data has none. Remove this setting",
         ),
         ("data: {source: digits, text: a}", r"data.text: applies only to a table"),
     ],

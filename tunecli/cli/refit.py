@@ -51,8 +51,8 @@ def refit(
         Option(
             min=2,
             max=1000,
-            help="Number of picks. The model is the mean of the picked trials if that scores "
-            "better than the best trial; otherwise the best trial.",
+            help="Number of picks of trials for an ensemble. The model is the mean of the picked "
+            "trials if that scores better than the best trial; otherwise the best trial.",
             show_default=False,
         ),
     ] = None,

@@ -172,9 +172,9 @@ def _scores(results: Results, summary: DataSummary) -> Iterator[str]:
     if results.metric in results.one_by_one:
         single = _score(results.one_by_one[results.metric])
         yield (
-            f"On average, one of its {results.parts_in_words} scores {name} {single} on the test "
-            "rows. Compare this score with that of the search; the table has the scores of all "
-            "networks together."
+            f"Taken one by one, its {results.parts_in_words} score {name} {single} on the test "
+            "rows on average. Compare this score with the score in the search; the table has the "
+            "scores of all networks together."
         )
     if results.of_targets:
         yield _of_each_target(results)

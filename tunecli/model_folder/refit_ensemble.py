@@ -285,8 +285,8 @@ class _Limits:
         """
         if not any(self.allow((one,)) for one in range(len(self._costs))):
             raise RefitError(
-                f"no trial alone is within the limits with {count(self._n_networks, 'network')}. "
-                "Relax a condition of --best-within."
+                f"every trial alone exceeds the limits ({count(self._n_networks, 'network')} per "
+                "trial). Relax a condition of --best-within."
             )
 
 
@@ -298,8 +298,9 @@ def _refuse_other_limit(limit: CostLimit) -> None:
     """
     if limit.metric not in _ADDITIVE or not limit.sign.startswith("<"):
         raise RefitError(
-            f"--best-within with --ensemble takes upper limits of costs, which add up over its "
-            f"networks ({', '.join(sorted(_ADDITIVE))}), got {limit.metric} {limit.sign}."
+            "--best-within with --ensemble takes only upper limits of costs that add up over the "
+            f"ensemble's networks ({', '.join(sorted(_ADDITIVE))}), but got {limit.metric} "
+            f"{limit.sign}."
         )
 
 

@@ -76,7 +76,7 @@ def read_start_with(
         message = "{study: …} must not be inside a list."
         problems.add(at, f"{message} Write start_with: {inline(named[0])}.")
     if not isinstance(data, list):
-        advice = "Write a list of configurations, tuned, or {study: NAME, best: 5}."
+        advice = "Write tuned, {study: NAME, best: 5}, or a list of configurations."
         problems.add(at, f"must be a list, but got {inline(data)}. {advice}")
         return (), None
     entries = [(i, x) for i, x in enumerate(without_none(data)) if not _names_study(x)]

@@ -39,8 +39,9 @@ def options_again(runs: Path, storage: str | None) -> str:
     if shown is not None:
         if PASSWORD not in os.environ:
             say(
-                "The commands below omit the password of --storage. Keep it in ~/.pgpass, or "
-                f"first type it after:\n  read -rs {PASSWORD}; export {PASSWORD}"
+                "The commands below omit the password of --storage. Keep the password in "
+                "~/.pgpass, or first run this line and type the password:\n"
+                f"  read -rs {PASSWORD}; export {PASSWORD}"
             )
         return shlex.join([*words, "--storage", shown])
     say(

@@ -48,8 +48,8 @@ class Claim:
         if stored != self._value:
             raise StudyBusyError(
                 f"This search lost its session with the database server, and {_process(stored)} "
-                "used the study before it had a new one, so this search stopped. Its stored "
-                "results are kept: run the same command to resume."
+                "used the study before this search had a new session, so this search stopped. "
+                "Its stored results are kept: run the same command to resume."
             )
         connection.info[_KEY] = True
 

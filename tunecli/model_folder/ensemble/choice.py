@@ -20,8 +20,8 @@ from tunecli.model_folder.ensemble.greedy import Picks, greedy_picks
 from tunecli.report.analysis.standing import Verdict, Yardstick, compared_with
 from tunecli.report.phrases.wording import score
 
-HOW = "each chosen on some folds and scored on the others"
-HOW_OF_PARTS = "each chosen on some of the validation rows and scored on the others"
+HOW = "both chosen on some folds and scored on the others"
+HOW_OF_PARTS = "both chosen on some of the validation rows and scored on the others"
 
 
 @dataclass(frozen=True)

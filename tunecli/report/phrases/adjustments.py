@@ -23,16 +23,16 @@ _MOST_LABELS = 20
 
 ERROR_DEFINITION = (
     "The calibration error is the expected calibration error: the mean distance between the "
-    "probability of the most probable class and the share of rows that are of this class, over "
-    f"{N_BINS} bins with equally many rows each."
+    "probability of a row's most probable class and the share of rows that are of their most "
+    f"probable class, over {N_BINS} bins with equally many rows each."
 )
 _OF_SINGLE = (
     "fitted and scored with single networks; the model predicts their mean, which is less "
-    "confident and may gain more or less"
+    "confident, so its gain may be larger or smaller"
 )
 _OF_FOLDS = (
     "fitted and scored with the networks of one fold at a time; the model predicts the mean of "
-    "all folds, which is less confident and may gain more or less"
+    "all folds, which is less confident, so its gain may be larger or smaller"
 )
 JUDGED = "each fold was scored with a temperature and a threshold fitted to the other folds."
 

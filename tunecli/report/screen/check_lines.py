@@ -215,7 +215,7 @@ def _memory(rehearsal: StudyRehearsal) -> str:
         parts.append(f"{wording.memory_text(largest.shared_bytes)} of frozen weights, held once")
     if largest.waiting_bytes:
         waiting = wording.memory_text(largest.waiting_bytes)
-        parts.append(f"{waiting} for the weights of each evaluation until all folds train")
+        parts.append(f"{waiting} to keep the weights of each evaluation until all folds take part")
     of_parts = f" ({'; '.join(parts)})" if parts else ""
     on_disk = largest.fold_bytes * largest.n_folds + largest.waiting_bytes
     checkpoint = wording.memory_text(on_disk)

@@ -31,8 +31,9 @@ def _text_only(config: TrialConfig) -> Iterator[Conflict]:
     has_text = bool(data.text or data.prompt or data.completion)
     if has_text or kind_of(data.source) in ("pictures", "corpus"):
         return
-    way = "Name a column of text (text: COLUMN), or remove it."
-    way = way if kind_of(data.source) == "table" else "Remove it."
+    way = "Remove this setting."
+    if kind_of(data.source) == "table":
+        way = "Name a column of text (text: COLUMN), or remove this setting."
     for name in ("tokenizer", "max_length"):
         if getattr(data, name) is not None:
             yield Conflict(("data", name), f"applies only to text, but the data has none. {way}")

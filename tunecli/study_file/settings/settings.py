@@ -102,7 +102,7 @@ class DataSettings(Settings):
     targets: Annotated[Words, _TABLE] = []
     """several columns to predict at once: numbers, each standardized by itself, or labels."""
     task: Annotated[Task | None, OnlyFor(("table", "arrays", "corpus", "code"))] = None
-    """classification, regression, multilabel or language_modeling; by default, of the target."""
+    """classification, regression, multilabel or language_modeling. Default: fits the target."""
     positive: ClassLabel | None = None
     """the class that binary metrics score. Default: the rarer one; on a tie, the second."""
     drop: Annotated[Words, _TABLE] = []
