@@ -179,7 +179,11 @@ def _scores(results: Results, summary: DataSummary) -> Iterator[str]:
     if results.of_targets:
         yield _of_each_target(results)
     rows = count(results.n_test, f"test {results.unit}")
-    yield f"The intervals are by the bootstrap over the {rows}; that of the accuracy is Wilson's."
+    of_accuracy = "; that of the accuracy is Wilson's, unless rows have weights"
+    yield (
+        f"The intervals are by the bootstrap over the {rows}"
+        f"{of_accuracy if 'accuracy' in results.test else ''}."
+    )
     if len(results.seeds) > 1:
         scores = [seed.scores[results.metric] for seed in results.seeds]
         yield (
