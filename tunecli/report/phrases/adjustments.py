@@ -22,9 +22,10 @@ _MOST_LABELS = 20
 """Labels whose thresholds are listed."""
 
 ERROR_DEFINITION = (
-    "The calibration error is the expected calibration error: the mean distance between the "
-    "probability of a row's most probable class and the share of rows that are of their most "
-    f"probable class, over {N_BINS} bins with equally many rows each."
+    "The calibration error is the expected calibration error: rows are sorted by the probability "
+    f"of their most probable class and divided into {N_BINS} bins with equally many rows each; "
+    "the error is the mean distance, over the bins, between this probability and the share of "
+    "rows whose most probable class is the true one."
 )
 _OF_SINGLE = (
     "fitted and scored with single networks; the model predicts their mean, which is less "
