@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from commands import wait_for
 from ray_cluster import RayCluster, none_left, two_nodes
 from searches import Rows, Searches, everything, is_sound
 
@@ -78,9 +79,11 @@ def test_nothing_is_lost_whenever_the_driver_on_a_cluster_is_killed(
     searches = Searches.prepared(tmp_path)
     n_kills = n_faults(10)
     finished: Rows = {}
-    for _ in range(n_kills):
+    for number in range(n_kills):
         with searches.begun("--ray", cluster.address) as process:
             searches.wait_for_trials(process)
+            if number % 2 == 0:
+                wait_for(lambda before=len(finished): len(everything(searches.database)) > before)
             time.sleep(chance.uniform(0, searches.seconds / 20))
             assert process.poll() is None, "the search ended before the kills did"
             process.kill()
@@ -90,6 +93,7 @@ def test_nothing_is_lost_whenever_the_driver_on_a_cluster_is_killed(
         now = everything(searches.database)
         assert finished.items() <= now.items(), "a finished trial was lost or changed"
         finished = now
+    assert finished, "no trial ended between kills"
     with searches.begun("--ray", cluster.address) as process:
         assert process.wait(120) == 0
     searches.finish()

@@ -106,9 +106,12 @@ def test_nothing_is_lost_whenever_the_driver_is_killed(
 ) -> None:
     chance, searches = random.Random(SEED), study.searches
     n_kills, finished = n_faults(20), Rows()
-    for _ in range(n_kills):
+    for number in range(n_kills):
         with searches.begun() as process:
-            if chance.random() < 0.3:
+            if number % 2 == 0:
+                wait_for(lambda before=len(finished): study.n_ended() > before)
+                time.sleep(chance.uniform(0, searches.seconds / 25))
+            elif chance.random() < 0.5:
                 time.sleep(chance.uniform(0, searches.startup))
             else:
                 searches.wait_for_trials(process)
@@ -120,6 +123,7 @@ def test_nothing_is_lost_whenever_the_driver_is_killed(
         now = study.everything()
         assert finished.items() <= now.items(), "a finished trial was lost or changed"
         finished = now
+    assert finished, "no trial ended between kills"
     study.finish()
     figure(
         f"PostgreSQL, kill -9 of the driver: {n_kills} times (seed {SEED}), {len(finished)} "
