@@ -83,7 +83,7 @@ def test_nothing_is_lost_whenever_the_driver_on_a_cluster_is_killed(
         with searches.begun("--ray", cluster.address) as process:
             searches.wait_for_trials(process)
             if number % 2 == 0:
-                wait_for(lambda before=len(finished): len(everything(searches.database)) > before)
+                wait_for(lambda old=finished: len(everything(searches.database)) > len(old))
             time.sleep(chance.uniform(0, searches.seconds / 20))
             assert process.poll() is None, "the search ended before the kills did"
             process.kill()

@@ -109,7 +109,7 @@ def test_nothing_is_lost_whenever_the_driver_is_killed(
     for number in range(n_kills):
         with searches.begun() as process:
             if number % 2 == 0:
-                wait_for(lambda before=len(finished): study.n_ended() > before)
+                wait_for(lambda old=finished: study.n_ended() > len(old))
                 time.sleep(chance.uniform(0, searches.seconds / 25))
             elif chance.random() < 0.5:
                 time.sleep(chance.uniform(0, searches.startup))
