@@ -108,7 +108,7 @@ def test_nothing_is_lost_whenever_the_driver_is_killed(
     n_kills, finished = n_faults(20), Rows()
     for number in range(n_kills):
         with searches.begun() as process:
-            if number % 2 == 0:
+            if number % 4 == 0:
                 wait_for(lambda old=finished: study.n_ended() > len(old))
                 time.sleep(chance.uniform(0, searches.seconds / 25))
             elif chance.random() < 0.5:
