@@ -109,6 +109,7 @@ def test_nothing_is_lost_whenever_the_driver_is_killed(
     for number in range(n_kills):
         with searches.begun() as process:
             if number % 4 == 0:
+                searches.wait_for_trials(process)
                 wait_for(lambda old=finished: study.n_ended() > len(old))
                 time.sleep(chance.uniform(0, searches.seconds / 25))
             elif chance.random() < 0.5:
