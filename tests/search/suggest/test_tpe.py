@@ -19,6 +19,7 @@ ARGUMENTS: list[dict[str, Any]] = [
     {"group": True, "multivariate": True, "constant_liar": True},
     {"multivariate": True},
     {"multivariate": False},
+    {"multivariate": False, "constant_liar": True},
     {"n_startup_trials": 1, "constant_liar": False},
 ]
 
@@ -82,7 +83,7 @@ def test_keeps_the_integrals_of_optuna_itself() -> None:
     assert [kept(place) for place in places] == [kept.__wrapped__(place) for place in places]
 
 
-def test_trials_that_lack_a_parameter_and_trials_that_run_are_not_kept_as_rows() -> None:
+def test_trials_that_lack_a_parameter_have_no_row() -> None:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     rows, study = TrialRows(), optuna.create_study()
     space = {"a": optuna.distributions.IntDistribution(0, 9)}
@@ -90,7 +91,7 @@ def test_trials_that_lack_a_parameter_and_trials_that_run_are_not_kept_as_rows()
         study.add_trial(
             optuna.create_trial(params={name: 3}, distributions={name: space["a"]}, value=1.0)
         )
-    study.ask(space)
+    running = study.ask(space)
     found = KeepingTPE(rows)._get_internal_repr(study.trials, space, study)
-    assert found["a"].tolist()[0] == 3.0
-    assert rows.of(("a",)) == {0: (3.0,), 1: None}
+    assert found["a"].tolist() == [3.0, running.params["a"]]
+    assert rows.of(("a",)) == {0: (3.0,), 1: None, 2: (running.params["a"],)}
