@@ -28,7 +28,9 @@ SMALL = [
 def test_the_winner_beats_guessing_and_ranks_as_a_logistic_regression(tmp_path: Path) -> None:
     write_churn_table(tmp_path / "churn.csv")
     run_in(tmp_path, "init", "churn.csv", "--target", "churned")
-    searched = run_in(tmp_path, "search", "churn.yaml", "--trials", "6", "--jobs", "2", *SMALL).stderr
+    searched = run_in(
+        tmp_path, "search", "churn.yaml", "--trials", "6", "--jobs", "2", *SMALL
+    ).stderr
     assert "positive    class 'yes', 120 of the 2,400 rows for the search (5.0%)" in searched
     assert "average_precision of 'yes'" in searched
     study = read_study(sqlite_url(tmp_path / "runs" / "churn" / "study.db"))

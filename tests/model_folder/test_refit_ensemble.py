@@ -187,3 +187,32 @@ def test_studies_without_ensembles(tmp_path: Path, change: str, told: str) -> No
     error = call_in(tmp_path, "refit", "price", "--ensemble", "4", code=1).stderr
     assert told in " ".join(error.split())
     assert not (tmp_path / "runs" / "price" / "model").exists()
+
+
+LABELS = """
+data: {source: labels.csv, targets: [a, b, probability_a], task: multilabel, test: 0.2}
+validation: {folds: 3}
+model: {MLP: {width: {int: [4, 32]}, depth: 1}}
+optimizer: {AdamW: {lr: {float: [0.003, 0.1], log: true}}}
+training: {epochs: 3, batch_size: 32}
+objective: {maximize: average_precision}
+metrics: [{f1: {average: micro}}]
+search: {trials: 5, sampler: Random, pruner: none, baselines: false}
+"""
+
+
+@pytest.mark.slow
+def test_labels_of_an_ensemble_have_thresholds_and_columns_of_their_own(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(400, 3)).round(3)
+    rows = pd.DataFrame(x, columns=["u", "v", "w"])
+    for number, name in enumerate(("a", "b", "probability_a")):  # rare ones
+        rows[name] = (x[:, number] + rng.normal(size=400) > 1.8).astype(int)
+    rows.to_csv(tmp_path / "labels.csv", index=False)
+    (tmp_path / "labels.yaml").write_text(LABELS)
+    call_in(tmp_path, "search", "labels.yaml", "--jobs", "1", "--quiet")
+    call_in(tmp_path, "refit", "labels", "--ensemble", "4")
+    model = facts(tmp_path / "runs/labels/model", "model.json")
+    assert any(threshold < 0.5 for threshold in model["thresholds"])
+    said = call_in(tmp_path, "predict", "labels", "labels.csv", "--proba", code=2).stderr
+    assert "--proba: 'probability_a' is a target" in said

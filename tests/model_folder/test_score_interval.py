@@ -71,6 +71,15 @@ def test_rows_with_weights_are_drawn() -> None:
     np.testing.assert_allclose([found.low, found.high], [0.66, 0.83], atol=0.02)
 
 
+def test_rows_of_weight_zero_do_not_count() -> None:
+    y, predictions = of_hits(np.arange(40) % 4 != 0)
+    weights = np.zeros(40)
+    weights[:3] = 1.0
+    weighted = Predicted("classification", y, predictions, 2, weights)
+    equal = Predicted("classification", y[:3], predictions[:3], 2, np.ones(3))
+    assert score_intervals([ACCURACY], weighted) == score_intervals([ACCURACY], equal)
+
+
 def test_it_is_the_same_each_time_and_holds_the_score() -> None:
     y, predictions = of_hits(np.arange(50) % 3 != 0)
     first, second = (

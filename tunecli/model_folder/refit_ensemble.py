@@ -345,7 +345,7 @@ def _adjustment(
     chosen: _Chosen, store: FoldStore, threshold: ThresholdWish, *, is_of_single: bool
 ) -> Adjustment | None:
     """Return what the ensemble's out-of-fold predictions suggest; None for regression."""
-    if not store.dataset.classes:
+    if not store.dataset.are_probabilities:
         return None
     configs = [one.config for one in chosen.trials]
     like = next((one for one in configs if not gives_probabilities(one)), configs[0])

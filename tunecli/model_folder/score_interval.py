@@ -120,8 +120,10 @@ def score_intervals(
 
     That of the accuracy is Wilson's (1927), which also holds near 0 and 1, unless the rows are
     weighted. All others are percentile intervals (Efron and Tibshirani 1993, chapter 13); samples
-    in which a metric is not defined are left out.
+    in which a metric is not defined are left out. Rows of weight 0 are not drawn.
     """
+    if predicted.weights is not None:
+        predicted = predicted.at(np.flatnonzero(predicted.weights > 0))
     scores = predicted.measured(metrics)
     n_rows = len(predicted.y_true)
     n_samples = max(FEWEST, min(N_SAMPLES, MOST_CELLS // n_rows))

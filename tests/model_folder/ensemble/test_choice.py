@@ -115,6 +115,19 @@ def test_the_rows_of_a_single_fold_are_dealt(table: Path, target: str) -> None:
     assert max(means) - min(means) < 0.8
 
 
+def test_rows_of_weight_zero_are_not_dealt(table: Path) -> None:
+    frame = pd.read_csv(table / "t.csv")
+    frame.assign(w=(np.arange(N_ROWS) % 16 == 0).astype(float)).to_csv(
+        table / "t.csv", index=False
+    )
+    store = store_of(table, weights="w", holdout=0.3)
+    rows = np.concatenate([part.rows for part in scored_parts(store)])
+    assert store.dataset.weights is not None
+    assert len(rows) > 0
+    assert (store.dataset.weights[rows] > 0).all()
+    assert np.isfinite(BlendScores(store, RMSE, noisy(store, [1.0, 2.0])).of((0, 1))).all()
+
+
 def test_the_judged_rows_choose_nothing(table: Path) -> None:
     plain = BlendScores(store_of(table), RMSE, [])
     assert plain.apart == [[j for j in range(5) if j != i] for i in range(5)]

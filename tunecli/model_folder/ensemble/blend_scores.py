@@ -38,13 +38,18 @@ class ScoredPart:
 
 
 def scored_parts(store: FoldStore) -> list[ScoredPart]:
-    """Return the folds of a study; a single one is dealt into parts, class by class."""
+    """Return the folds of a study; a single one is dealt into parts, class by class.
+
+    Rows of weight 0 are in no part of a single fold: a part of such rows alone has no score.
+    """
     folds = [valid.numpy() for _, valid in store.split.folds]
     if len(folds) > 1:
         return [ScoredPart(i, np.arange(len(rows)), rows) for i, rows in enumerate(folds)]
     [rows] = folds
-    parts = dealt(store.dataset.y.numpy()[rows])
-    places = (np.flatnonzero(parts == number) for number in np.unique(parts))
+    weights = store.dataset.weights_of(torch.from_numpy(rows))
+    counted = np.arange(len(rows)) if weights is None else np.flatnonzero(weights > 0)
+    parts = dealt(store.dataset.y.numpy()[rows[counted]])
+    places = (counted[parts == number] for number in np.unique(parts))
     return [ScoredPart(0, one, rows[one]) for one in places]
 
 

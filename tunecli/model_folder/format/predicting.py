@@ -87,6 +87,11 @@ def predictions(
     predicted = model.targets or ("prediction",)
     names = model.classes or model.targets
     probabilities = [f"probability_{name}" for name in names] if proba else []
+    if taken := {*predicted} & {*probabilities}:
+        raise DataError(
+            f"--proba: {min(taken)!r} is a target, and the probabilities have a column of this "
+            "name. Leave out --proba, or rename the target and search again."
+        )
     if taken := {*keep} & {*predicted, *probabilities}:
         name = min(taken)
         raise DataError(f"--keep: the predictions have a column {name!r}, too. Rename yours.")
