@@ -1,6 +1,6 @@
 """Whether the ensemble of a search is better than its best trial on rows that neither has seen.
 
-    OMP_NUM_THREADS=1 python tests/benchmarks/ensembles.py --data DIR --rows 2000 --trials 12
+    OMP_NUM_THREADS=1 python tests/benchmarks/ensembles.py --data DIR --rows 2000
 
 Each data set is searched once: MLPs with and without embeddings of numbers, three folds. Then the
 best trial is refitted, and so is the ensemble that `refit --ensemble` chooses, which may be the
@@ -63,7 +63,7 @@ optimizer:
     lr: {{float: [5.0e-4, 1.0e-2], log: true}}
     weight_decay: {{float: [1.0e-4, 0.1], log: true}}
 schedule: CosineAnnealingLR
-training: {{epochs: {epochs}, batch_size: 64}}
+training: {{epochs: {epochs}, batch_size: 32}}
 objective: {{{objective}}}
 search: {{trials: {trials}, parallel: 4, baselines: false, keep_predictions: 50}}
 """
@@ -181,8 +181,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, default=Path("studies/data"))
     parser.add_argument("--datasets", nargs="+", choices=TABLES, default=[*TABLES])
     parser.add_argument("--rows", type=int, default=2_000, help="to search on, at most")
-    parser.add_argument("--trials", type=int, default=12)
-    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--trials", type=int, default=16)
+    parser.add_argument("--epochs", type=int, default=60)
     parser.add_argument("--picks", type=int, default=8)
     parser.add_argument("--seed", type=int, default=0, help="of the samples and the searches")
     return parser.parse_args()
