@@ -50,7 +50,7 @@ def test_sales_by_store_and_week(tmp_path: Path) -> None:
     assert "  # group: store\n" in text
     assert "# The rows are sorted by the date below." in text
     quick = text.replace("  # time: week", "  time: week").replace("trials: 30", "trials: 4")
-    file.write_text(quick.replace("epochs: 20", "epochs: 6"))
+    file.write_text(quick.replace("epochs: 40", "epochs: 6"))
 
     searched = call_in(tmp_path, "search", "sales.yaml", "--jobs", "1").stderr
     assert "sales is finished: 4 of 4 trials done." in searched
@@ -180,7 +180,7 @@ def test_from_a_first_file_to_two_objectives_and_a_limit_with_its_average(tmp_pa
     goals = "objective: [{maximize: roc_auc}, {minimize: n_weights}]\n"
     goals += "constraints: {f1: {average: macro, min: 0.6}}"
     text = file.read_text().replace(line, goals).replace("trials: 30", "trials: 5")
-    file.write_text(text.replace("epochs: 20", "epochs: 4"))
+    file.write_text(text.replace("epochs: 40", "epochs: 4"))
     checked = call_in(tmp_path, "check", "breast_cancer.yaml").stdout
     assert "objectives  maximize roc_auc, minimize n_weights" in checked
     assert "limits      f1 at least 0.6" in checked

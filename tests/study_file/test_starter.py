@@ -110,6 +110,27 @@ def test_every_starter_is_a_study_without_mistakes(look: FirstLook) -> None:
 
 
 @pytest.mark.parametrize(
+    ("n_rows", "shape", "epochs", "patience"),
+    [
+        (900, (8,), 40, 10),
+        (199_999, (100,), 40, 10),
+        (200_000, (8,), 10, 10),
+        (900, (101,), 20, 5),
+        (900, (1, 8, 8), 20, 5),
+        (90_000, (1, 8, 8), 10, 5),
+    ],
+)
+def test_models_that_embed_numbers_train_for_longer(
+    n_rows: int, shape: tuple[int, ...], epochs: int, patience: int
+) -> None:
+    look = FirstLook("t.npz", "classification", n_rows, shape, 3, 0.4)
+    study = StudyFile.from_text(starter(look, "first.yaml"), "first.yaml")
+    training = study.completed(look.task, n_rows).first_config.training
+    assert training.early_stopping is not None
+    assert (training.epochs, training.early_stopping.patience) == (epochs, patience)
+
+
+@pytest.mark.parametrize(
     ("columns", "target", "has_scale"),
     [(["review"], "y", False), (["review", "title"], "y", True), (["text"], None, False)],
 )

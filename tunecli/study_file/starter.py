@@ -16,9 +16,11 @@ from tunecli.study_file.settings.source_kinds import ARRAYS, TABLES, TEXT_FILES
 from tunecli.study_file.study_file import StudyFile
 from tunecli.study_file.table_starters import (
     EMBEDDED_CLIP_NORM,
+    EMBEDDED_PATIENCE,
     EMBEDDED_RATES,
     EMBEDDED_SCALE,
     MOST_EMBEDDED,
+    embedded_epochs,
     table_models,
 )
 from tunecli.study_file.text.counts import count
@@ -310,7 +312,8 @@ def _trained_from_scratch(look: FirstLook) -> Iterator[str]:
     yield f"  batch_size: {{choice: {_batch_sizes(look)}}}"
     if look.is_embedded:
         yield f"  clip_norm: {EMBEDDED_CLIP_NORM}"
-    yield "  early_stopping: {patience: 5}   # evaluations without a better mean over the folds"
+    patience = f"  early_stopping: {{patience: {EMBEDDED_PATIENCE if look.is_embedded else 5}}}"
+    yield f"{patience:<33} # evaluations without a better mean over the folds"
     yield ""
 
 
@@ -339,6 +342,8 @@ def _picture_models(side: int) -> Iterator[str]:
 
 
 def _epochs(look: FirstLook) -> int:
+    if look.is_embedded:
+        return embedded_epochs(look.n_rows)
     return 20 if look.n_rows <= MOST_ROWS_FOR_FOLDS and not look.text else 10
 
 
