@@ -111,7 +111,13 @@ def ray_tune(work: Work, rates: Sequence[float]) -> Cost:
         torch.set_num_threads(1)
         tune.report({"accuracy": trial(work, config["lr"])})
 
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, ignore_reinit_error=True)
+    ray.init(
+        "local",
+        num_cpus=2,
+        include_dashboard=False,
+        log_to_driver=False,
+        ignore_reinit_error=True,
+    )
     points = [{"lr": rate} for rate in rates]
     asked = OptunaSearch(metric="accuracy", mode="max", points_to_evaluate=points)
     settings = tune.TuneConfig(search_alg=asked, num_samples=len(points))
