@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import multiprocessing
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
@@ -96,13 +96,26 @@ def _trials(work: Work, rates: Sequence[float]) -> Cost:
 
 
 def script(work: Work, rates: Sequence[float]) -> Cost:
-    """Train one trial a learning rate in a new process; its start-up does not count."""
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(_trials, work, rates).result()
+    """Train one trial per learning rate in a new process; its start-up does not count."""
+    return _in_new_process(_trials, work, rates)
 
 
 def ray_tune(work: Work, rates: Sequence[float]) -> Cost:
-    """Train the same trials by Ray Tune with OptunaSearch on two CPUs, once Ray has started."""
+    """Train the same trials by Ray Tune with OptunaSearch on two CPUs, once Ray has started.
+
+    In a process of its own: a process can start one Ray only, and tunecli starts another.
+    """
+    return _in_new_process(_tuned_by_ray, work, rates)
+
+
+def _in_new_process(
+    train: Callable[[Work, Sequence[float]], Cost], work: Work, rates: Sequence[float]
+) -> Cost:
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(train, work, rates).result()
+
+
+def _tuned_by_ray(work: Work, rates: Sequence[float]) -> Cost:
     import ray
     from ray import tune
     from ray.tune.search.optuna import OptunaSearch
@@ -111,13 +124,7 @@ def ray_tune(work: Work, rates: Sequence[float]) -> Cost:
         torch.set_num_threads(1)
         tune.report({"accuracy": trial(work, config["lr"])})
 
-    ray.init(
-        "local",
-        num_cpus=2,
-        include_dashboard=False,
-        log_to_driver=False,
-        ignore_reinit_error=True,
-    )
+    ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False)
     points = [{"lr": rate} for rate in rates]
     asked = OptunaSearch(metric="accuracy", mode="max", points_to_evaluate=points)
     settings = tune.TuneConfig(search_alg=asked, num_samples=len(points))
