@@ -106,7 +106,7 @@ def test_any_metric_scores_probabilities(table: Path) -> None:
 def test_the_rows_of_a_single_fold_are_dealt(table: Path, target: str) -> None:
     store = store_of(table, target, holdout=0.25)
     [(_, valid)] = store.split.folds
-    parts = scored_parts(store)
+    parts = scored_parts(store, RMSE.metric)
     rows = np.concatenate([part.rows for part in parts])
     assert len(parts) == 5
     assert sorted(rows) == sorted(valid.tolist())
@@ -115,13 +115,25 @@ def test_the_rows_of_a_single_fold_are_dealt(table: Path, target: str) -> None:
     assert max(means) - min(means) < 0.8
 
 
+def test_a_rare_class_is_in_every_part(table: Path) -> None:
+    frame = pd.read_csv(table / "t.csv")
+    rare = np.where(np.arange(N_ROWS) % 25 == 0, "high", "low")  # about 3 in the holdout
+    frame.assign(c=rare).to_csv(table / "t.csv", index=False)
+    store = store_of(table, "c", holdout=0.2)
+    parts = scored_parts(store, AUC.metric)
+    assert 2 <= len(parts) < 5
+    rng = np.random.default_rng(0)
+    one = rng.dirichlet([1, 1], len(store.split.folds[0][1]))
+    assert np.isfinite(BlendScores(store, AUC, [[one], [one[:, ::-1]]]).of((0, 1))).all()
+
+
 def test_rows_of_weight_zero_are_not_dealt(table: Path) -> None:
     frame = pd.read_csv(table / "t.csv")
     frame.assign(w=(np.arange(N_ROWS) % 16 == 0).astype(float)).to_csv(
         table / "t.csv", index=False
     )
     store = store_of(table, weights="w", holdout=0.3)
-    rows = np.concatenate([part.rows for part in scored_parts(store)])
+    rows = np.concatenate([part.rows for part in scored_parts(store, RMSE.metric)])
     assert store.dataset.weights is not None
     assert len(rows) > 0
     assert (store.dataset.weights[rows] > 0).all()
@@ -189,7 +201,7 @@ def test_the_best_trial_is_the_first_one_that_is_allowed(table: Path) -> None:
     store = store_of(table, holdout=0.4)
     [(_, valid)] = store.split.folds
     y, outlying = store.dataset.y[valid].numpy(), np.zeros(len(valid))
-    outlying[scored_parts(store)[0].places] = 3.0
+    outlying[scored_parts(store, RMSE.metric)[0].places] = 3.0
     outputs = [[y + 1.0], [y + outlying], [y + 5.0]]  # of all rows, the first has the least RMSE
     assert root_mean_squared_error(y, outputs[0][0]) < root_mean_squared_error(y, outputs[1][0])
     scores = BlendScores(store, RMSE, outputs)
@@ -208,7 +220,7 @@ def test_a_single_row_cannot_judge(table: Path) -> None:
     assert [len(valid) for _, valid in store.split.folds] == [1]
     picks, choice = choose(store, noisy(store, [1.0] * 4))
     assert picks == (0,)
-    assert "cannot be judged, since only one row validates" in choice.why_not
+    assert "cannot be judged, since the validation rows are too few" in choice.why_not
 
 
 def test_limits_hold_for_what_is_judged_and_what_is_made(table: Path) -> None:

@@ -76,17 +76,17 @@ class HeldOut:
                 yield self.at(is_fitted), self.at(is_judged)
 
 
-def dealt(y: NDArray[np.generic]) -> Rows:
-    """Return the number of one of `N_PARTS` for each row; like cards, class by class.
+def dealt(y: NDArray[np.generic], n_parts: int = N_PARTS) -> Rows:
+    """Return the number of one of `n_parts` for each row; like cards, class by class.
 
     Args:
         y: class indices or values, (n,), or labels, (n, n_labels).
     """
     if y.ndim > 1:
-        return label_parts(y, [1 / N_PARTS] * N_PARTS, seed=0)
+        return label_parts(y, [1 / n_parts] * n_parts, seed=0)
     order = np.lexsort((np.random.default_rng(0).permutation(len(y)), y))
     parts = np.empty(len(y), np.int64)
-    parts[order] = np.arange(len(order)) % N_PARTS
+    parts[order] = np.arange(len(order)) % n_parts
     return parts
 
 

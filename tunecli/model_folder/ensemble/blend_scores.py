@@ -13,12 +13,12 @@ import torch
 from numpy.typing import NDArray
 
 from tunecli.data.fold_store import FoldStore
-from tunecli.model_folder.adjust.held_out import Rows, dealt
+from tunecli.model_folder.adjust.held_out import N_PARTS, Rows, dealt
 from tunecli.model_folder.ensemble.greedy import Picks, with_pick
 from tunecli.model_folder.format.mean_predictions import mean_of
 from tunecli.study_file.settings.metric_names import label
-from tunecli.study_file.settings.settings import Objective
-from tunecli.training.outcome.metrics import measure
+from tunecli.study_file.settings.settings import Component, Objective
+from tunecli.training.outcome.metrics import measure, why_undefined
 from tunecli.training.step.losses import Predictions
 
 
@@ -37,10 +37,11 @@ class ScoredPart:
     rows: Rows
 
 
-def scored_parts(store: FoldStore) -> list[ScoredPart]:
+def scored_parts(store: FoldStore, metric: Component) -> list[ScoredPart]:
     """Return the folds of a study; a single one is dealt into parts, class by class.
 
-    Rows of weight 0 are in no part of a single fold: a part of such rows alone has no score.
+    Rows of weight 0 are in no part of a single fold: a part of such rows alone has no score. It is
+    dealt into fewer parts if the metric is not defined on one of five, as where a class is rare.
     """
     folds = [valid.numpy() for _, valid in store.split.folds]
     if len(folds) > 1:
@@ -48,9 +49,21 @@ def scored_parts(store: FoldStore) -> list[ScoredPart]:
     [rows] = folds
     weights = store.dataset.weights_of(torch.from_numpy(rows))
     counted = np.arange(len(rows)) if weights is None else np.flatnonzero(weights > 0)
-    parts = dealt(store.dataset.y.numpy()[rows[counted]])
-    places = (counted[parts == number] for number in np.unique(parts))
-    return [ScoredPart(0, one, rows[one]) for one in places]
+    y = store.dataset.y.numpy()[rows[counted]]
+    for n_parts in range(N_PARTS, 0, -1):
+        parts = dealt(y, n_parts)
+        places = [counted[parts == number] for number in np.unique(parts)]
+        found = [ScoredPart(0, one, rows[one]) for one in places]
+        if not any(_why_undefined(part, store, metric) for part in found):
+            break
+    return found
+
+
+def _why_undefined(part: ScoredPart, store: FoldStore, metric: Component) -> str:
+    data = store.dataset
+    weights = data.weights_of(torch.from_numpy(part.rows))
+    names = data.classes or data.targets
+    return why_undefined(metric, data.y.numpy()[part.rows], names, weights, store.positive)
 
 
 class BlendScores:
@@ -77,7 +90,7 @@ class BlendScores:
         self._outputs = outputs
         self._known: dict[Picks, NDArray[np.float64]] = {}
         self._summed: tuple[Picks, Sequence[NDArray[np.float64]]] | None = None
-        self.parts = scored_parts(store)
+        self.parts = scored_parts(store, objective.metric)
 
     @cached_property
     def apart(self) -> list[list[int]]:

@@ -142,7 +142,8 @@ def chosen_ensemble(
         has_folds=len({part.fold for part in scores.parts}) > 1,
     )
     if not all(scores.apart):
-        why = "the folds share rows" if len(everything) > 1 else "only one row validates"
+        of_one = "the validation rows are too few to judge on some of them"
+        why = "the folds share rows" if len(everything) > 1 else of_one
         why = f"what an ensemble gains cannot be judged, since {why}"
         return best, replace(known, why_not=why)
     judged = [(choose(n_picks, parts), choose(1, parts)) for parts in scores.apart]
