@@ -70,8 +70,7 @@ class FirstLook:
         root, download: settings of a torchvision data set.
         in_order_of: the column of dates that a table's rows follow; empty without one.
         in_order_within_groups: whether they follow it only within each group.
-        group: the column of ids of which most have several rows, such as customers; empty without
-            one. `n_groups` is the number of ids.
+        group: column of ids of which most have several rows; empty for none. `n_groups`: how many.
         reading: settings of `data` for reading a table, from `reading_settings`.
         has_test, has_validation: whether the source has its own rows for this.
         median_side: median of heights and widths in pixels, of pictures that differ in size;
@@ -359,19 +358,20 @@ def _batch_sizes(look: FirstLook) -> list[int]:
 
 
 def _objective(look: FirstLook) -> Iterator[str]:
-    if look.task == "regression":
-        yield "objective: {minimize: rmse}"
-        yield "metrics: [mae, r2]                # also measured and shown"
-        return
-    if look.task == "multilabel":
-        yield "objective: {maximize: {f1: {average: micro}}}"
-        yield "metrics: [hamming, subset_accuracy, average_precision]   # also measured and shown"
-        return
     if look.commonest > _UNEVEN:
         yield from _unequal(look)
         return
-    yield "objective: {maximize: accuracy}"
-    others = ["f1", "log_loss", *(["roc_auc"] if look.n_classes == 2 else [])]
+    if look.task == "regression" and "targets" in look.reading:  # whose units differ
+        goal, others = "maximize: r2", ["rmse", "mae"]
+    elif look.task == "regression":
+        goal, others = "minimize: rmse", ["mae", "r2"]
+    elif look.task == "multilabel":
+        goal = "maximize: {f1: {average: micro}}"
+        others = ["hamming", "subset_accuracy", "average_precision"]
+    else:
+        goal = "maximize: accuracy"
+        others = ["f1", "log_loss", *(["roc_auc"] if look.n_classes == 2 else [])]
+    yield f"objective: {{{goal}}}"
     yield f"metrics: [{', '.join(others)}]   # also measured and shown"
 
 

@@ -131,13 +131,14 @@ def _numbers(series: pd.Series, where: Where, reading: Reading) -> Floats:
         cell_values.refuse_missing(series, f"the target {name!r}", where)
     except DataError as error:
         raise DataError(error.message, "data.targets") from None
+    refuse_unread(series, reading.form, where, "data.targets", "remove {} from targets")
     numbers, bad = cell_values.as_numbers(series, reading.form)
     if bad.any():
         row = int(bad.argmax())
         raise DataError(
             f"several targets must be numbers, but {name!r} has "
-            f"{str(series.iloc[row])[:50]!r} in {where(row)}. Correct it, or remove {name} from "
-            "targets.",
+            f"{str(series.iloc[row])[:50]!r} in {where(row)}. Write labels as 0 and 1, correct a "
+            f"mistake, or remove {name} from targets.",
             "data.targets",
         )
     return numbers
