@@ -16,11 +16,8 @@ from tunecli.report.analysis.fold_test import LEVEL, p_value
 from tunecli.report.findings.all_findings import all_findings
 from tunecli.report.findings.evidence.evidence import Evidence
 
-SMALL = [
-    word
-    for setting in ("model.choice.TabM.k=4", "model.choice.TabM.d_block=64")
-    for word in ("--set", setting)
-]
+SMALLER = ("model.choice.TabM.k=4", "model.choice.TabM.d_block=64", "training.epochs=20")
+SMALL = [word for setting in SMALLER for word in ("--set", setting)]
 """A TabM as `init` writes it would take minutes."""
 
 
