@@ -144,7 +144,10 @@ def without(text: str, *sections: str) -> str:
 
 
 @pytest.mark.slow
-def test_from_a_first_file_to_a_loop_of_ones_own(tmp_path: Path) -> None:
+def test_from_a_first_file_to_a_loop_of_ones_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     (tmp_path / "loop.py").write_text((STUDIES / "own_training.py").read_text())
     call_in(tmp_path, "init", "digits")
     text = (tmp_path / "digits.yaml").read_text()
