@@ -14,7 +14,8 @@ def check(
 ) -> None:
     """Check a study file and its data, and train a few batches.
 
-    Together, the trained configurations cover every pair of searched options.
+    Together, the trained configurations cover every pair of options of two choices in the study
+    file.
 
     Example: tunecli check studies/digits.yaml
     """

@@ -51,7 +51,7 @@ def refit(
         Option(
             min=2,
             max=1000,
-            help="Number of picks of trials for an ensemble. The model is the mean of the picked "
+            help="How many times to pick a trial for an ensemble. The model is the mean of the picked "
             "trials if that scores better than the best trial; otherwise the best trial.",
             show_default=False,
         ),

@@ -35,7 +35,7 @@ class SearchSettings(Settings):
     """a class of optuna.pruners."""
     parallel: Annotated[Positive, _SEARCH] = 4
     """largest number of trials at once; trial n is suggested from trials 0 … n - parallel.
-    With two per worker, all workers are busy.
+    Twice the number of workers keeps all of them busy.
     """
     order: Annotated[Literal["exact", "free"], _SEARCH] = "exact"
     """exact (equal results for any number of jobs) or free (uses every result so far)."""

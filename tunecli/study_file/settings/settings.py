@@ -192,9 +192,9 @@ class ValidationSettings(Settings):
     folder: Annotated[str | None, OnlyFor(("pictures",))] = None
     """an image folder to validate on: in the source folder, or else next to the study file."""
     racing: Annotated[Literal["off", "on", "auto"], Off("off"), OnEdit("search")] = "off"
-    """with on, a trial trains two folds first, and all folds only if it is still among the good
-    trials; the value of a complete trial is over all folds in any case. auto is on with 5 folds or
-    more.
+    """`on`: a trial trains two folds first, and all folds only if it is still among the good
+    trials; the value of a complete trial is over all folds in any case. auto is `on` with 5 folds
+    or more.
     """
 
     @property
