@@ -26,7 +26,7 @@ def test_the_winner_beats_guessing_and_ranks_as_a_logistic_regression(tmp_path: 
     write_churn_table(tmp_path / "churn.csv")
     run_in(tmp_path, "init", "churn.csv", "--target", "churned")
     searched = run_in(
-        tmp_path, "search", "churn.yaml", "--trials", "6", "--jobs", "2", *SMALL
+        tmp_path, "search", "churn.yaml", "--trials", "12", "--jobs", "2", *SMALL
     ).stderr
     assert "positive    class 'yes', 120 of the 2,400 rows for the search (5.0%)" in searched
     assert "average_precision of 'yes'" in searched
@@ -40,8 +40,7 @@ def test_the_winner_beats_guessing_and_ranks_as_a_logistic_regression(tmp_path: 
     is_as_good = best.metrics["roc_auc"] >= linear.metrics["roc_auc"]
     assert is_as_good or p_value(ours, theirs, evidence.n_valid_per_train) >= LEVEL
     assert linear.metrics["roc_auc"] == pytest.approx(0.72, abs=0.02)
-    problems = {one.kind for one in all_findings(evidence) if one.severity == "problem"}
-    assert problems <= {"baseline"}  # six trials may not reach the log loss of a linear model
+    assert not [one for one in all_findings(evidence) if one.severity == "problem"]
     report = run_in(tmp_path, "report", "churn").stdout
     assert "The best trial, untuned models and guessing" in report
     run_in(tmp_path, "refit", "churn")

@@ -322,7 +322,7 @@ def _models(look: FirstLook) -> Iterator[str]:
     elif look.is_pictures:
         yield from _picture_models(min(look.shape[1:]))
     else:
-        yield from table_models(look.shape[0])
+        yield from table_models(look.n_rows, look.shape[0])
 
 
 def _tokenizer(look: FirstLook) -> str:

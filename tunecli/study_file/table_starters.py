@@ -8,6 +8,9 @@ from __future__ import annotations
 
 MOST_EMBEDDED = 100
 """Most columns whose numbers become vectors: the first layer grows with their number."""
+MOST_LINEAR = 10_000
+"""Most rows at which a linear model may be the best: with more, others find what it cannot."""
+_LINEAR = ("    Linear: {}                    # often hard to beat with few rows or rare classes",)
 _WIDE = (
     "    Linear: {}",
     "    MLP:",
@@ -52,6 +55,8 @@ def embedded_epochs(n_rows: int) -> int:
     return 40 if n_rows < 200_000 else 10
 
 
-def table_models(n_columns: int) -> tuple[str, ...]:
-    """Return the lines of the models for a table of so many columns."""
-    return _EMBEDDED if n_columns <= MOST_EMBEDDED else _WIDE
+def table_models(n_rows: int, n_columns: int) -> tuple[str, ...]:
+    """Return the lines of the models for a table of this size."""
+    if n_columns > MOST_EMBEDDED:
+        return _WIDE
+    return (*_LINEAR, *_EMBEDDED) if n_rows <= MOST_LINEAR else _EMBEDDED
