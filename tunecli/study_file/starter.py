@@ -17,10 +17,10 @@ from tunecli.study_file.study_file import StudyFile
 from tunecli.study_file.table_starters import (
     EMBEDDED_CLIP_NORM,
     EMBEDDED_PATIENCE,
-    EMBEDDED_RATES,
     EMBEDDED_SCALE,
     MOST_EMBEDDED,
     embedded_epochs,
+    embedded_rates,
     table_models,
 )
 from tunecli.study_file.text.counts import count
@@ -297,10 +297,10 @@ def _trained_from_scratch(look: FirstLook) -> Iterator[str]:
     yield "  choice:                         # each trial uses one of these"
     yield from _models(look)
     yield ""
-    yield "optimizer:"
-    yield "  AdamW:"
+    yield from ("optimizer:", "  AdamW:")
     rates = "[3e-4, 1e-2]" if look.text else "[1e-4, 1e-1]"
-    yield f"    lr: {{float: {EMBEDDED_RATES if look.is_embedded else rates}, log: true}}"
+    lr = embedded_rates(look.n_rows) if look.is_embedded else rates
+    yield f"    lr: {{float: {lr}, log: true}}"
     decay = "[1e-4, 1e-1], log: true, or: 0" if look.is_embedded else "[1e-4, 1], log: true"
     yield f"    weight_decay: {{float: {decay}}}"
     yield ""
