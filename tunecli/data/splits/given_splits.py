@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunecli.data.rows.dataset import Dataset
+from tunecli.data.splits.splitters import rows_outside
 from tunecli.errors import DataError
 from tunecli.study_file.settings.settings import DataSettings, ValidationSettings
 from tunecli.study_file.text.counts import count
@@ -71,7 +72,7 @@ def _cuts(
     validates = setting_of(validation)
     if dataset.given_test is not None:
         test = dataset.given_test.numpy()
-        search = np.setdiff1d(search, test)
+        search = rows_outside(len(search), test)
         setting = "data.test" if isinstance(data.test, str) else validates
         yield _Cut(setting, search, test, "test rows", "search rows")
     if uses_given_folds:

@@ -116,10 +116,11 @@ def _test_cut(
 
     If the source defines one validation part, the test set is drawn from the other rows.
     """
-    rows = np.arange(len(dataset.y))
+    rows, is_searched = np.arange(len(dataset.y)), np.ones(len(dataset.y), dtype=bool)
     if dataset.given_test is not None:
         test = np.sort(dataset.given_test.numpy())
-        return np.setdiff1d(rows, test), test
+        is_searched[test] = False
+        return np.flatnonzero(is_searched), test
     share = defaults.TEST if data.test is None else data.test
     assert not isinstance(share, str), "a test file makes a given test set"
     if not share:
@@ -130,8 +131,9 @@ def _test_cut(
         candidates = rows[marks < 0] if marks.max() == 0 else rows
     _check_cut(dataset, candidates, share, "data.test")
     kept, cut = next(iter(splitter.holdout(candidates, strata_of(dataset, candidates), share, 1)))
-    away = np.setdiff1d(candidates, candidates[kept])  # groups may leave out more than the test
-    return np.setdiff1d(rows, away), np.sort(candidates[cut])
+    is_searched[candidates] = False  # groups may leave out more than the test
+    is_searched[candidates[kept]] = True
+    return np.flatnonzero(is_searched), np.sort(candidates[cut])
 
 
 def left_out(dataset: Dataset, parts: Split, validation: ValidationSettings) -> list[str]:

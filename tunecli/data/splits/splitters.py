@@ -33,6 +33,13 @@ FINEST = 20
 """Folds from which a held-out part of groups is assembled, for shares above 1/20."""
 
 
+def rows_outside(n_rows: int, rows: Rows) -> Rows:
+    """Return 0 … n_rows - 1 without `rows`, ascending."""
+    is_left = np.ones(n_rows, dtype=bool)
+    is_left[rows] = False
+    return np.flatnonzero(is_left)
+
+
 class Splitter(Protocol):
     """A way to split rows.
 
@@ -175,7 +182,7 @@ class ByGroups:
             order = np.random.RandomState(seed).permutation(len(folds))
             drawn = _evenly([folds[i] for i in order], strata, cut.numerator)
             valid = np.sort(np.concatenate(drawn))
-            yield np.setdiff1d(np.arange(len(rows)), valid), valid
+            yield rows_outside(len(rows), valid), valid
 
 
 def are_few(groups: Rows) -> bool:
