@@ -52,8 +52,8 @@ def refit(
             min=2,
             max=1000,
             help="How many times to pick a trial for an ensemble; a trial may be picked again. "
-            "The model is the mean of the picked trials if that scores better than the best trial; "
-            "otherwise the best trial.",
+            "The model is the mean of the picked trials if that scores better than the best "
+            "trial; otherwise the best trial.",
             show_default=False,
         ),
     ] = None,
