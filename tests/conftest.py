@@ -19,9 +19,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 torch.set_num_threads(1)
 
-if (
-    signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-):  # as of a command that a script starts with &
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a script started the tests with &
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 

@@ -45,9 +45,7 @@ def test_the_winner_beats_guessing_and_ranks_as_a_logistic_regression(tmp_path: 
     is_as_good = best.metrics["roc_auc"] >= linear.metrics["roc_auc"]
     assert is_as_good or p_value(ours, theirs, evidence.n_valid_per_train) >= LEVEL
     assert linear.metrics["roc_auc"] == pytest.approx(0.72, abs=0.02)
-    assert best.value < sum(linear.fold_scores) / len(linear.fold_scores) + 0.001
-    problems = {one.kind for one in all_findings(evidence) if one.severity == "problem"}
-    assert problems <= {"baseline"}  # told of any trial that is not better than a baseline
+    assert not [one for one in all_findings(evidence) if one.severity == "problem"]
     report = run_in(tmp_path, "report", "churn").stdout
     assert "The best trial, untuned models and guessing" in report
     run_in(tmp_path, "refit", "churn")

@@ -22,7 +22,7 @@ from tunecli.data.first_looks import first_look
 from tunecli.data.rows.workspace import Workspace
 from tunecli.data.sources import load_dataset as load_data
 from tunecli.errors import DataError, OutputError, TunecliError
-from tunecli.study_file.settings.ranges import FloatRange
+from tunecli.study_file.settings.ranges import Categories, FloatRange
 from tunecli.study_file.starter import (
     FirstLook,
     first_size,
@@ -89,6 +89,25 @@ LOOKS = [
     ),
     FirstLook("tiny.npz", "classification", 99, (1, 4, 4), 2, 0.5, common="0", positive="1"),
 ]
+
+
+def test_several_numbers_are_scored_without_their_units() -> None:
+    look = FirstLook("t.csv", "regression", 900, (4,), reading={"targets": ["grams", "days"]})
+    study = StudyFile.from_text(starter(look, "first.yaml"), "first.yaml")
+    completed = study.completed("regression", look.n_rows, [], None)
+    assert completed.data.targets == ["grams", "days"]
+    assert completed.objective.metric.name == "r2"
+    assert completed.objective.direction == "maximize"
+
+
+@pytest.mark.parametrize(("n_rows", "scales"), [(10_000, ["quantile", "standard"]), (10_001, [])])
+def test_few_rows_may_be_fitted_by_a_linear_model(n_rows: int, scales: list[str]) -> None:
+    look = FirstLook("t.csv", "regression", n_rows, (4,), target="y")
+    study = StudyFile.from_text(starter(look, "first.yaml"), "first.yaml")
+    ranges = {one.name: one.range for one in study.parameters}
+    options = {name: [*one.choices] for name, one in ranges.items() if isinstance(one, Categories)}
+    assert ("Linear" in options["model"]) == bool(scales)
+    assert options.get("data.scale", []) == scales
 
 
 @pytest.mark.parametrize("look", LOOKS, ids=lambda look: look.source)

@@ -17,10 +17,10 @@ from tunecli.study_file.study_file import StudyFile
 from tunecli.study_file.table_starters import (
     EMBEDDED_CLIP_NORM,
     EMBEDDED_PATIENCE,
-    EMBEDDED_SCALE,
     MOST_EMBEDDED,
     embedded_epochs,
     embedded_rates,
+    embedded_scale,
     table_models,
 )
 from tunecli.study_file.text.counts import count
@@ -231,7 +231,7 @@ def _data(look: FirstLook) -> Iterator[str]:
     if not look.has_test:
         yield "  test: 0.2                       # held out for the end; no trial sees it"
     if look.has_numbers:
-        scale = EMBEDDED_SCALE if look.is_embedded else "standard"
+        scale = embedded_scale(look.n_rows) if look.is_embedded else "standard"
         yield f"{f'  scale: {scale}':<33} # fitted on each training part only"
     yield ""
     if not look.has_validation:

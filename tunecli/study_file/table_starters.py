@@ -36,8 +36,6 @@ _EMBEDDED = (
     "      n_blocks: {int: [1, 3]}",
     "      dropout: {float: [0.0, 0.5], or: 0}",
 )
-EMBEDDED_SCALE = "quantile"
-"""Scale of the numbers that the papers embed."""
 EMBEDDED_CLIP_NORM = 1.0
 """Largest norm of the gradient in the papers."""
 EMBEDDED_PATIENCE = 10
@@ -51,6 +49,14 @@ def embedded_epochs(n_rows: int) -> int:
     housing; the papers train it for over 100.
     """
     return 40 if n_rows < 200_000 else 10
+
+
+def embedded_scale(n_rows: int) -> str:
+    """Return the scale of numbers that models embed, and that a linear model takes as they are.
+
+    The papers scale by rank, which makes a linear relation curved.
+    """
+    return "{choice: [quantile, standard]}" if n_rows <= MOST_LINEAR else "quantile"
 
 
 def embedded_rates(n_rows: int) -> str:

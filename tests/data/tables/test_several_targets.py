@@ -84,10 +84,25 @@ def test_a_leak_names_the_targets(tmp_path: Path) -> None:
         (
             {"cold": "warm"},
             {"targets": ["heat", "cold"]},
-            "must be numbers, but 'cold' has 'warm'",
+            "must be numbers, but 'cold' has 'warm' in row 1.*Write labels as 0 and 1",
+        ),
+        (
+            {"cold": [f"{n},5" for n in range(120)]},
+            {"targets": ["heat", "cold"]},
+            "'cold' .*decimal: ','",
+        ),
+        (
+            {"cold": [f"2026-01-{1 + n % 28:02}" for n in range(120)]},
+            {"targets": ["heat", "cold"]},
+            "must be numbers, but 'cold' has dates or times, such as '2026-01-01'.*Remove cold",
+        ),
+        (
+            {"cold": [f"CHF {n}.50" for n in range(120)]},
+            {"targets": ["heat", "cold"]},
+            "'cold' .*remove cold from targets",
         ),
         ({"cold": None}, {"targets": ["heat", "cold"]}, "the target 'cold' is empty"),
-        ({"cold": 3}, {"targets": ["heat", "cold"]}, "the target 'cold' is 3 in all rows"),
+        ({"cold": 3}, {"targets": ["heat", "cold"]}, "'cold' is 3 in all.*Remove cold from targets"),
         ({"wet": 0}, {"targets": ["wet", "windy"]}, "the label 'wet' is 0 in all rows"),
         ({}, {"targets": ["heat", "cold"], "drop": ["heat"]}, "already listed in data.targets"),
     ],

@@ -119,7 +119,8 @@ def several_targets(
         try:
             target(columns[name], "regression", where, reading)
         except DataError as error:
-            raise DataError(error.message, "data.targets") from None
+            way_out = f"{error.message} Remove {name} from targets."
+            raise DataError(way_out, "data.targets") from None
     words = f"{listed(names, most=5)}: {len(names)} numbers"
     return Target("regression", values, (), words, names)
 
@@ -131,10 +132,18 @@ def _numbers(series: pd.Series, where: Where, reading: Reading) -> Floats:
         cell_values.refuse_missing(series, f"the target {name!r}", where)
     except DataError as error:
         raise DataError(error.message, "data.targets") from None
-    refuse_unread(series, reading.form, where, "data.targets", "remove {} from targets")
+    without = "remove {0} from targets"
+    refuse_unread(series, reading.form, where, "data.targets", without)
     numbers, bad = cell_values.as_numbers(series, reading.form)
     if bad.any():
         row = int(bad.argmax())
+        if dates_in(series, reading.order, where, is_feature=False) is not None:
+            raise DataError(
+                f"several targets must be numbers, but {name!r} has dates or times, such as "
+                f"{str(series.iloc[row])[:50]!r} in {where(row)}. Remove {name} from targets.",
+                "data.targets",
+            )
+        refuse_lookalikes(series, where, without)
         raise DataError(
             f"several targets must be numbers, but {name!r} has "
             f"{str(series.iloc[row])[:50]!r} in {where(row)}. Write labels as 0 and 1, correct a "

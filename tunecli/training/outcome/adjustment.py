@@ -37,8 +37,8 @@ class Calibration:
         is_kept: whether the model uses it: it lowers the log loss reliably.
         log_loss: mean over the folds.
         error: expected calibration error of all folds together: the mean distance between the
-            probability of a row's most probable class and the share of rows that are of their
-            most probable class, in `N_BINS` bins with equally many rows each.
+            probability of a row's most probable class and the share of rows for which this
+            class is the true one, in `N_BINS` bins with equally many rows each.
     """
 
     temperature: float
