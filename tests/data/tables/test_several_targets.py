@@ -102,7 +102,7 @@ def test_a_leak_names_the_targets(tmp_path: Path) -> None:
             "'cold' .*remove cold from targets",
         ),
         ({"cold": None}, {"targets": ["heat", "cold"]}, "the target 'cold' is empty"),
-        ({"cold": 3}, {"targets": ["heat", "cold"]}, "'cold' is 3 in all.*Remove cold from targets"),
+        ({"cold": 3}, {"targets": ["heat", "cold"]}, "'cold' is 3 in all.*Remove cold from"),
         ({"wet": 0}, {"targets": ["wet", "windy"]}, "the label 'wet' is 0 in all rows"),
         ({}, {"targets": ["heat", "cold"], "drop": ["heat"]}, "already listed in data.targets"),
     ],
