@@ -59,6 +59,45 @@ def test_a_loss_of_values_is_the_mean_over_rows_and_targets(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [*VALUE_LOSSES, "GaussianNLLLoss", "PoissonNLLLoss"])
+def test_the_targets_of_a_row_count_by_their_weights(name: str) -> None:
+    y, weight = _random(N_ROWS, N_TARGETS).exp(), [2.0, 0.0, 6.0]
+    n_outputs = N_TARGETS * (2 if name == "GaussianNLLLoss" else 1)
+    outputs = _random(N_ROWS, n_outputs, seed=1)
+    alone = []
+    for number in (0, 2):
+        own = outputs[:, number::N_TARGETS]
+        alone.append(_loss(name, _fold(y[:, number], "regression"))(own, y[:, number]))
+    fold = _fold(y, "regression", y_mean=(0.0,) * N_TARGETS, y_std=(1.0,) * N_TARGETS)
+    expected = 0.25 * alone[0] + 0.75 * alone[1]
+    torch.testing.assert_close(_loss(name, fold, weight=weight)(outputs, y), expected)
+    rows = _fold(y, "regression", fold.y_mean, fold.y_std, weights=torch.ones(N_ROWS))
+    of_rows = _loss(name, rows, weight=weight)(outputs, y)
+    assert of_rows.shape == (N_ROWS,)
+    torch.testing.assert_close(of_rows.mean(), expected)
+
+
+@pytest.mark.parametrize(
+    ("weight", "message"),
+    [
+        ([1.0, 2.0], "one number for each of the 3 targets, but has 2"),
+        ([1.0, -1.0, 2.0], "at least 0"),
+        ([0.0, 0.0, 0.0], "one above 0"),
+    ],
+)
+def test_weights_that_do_not_fit_the_targets_are_refused(
+    weight: list[float], message: str
+) -> None:
+    fold = _fold(_random(N_ROWS, N_TARGETS), "regression")
+    with pytest.raises((DataError, ValueError), match=message):
+        _loss("MSELoss", fold, weight=weight)
+
+
+def test_weights_of_a_single_target_are_refused() -> None:
+    with pytest.raises(DataError, match="weight is for several targets"):
+        _loss("MSELoss", _fold(_random(N_ROWS), "regression"), weight=[1.0])
+
+
+@pytest.mark.parametrize("name", [*VALUE_LOSSES, "GaussianNLLLoss", "PoissonNLLLoss"])
 def test_one_column_has_the_bits_of_a_single_target(name: str) -> None:
     y = _random(N_ROWS).exp()
     outputs = _random(N_ROWS, 2 if name == "GaussianNLLLoss" else 1, seed=1)

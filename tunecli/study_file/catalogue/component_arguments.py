@@ -89,6 +89,7 @@ _FILLED_IN: dict[tuple[Kind, str], set[str]] = {
 
 _WEIGHT = Argument("weight", "Literal['balanced'] | list[float] | None", required=False)
 _POS_WEIGHT = replace(_WEIGHT, name="pos_weight")
+_OF_TARGETS = replace(_WEIGHT, annotation="list[float] | None")
 _VIRTUAL_TOKENS = Argument("num_virtual_tokens", "int")
 _INIT_LORA = Argument(
     "init_lora_weights", "bool | Literal['gaussian', 'orthogonal']", required=False, default=True
@@ -103,6 +104,11 @@ _REPLACED: dict[tuple[Kind, str], tuple[Argument, ...]] = {
     ("loss", "CrossEntropyLoss"): (_WEIGHT,),
     ("loss", "NLLLoss"): (_WEIGHT,),
     ("loss", "BCEWithLogitsLoss"): (_WEIGHT, _POS_WEIGHT),
+    **{
+        ("loss", name): (_OF_TARGETS,)
+        for name, tasks in names.LOSS_TASKS.items()
+        if tasks == ("regression",)
+    },
     ("optimizer", "Muon"): (Argument("rest", "Component", required=False, default="AdamW"),),
     ("pruner", "MedianPruner"): (_WARMUP,),
     ("pruner", "PercentilePruner"): (_WARMUP,),

@@ -1,7 +1,8 @@
-"""Weights of classes and labels in a loss, as a study file gives them or the data asks for."""
+"""Weights of classes and targets in a loss, as a study file gives them or the data asks for."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -70,6 +71,31 @@ def label_weights(name: str, given: str | Sequence[float] | None, fold: FoldData
             f"{len(given)}. List the numbers in the order of data.targets."
         )
     return torch.tensor(given, dtype=torch.float32, device=y.device)
+
+
+def target_shares(weight: Sequence[float] | None, fold: FoldData) -> Tensor | None:
+    """Return the share of each target in the loss of a row, (n_targets,) float32; their sum is 1.
+
+    Args:
+        weight: one number of at least 0 per target; None for equal shares.
+
+    Raises:
+        DataError: there is one target, or the number of weights differs from that of targets.
+        ValueError: a weight is below 0, or none is above 0.
+    """
+    if weight is None:
+        return None
+    if fold.y_train.ndim == 1:
+        raise DataError("weight is for several targets, but the data has one. Remove weight.")
+    if len(weight) != fold.n_targets:
+        raise DataError(
+            f"weight must have one number for each of the {fold.n_targets} targets, but has "
+            f"{len(weight)}. List the numbers in the order of data.targets."
+        )
+    if min(weight) < 0 or not 0 < sum(weight) < math.inf:
+        raise ValueError("weight must have numbers of at least 0, and one above 0.")
+    shares = torch.tensor(weight, dtype=torch.float64) / sum(weight)
+    return shares.float().to(fold.y_train.device)
 
 
 def mean_target(y: Tensor, weights: Tensor | None) -> float:

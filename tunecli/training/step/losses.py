@@ -26,7 +26,7 @@ from tunecli.study_file.settings.settings import WITHOUT, Component, Task
 from tunecli.training.models import user_parts
 from tunecli.training.outcome.output_meaning import OutputMeaning
 from tunecli.training.outcome.token_predictions import token_sums
-from tunecli.training.step.loss_weights import class_weights, label_weights, mean_target
+from tunecli.training.step import loss_weights
 
 Predictions = NDArray[np.floating]
 """Probabilities, float32; or values in the original unit, float64."""
@@ -105,7 +105,7 @@ class _SoftmaxLoss(Loss):
     fits_probabilities = True
 
     def __init__(self, name: str, arguments: dict[str, Any], fold: FoldData) -> None:
-        self.class_weights = class_weights(arguments.get("weight"), fold)
+        self.class_weights = loss_weights.class_weights(arguments.get("weight"), fold)
         super().__init__(name, {**arguments, "weight": self.class_weights}, fold)
         self.meaning = OutputMeaning("softmax")
         self.of_log_probabilities = name == "NLLLoss"
@@ -147,7 +147,7 @@ class _BinaryLoss(Loss):
     fits_probabilities = True
 
     def __init__(self, name: str, arguments: dict[str, Any], fold: FoldData) -> None:
-        self.class_weights = class_weights(arguments.get("weight"), fold)
+        self.class_weights = loss_weights.class_weights(arguments.get("weight"), fold)
         rest = {key: value for key, value in arguments.items() if key != "weight"}
         super().__init__(name, {**rest, "reduction": "none"}, fold)
         self._by_row = fold.train_weights is not None
@@ -175,7 +175,8 @@ class _LabelLoss(Loss):
     fits_probabilities = True
 
     def __init__(self, name: str, arguments: dict[str, Any], fold: FoldData) -> None:
-        weights = {key: label_weights(key, arguments.get(key), fold) for key in _OF_LABELS}
+        given = {key: arguments.get(key) for key in ("weight", "pos_weight")}
+        weights = {key: loss_weights.label_weights(key, one, fold) for key, one in given.items()}
         super().__init__(name, {**arguments, **weights, "reduction": "none"}, fold)
         self.meaning = OutputMeaning("labels")
         self._by_row = fold.train_weights is not None
@@ -185,7 +186,25 @@ class _LabelLoss(Loss):
         return losses.mean(1) if self._by_row else losses.mean()
 
 
-class _ValueLoss(Loss):
+class _NumberLoss(Loss):
+    """A loss of numbers: the mean over the targets of a row, by `weight` if it is given."""
+
+    def __init__(self, name: str, arguments: dict[str, Any], fold: FoldData) -> None:
+        self._shares = loss_weights.target_shares(arguments.get("weight"), fold)
+        self._by_row = fold.train_weights is not None
+        rest = {key: value for key, value in arguments.items() if key != "weight"}
+        whole = {} if self._shares is None else {"reduction": "none"}
+        super().__init__(name, {**rest, **whole}, fold)
+
+    def _mean(self, losses: Tensor) -> Tensor:
+        """Return the loss of a batch, or of each row if rows have weights."""
+        if self._shares is None:
+            return losses.mean(1) if losses.ndim > 1 else losses
+        of_rows = losses @ self._shares
+        return of_rows if self._by_row else of_rows.mean()
+
+
+class _ValueLoss(_NumberLoss):
     """MSELoss, L1Loss, SmoothL1Loss, HuberLoss between outputs and standardized targets.
 
     There is one output per target. `beta` and `delta` are in standard deviations of the training
@@ -197,7 +216,7 @@ class _ValueLoss(Loss):
         self.meaning = OutputMeaning("value", fold.y_mean, fold.y_std)
 
     def __call__(self, outputs: Tensor, y: Tensor) -> Tensor:
-        return _of_rows(self.module(outputs.float().reshape(y.shape), y))
+        return self._mean(self.module(outputs.float().reshape(y.shape), y))
 
 
 class _GaussianLoss(_ValueLoss):
@@ -213,10 +232,10 @@ class _GaussianLoss(_ValueLoss):
 
     def __call__(self, outputs: Tensor, y: Tensor) -> Tensor:
         mean, raw_variance = (part.reshape(y.shape) for part in outputs.float().chunk(2, dim=1))
-        return _of_rows(self.module(mean, y, functional.softplus(raw_variance)))
+        return self._mean(self.module(mean, y, functional.softplus(raw_variance)))
 
 
-class _PoissonLoss(Loss):
+class _PoissonLoss(_NumberLoss):
     """PoissonNLLLoss of one output per target: the logarithm of the rate, relative to the mean.
 
     The model starts near the mean count of the training part (its logarithm is added to the
@@ -245,7 +264,7 @@ class _PoissonLoss(Loss):
         self._means = torch.tensor(self.meaning.mean, device=fold.y_train.device)
 
     def __call__(self, outputs: Tensor, y: Tensor) -> Tensor:
-        return _of_rows(self.module(outputs.float().reshape(y.shape) + self._means, y))
+        return self._mean(self.module(outputs.float().reshape(y.shape) + self._means, y))
 
 
 class _TokenLoss(Loss):
@@ -314,7 +333,6 @@ _LOSSES: dict[str, type[Loss]] = {
 
 _OF_TASK: dict[Task, type[Loss]] = {"multilabel": _LabelLoss, "language_modeling": _TokenLoss}
 """The only loss of a task, besides the user's own."""
-_OF_LABELS = ("weight", "pos_weight")
 
 
 def n_outputs(component: Component, fold: FoldData) -> int:
@@ -355,11 +373,6 @@ def _class_of(component: Component, task: Task | None = None) -> type[Loss]:
     return _OF_TASK.get(task, _LOSSES[component.name]) if task else _LOSSES[component.name]
 
 
-def _of_rows(losses: Tensor) -> Tensor:
-    """Return the loss of a batch, or of each row if it is not reduced: the mean over targets."""
-    return losses.mean(1) if losses.ndim > 1 else losses
-
-
 def _user_meaning(fold: FoldData) -> OutputMeaning:
     """Return the meaning of outputs under the user's own loss."""
     if fold.n_classes:
@@ -372,7 +385,7 @@ def _user_meaning(fold: FoldData) -> OutputMeaning:
 def _log_means(fold: FoldData) -> PerTarget:
     """Return the logarithm of the mean count of each target; 0 if it has none."""
     y = fold.y_train
-    means = [mean_target(one, fold.train_weights) for one in y.reshape(len(y), -1).T]
+    means = [loss_weights.mean_target(one, fold.train_weights) for one in y.reshape(len(y), -1).T]
     logs = [math.log(mean) if mean > 0 else 0.0 for mean in means]
     return logs[0] if y.ndim == 1 else tuple(logs)
 
