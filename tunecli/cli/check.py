@@ -14,8 +14,8 @@ def check(
 ) -> None:
     """Check a study file and its data, and train a few batches.
 
-    Together, the trained configurations cover every pair of options of two choices in the study
-    file.
+    Together, the trained configurations cover every pair of options from two different choices of
+    the study file.
 
     Example: tunecli check studies/digits.yaml
     """
