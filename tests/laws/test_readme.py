@@ -54,6 +54,13 @@ def test_every_file_of_the_guide_is_a_topic() -> None:
     assert all(text.startswith("# ") for text in GUIDE.values())
 
 
+@pytest.mark.parametrize("topic", TOPICS)
+def test_no_line_of_a_sentence_reads_as_a_numbered_list(topic: str) -> None:
+    """Markdown takes a line that begins with `2026. ` for the item of a list."""
+    assert not re.findall(r"^ *\d+[.)] .*", GUIDE[topic], re.MULTILINE)
+
+
+
 def test_every_name_that_can_be_selected_is_named() -> None:
     for name in (*METRICS, *LOSS_TASKS, *SCALES, *OWN_MODELS):
         assert f"`{name}`" in ALL, name
