@@ -60,7 +60,6 @@ def test_no_line_of_a_sentence_reads_as_a_numbered_list(topic: str) -> None:
     assert not re.findall(r"^ *\d+[.)] .*", GUIDE[topic], re.MULTILINE)
 
 
-
 def test_every_name_that_can_be_selected_is_named() -> None:
     for name in (*METRICS, *LOSS_TASKS, *SCALES, *OWN_MODELS):
         assert f"`{name}`" in ALL, name
