@@ -18,7 +18,7 @@ from tunecli.data.columns.column_facts import ColumnFacts
 from tunecli.data.fold_store import FoldStore, FoldStoreCache, NoData
 from tunecli.data.rows.dataset import FoldData
 from tunecli.data.rows.hardware import main_memory
-from tunecli.data.rows.summary import DataSummary
+from tunecli.data.rows.summary import BlockSummary, DataSummary, TokenSummary
 from tunecli.data.rows.workspace import HERE, Workspace
 from tunecli.data.user_code.import_user_code import permit
 from tunecli.errors import DataError, StudyFileError
@@ -29,6 +29,7 @@ from tunecli.search.workers.summarize_data import (
     read_data,
     refuse_what_cannot_be_measured,
 )
+from tunecli.search.workers.summarize_text import block_summary, token_name, token_summary
 from tunecli.study_file.settings.fold_stages import stages_of
 from tunecli.study_file.settings.metric_names import titles
 from tunecli.study_file.settings.settings import Component, TrialConfig
@@ -108,6 +109,7 @@ class StudyRehearsal:
         timeout: seconds after which the search starts no trial; infinite for no limit.
         models: the models of all configurations.
         n_offered: workers that this machine offers.
+        tokens: what text becomes, by tokenizer and length of a row; empty for data without text.
     """
 
     summary: DataSummary
@@ -131,6 +133,7 @@ class StudyRehearsal:
     timeout: float = math.inf
     models: tuple[Component, ...] = ()
     n_offered: int = 1
+    tokens: Mapping[str, TokenSummary | BlockSummary] = field(default_factory=dict)
 
     @property
     def seconds(self) -> float:
@@ -172,6 +175,7 @@ class StudyCheck:
                 self.columns = described_columns(first, store)
         except DataError as error:
             raise study.located(error) from None
+        self._tokens: dict[str, TokenSummary | BlockSummary] = {}
         self._process_bytes = life_peak()  # before a trial is part of it
         self.points = covering(study.parameters)
         if trains_itself(study.tree):
@@ -180,7 +184,17 @@ class StudyCheck:
     def rehearsals(self) -> Iterator[tuple[Point, Rehearsal]]:
         """Train two batches of every configuration, and yield each result with its point."""
         for point in self.points:
-            yield point, rehearse(*_configuration(self._study, self._stores, point))
+            config, folds = _configuration(self._study, self._stores, point)
+            self._describe_tokens(config)
+            yield point, rehearse(config, folds)
+
+    def _describe_tokens(self, config: TrialConfig) -> None:
+        """Describe the tokens of a configuration if no earlier one has the same."""
+        store = self._stores.of(config)
+        if isinstance(store, NoData) or (name := token_name(config, store)) in self._tokens:
+            return
+        if found := token_summary(config, store) or block_summary(config, store):
+            self._tokens[name] = found
 
     def conclude(self, rehearsed: list[tuple[Point, Rehearsal]]) -> StudyRehearsal:
         """Return the results of all rehearsals together."""
@@ -222,6 +236,7 @@ class StudyCheck:
             timeout=self._study.search.timeout or math.inf,
             models=tuple(config.model for config in configs),
             n_offered=self._n_offered(),
+            tokens=self._tokens,
         )
 
     def _shortest(self, config: TrialConfig) -> float:
