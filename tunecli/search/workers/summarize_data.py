@@ -60,6 +60,9 @@ from tunecli.training.outcome.score_guard import NoScoreError, float_of
 Rows = tuple[str, Tensor]
 """The name of a part of the rows, and the row numbers."""
 
+INTEGER_ADVICE = "If they are tokens or codes, write data: {scale: none}."
+"""On integers that are scaled before user code gets them."""
+
 FEW_ROWS = 5
 """A class with fewer rows than this in a validation part gets a note."""
 
@@ -166,11 +169,15 @@ def described_columns(config: TrialConfig, store: FoldStore) -> tuple[ColumnFact
 
 
 def _on_whole_numbers(config: TrialConfig, dataset: Dataset) -> list[str]:
-    """Return a note on integer features that are neither scaled nor converted."""
-    is_whole = dataset.x.dtype == torch.int64 and config.data.scale is None
-    if not (is_whole and takes_integers(config)):
+    """Return a note on what becomes of integer features that user code gets."""
+    if dataset.x.dtype != torch.int64 or not takes_integers(config):
         return []
-    return ["Your own code gets the features unscaled, as whole numbers (int64)."]
+    if config.data.scale is None:
+        return ["Your own code gets the features unscaled, as whole numbers (int64)."]
+    return [
+        f"Your own code gets the features, which are integers, scaled ({config.data.scale.name}, "
+        f"float32). {INTEGER_ADVICE}"
+    ]
 
 
 def _left_out(config: TrialConfig, store: FoldStore) -> list[str]:
