@@ -247,8 +247,10 @@ def _time(rehearsal: StudyRehearsal) -> str:
     jobs = count(rehearsal.n_jobs, "job")
     total = wording.about_range(rehearsal.least_seconds, rehearsal.seconds)
     with_ = f"with {jobs}, baselines included" if rehearsal.baseline_seconds else f"with {jobs}"
-    when = "; less if more trials stop early" if rehearsal.shortest < 1 else ""
-    return f"about {one} per trial, {total} in total {with_}{when}"
+    trial, when = "trial", ""
+    if rehearsal.may_stop_early:
+        trial, when = "full trial", "; less if more trials stop early"
+    return f"about {one} per {trial}, {total} in total {with_}{when}"
 
 
 def _beyond(rehearsal: StudyRehearsal) -> str:

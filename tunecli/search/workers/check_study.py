@@ -122,6 +122,7 @@ class StudyRehearsal:
         titles: what people read instead of the name of a metric.
         shortest: smallest share of its evaluations that early stopping or the pruner leaves a
             trial, over all folds; 1 if nothing stops it.
+        shortest_alone: the same for a trial that there is no other to compare with.
         stages: number of folds that train in each stage of a trial.
         baseline_seconds: estimated time of the untuned baselines.
         timeout: seconds after which the search starts no trial; infinite for no limit.
@@ -146,6 +147,7 @@ class StudyRehearsal:
     n_evaluations: int
     titles: Mapping[str, str] = field(default_factory=dict)
     shortest: float = 1.0
+    shortest_alone: float = 1.0
     stages: tuple[int, ...] = ()
     baseline_seconds: float = 0.0
     timeout: float = math.inf
@@ -156,17 +158,22 @@ class StudyRehearsal:
     @property
     def seconds(self) -> float:
         """Seconds of the whole search, if nothing stops a trial early."""
-        return self._seconds(1.0)
+        return self._seconds(1.0, 1.0)
+
+    @property
+    def may_stop_early(self) -> bool:
+        """Whether some trials may stop before they are complete."""
+        return (self.shortest if self.n_trials > 1 else self.shortest_alone) < 1
 
     @property
     def least_seconds(self) -> float:
         """Seconds of the whole search, if every trial stops as early as it can."""
-        return self._seconds(self.shortest)
+        return self._seconds(self.shortest_alone, self.shortest)
 
-    def _seconds(self, share: float) -> float:
-        """Return the seconds of the search if each trial lasts a share of its full length."""
-        trials = self.n_trials * share * self.seconds_per_trial
-        last = self.timeout + share * self.seconds_per_trial  # trials under way end after it
+    def _seconds(self, first: float, others: float) -> float:
+        """Return the seconds of the search if trials last these shares of their full length."""
+        trials = (first + (self.n_trials - 1) * others) * self.seconds_per_trial
+        last = self.timeout + others * self.seconds_per_trial  # trials under way end after it
         return min((trials + self.baseline_seconds) / self.n_jobs, last)
 
 
@@ -251,6 +258,7 @@ class StudyCheck:
             n_evaluations=max(map(n_evaluations, configs)),
             titles=titles(self._study.first_config),
             shortest=min(map(self._shortest, configs)),
+            shortest_alone=min(self._shortest(config, alone=True) for config in configs),
             stages=stages_of(self._study.first_config, self.summary.n_folds),
             baseline_seconds=self._baseline_seconds(),
             timeout=self._study.search.timeout or math.inf,
@@ -259,17 +267,23 @@ class StudyCheck:
             tokens=self._tokens,
         )
 
-    def _shortest(self, config: TrialConfig) -> float:
-        """Return the smallest share of its evaluations after which a trial could be stopped."""
+    def _shortest(self, config: TrialConfig, *, alone: bool = False) -> float:
+        """Return the smallest share of its evaluations after which a trial could be stopped.
+
+        Args:
+            alone: whether there is no other trial to compare it with.
+        """
         from tunecli.search.prune.judge import first_verdict  # imports optuna, as no worker does
 
         n_planned, stopping = n_evaluations(config), config.training.early_stopping
         pruner = self._study.search.pruner
         ends = [n_planned]
         ends += [stopping.patience + 1] if stopping is not None else []
-        ends += [first_verdict(pruner, n_planned) + 1] if pruner is not None else []
-        n_first, n_folds = stages_of(config, self.summary.n_folds)[0], self.summary.n_folds
-        return min(ends) / n_planned * n_first / n_folds if n_planned else 1.0
+        if pruner is not None and not (alone and _compares(pruner)):
+            ends.append(first_verdict(pruner, n_planned) + 1)
+        share = min(ends) / n_planned if n_planned else 1.0
+        n_folds = self.summary.n_folds
+        return share if alone or not n_planned else share * stages_of(config, n_folds)[0] / n_folds
 
     def _baseline_seconds(self) -> float:
         search = self._study.search
@@ -292,6 +306,14 @@ class StudyCheck:
     def _n_offered(self) -> int:
         training = self._study.training
         return default_jobs(training.threads, training.device)
+
+
+def _compares(pruner: Component) -> bool:
+    """Return whether a pruner stops trials only by their scores among those of others."""
+    if pruner.name == "PatientPruner":
+        inside = pruner.arguments.get("wrapped_pruner")
+        return isinstance(inside, Component) and _compares(inside)
+    return pruner.name != "ThresholdPruner"
 
 
 def _too_large(trial: Rehearsal, n_jobs: int) -> str:
