@@ -301,7 +301,9 @@ def test_a_pretrained_language_model_is_refused_with_the_lines_to_write(
     config = GPT2Config(vocab_size=130, n_embd=16, n_layer=1, n_head=2, n_positions=64)
     GPT2LMHeadModel(config).save_pretrained(tmp_path / "base")
     (tmp_path / "corpus.txt").write_text("a good and a fine review of many words. " * 100)
-    with pytest.raises(DataError, match=r"remove data\.tokenizer, since the model has its") as error:
+    with pytest.raises(
+        DataError, match=r"remove data\.tokenizer, since the model has its"
+    ) as error:
         first_look("corpus.txt", None, Workspace(tmp_path), pretrained="base")
     line = str(error.value).splitlines()[-1].strip()
     text = starter(first_look("corpus.txt", None, Workspace(tmp_path)), "corpus.yaml")
