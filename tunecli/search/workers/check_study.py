@@ -7,7 +7,6 @@ trains them. Like `worker.py`, this module imports torch and is not part of the 
 from __future__ import annotations
 
 import math
-import re
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -25,13 +24,13 @@ from tunecli.data.user_code.import_user_code import permit
 from tunecli.errors import DataError, StudyFileError
 from tunecli.search.workers.machine import default_jobs
 from tunecli.search.workers.summarize_data import (
-    INTEGER_ADVICE,
     describe,
     described_columns,
     read_data,
     refuse_what_cannot_be_measured,
 )
 from tunecli.search.workers.summarize_text import block_summary, token_name, token_summary
+from tunecli.search.workers.whole_numbers import with_scale_advice
 from tunecli.study_file.settings.fold_stages import stages_of
 from tunecli.study_file.settings.metric_names import titles
 from tunecli.study_file.settings.settings import Component, TrialConfig
@@ -39,7 +38,7 @@ from tunecli.study_file.settings.source_kinds import kind_of
 from tunecli.study_file.space.corner_cases import Point, covering
 from tunecli.study_file.space.tree import trains_itself
 from tunecli.study_file.study_file import Study, StudyFile
-from tunecli.training.fold_data import folds_of, takes_integers
+from tunecli.training.fold_data import folds_of
 from tunecli.training.outcome.failure_reasons import alike
 from tunecli.training.rehearsal import Rehearsal, build_error, rehearse
 from tunecli.training.search_cost import plan_baselines
@@ -48,9 +47,6 @@ from tunecli.training.step.timetable import n_evaluations
 
 MOST_SECONDS = 10.0
 """Seconds of processor time for building before a search; `check` has no such limit."""
-
-_OF_INTEGERS = re.compile(r"\bind(?:ex|ices)\b|\bLong|\bint64\b")
-"""In errors of torch for floats in place of integers."""
 
 
 def refuse_what_cannot_be_built(study: Study, stores: FoldStoreCache) -> None:
@@ -69,7 +65,7 @@ def refuse_what_cannot_be_built(study: Study, stores: FoldStoreCache) -> None:
             break  # large models; `check` or a trial finds the rest
         config, folds = _configuration(study, stores, point)
         if mistake := build_error(config, folds):
-            mistakes.setdefault(_with_advice(mistake, config, stores), point)
+            mistakes.setdefault(with_scale_advice(mistake, config, stores.of(config)), point)
     if mistakes:
         problems = [study.problem(mistake, point) for mistake, point in mistakes.items()]
         raise StudyFileError(study.file, problems)
@@ -81,18 +77,6 @@ def _configuration(
     """Return the configuration at a point of the search space, and its folds."""
     config = _resolved(study, point)
     return config, folds_of(stores.of(config), config)
-
-
-def _with_advice(mistake: str, config: TrialConfig, stores: FoldStoreCache) -> str:
-    """Return a mistake, with advice if user code needs the integers that it gets scaled."""
-    store = stores.of(config)
-    if not (_OF_INTEGERS.search(mistake) and takes_integers(config)):
-        return mistake
-    is_whole = isinstance(store, FoldStore) and store.dataset.x.dtype == torch.int64
-    if not is_whole or config.data.scale is None:
-        return mistake
-    scaled = f"The integers of the data are scaled ({config.data.scale.name}, float32)."
-    return f"{mistake.rstrip('.')}. {scaled} {INTEGER_ADVICE}"
 
 
 def _resolved(study: Study, point: Point) -> TrialConfig:
@@ -212,7 +196,7 @@ class StudyCheck:
             config, folds = _configuration(self._study, self._stores, point)
             self._describe_tokens(config)
             rehearsal = rehearse(config, folds)
-            error = _with_advice(rehearsal.error, config, self._stores)
+            error = with_scale_advice(rehearsal.error, config, self._stores.of(config))
             yield point, replace(rehearsal, error=error)
 
     def _describe_tokens(self, config: TrialConfig) -> None:

@@ -40,6 +40,7 @@ from tunecli.search.workers.summarize_text import (
     token_guesses,
     token_summary,
 )
+from tunecli.search.workers.whole_numbers import whole_number_notes
 from tunecli.study_file.settings.code_names import is_code
 from tunecli.study_file.settings.fold_stages import FEWEST, too_few_folds
 from tunecli.study_file.settings.metric_names import (
@@ -53,15 +54,11 @@ from tunecli.study_file.settings.source_kinds import NO_SOURCE
 from tunecli.study_file.study_file import Study, StudyFile
 from tunecli.study_file.text.counts import count
 from tunecli.study_file.text.document import Path
-from tunecli.training.fold_data import takes_integers
 from tunecli.training.outcome.metrics import constant, guesses, measure, why_undefined
 from tunecli.training.outcome.score_guard import NoScoreError, float_of
 
 Rows = tuple[str, Tensor]
 """The name of a part of the rows, and the row numbers."""
-
-INTEGER_ADVICE = "If they are tokens or codes, write data: {scale: none}."
-"""On integers that are scaled before user code gets them."""
 
 FEW_ROWS = 5
 """A class with fewer rows than this in a validation part gets a note."""
@@ -137,7 +134,7 @@ def describe(config: TrialConfig, store: FoldStore | NoData | None = None) -> Da
         notes=(
             *dataset.notes,
             *_left_out(config, store),
-            *_on_whole_numbers(config, dataset),
+            *whole_number_notes(config, dataset),
             *copy_notes(dataset, split),
             *_notes(dataset, store, counts),
             *measuring_notes(config, store),
@@ -166,18 +163,6 @@ def described_columns(config: TrialConfig, store: FoldStore) -> tuple[ColumnFact
     """
     facts = table_column_facts(config.data, config.validation, store.workspace)
     return with_uses(facts, store.dataset, store.split.folds[0][0], config.data)
-
-
-def _on_whole_numbers(config: TrialConfig, dataset: Dataset) -> list[str]:
-    """Return a note on what becomes of integer features that user code gets."""
-    if dataset.x.dtype != torch.int64 or not takes_integers(config):
-        return []
-    if config.data.scale is None:
-        return ["Your own code gets the features unscaled, as whole numbers (int64)."]
-    return [
-        f"Your own code gets the features, which are integers, scaled ({config.data.scale.name}, "
-        f"float32). {INTEGER_ADVICE}"
-    ]
 
 
 def _left_out(config: TrialConfig, store: FoldStore) -> list[str]:
