@@ -30,7 +30,6 @@ from tunecli.search.workers.summarize_data import (
     refuse_what_cannot_be_measured,
 )
 from tunecli.search.workers.summarize_text import block_summary, token_name, token_summary
-from tunecli.search.workers.whole_numbers import with_scale_advice
 from tunecli.study_file.settings.fold_stages import stages_of
 from tunecli.study_file.settings.metric_names import titles
 from tunecli.study_file.settings.settings import Component, TrialConfig
@@ -38,7 +37,7 @@ from tunecli.study_file.settings.source_kinds import kind_of
 from tunecli.study_file.space.corner_cases import Point, covering
 from tunecli.study_file.space.tree import trains_itself
 from tunecli.study_file.study_file import Study, StudyFile
-from tunecli.training.fold_data import folds_of
+from tunecli.training.fold_data import folds_of, with_scale_advice
 from tunecli.training.outcome.failure_reasons import alike
 from tunecli.training.rehearsal import Rehearsal, build_error, rehearse
 from tunecli.training.search_cost import plan_baselines

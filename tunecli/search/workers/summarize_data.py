@@ -40,7 +40,6 @@ from tunecli.search.workers.summarize_text import (
     token_guesses,
     token_summary,
 )
-from tunecli.search.workers.whole_numbers import whole_number_notes
 from tunecli.study_file.settings.code_names import is_code
 from tunecli.study_file.settings.fold_stages import FEWEST, too_few_folds
 from tunecli.study_file.settings.metric_names import (
@@ -54,6 +53,7 @@ from tunecli.study_file.settings.source_kinds import NO_SOURCE
 from tunecli.study_file.study_file import Study, StudyFile
 from tunecli.study_file.text.counts import count
 from tunecli.study_file.text.document import Path
+from tunecli.training.fold_data import whole_number_notes
 from tunecli.training.outcome.metrics import constant, guesses, measure, why_undefined
 from tunecli.training.outcome.score_guard import NoScoreError, float_of
 
