@@ -156,6 +156,7 @@ def test_the_table_fits_a_terminal_and_says_what_failed() -> None:
     Console(file=out, width=80).print(render(rows, marked, "balanced_accuracy"))
     text = out.getvalue()
     assert " *1 prune 80 % + share 16 " in text
+    assert "Only structured, fuse and merge change the latency." in " ".join(text.split())
     assert "-0.0100" in text
     assert " 9.96 " in text
     assert "100±10%" in text

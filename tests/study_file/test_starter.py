@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 from auto_model_cases import mini_lm
 from churn_table import write_churn_table
-from commands import run_in
+from commands import call_in, run_in
 from PIL import Image
 from torchvision_files import make_mnist
 from transformers_studies import write_base
@@ -307,6 +308,28 @@ def test_a_text_gets_a_language_model(n_bytes: int, tokenizer: str) -> None:
     assert f"tokenizer: {tokenizer}" in text.replace("{BPE:", "BPE:")
     assert study.objectives[0].metric.name == "perplexity"
     assert all(len(line) <= 99 for line in text.splitlines())
+
+
+def test_a_pretrained_language_model_is_refused_with_the_lines_to_write(
+    tmp_path: Path, hub: Path
+) -> None:
+    """A study with these lines passes check."""
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    write_base(tmp_path / "base")
+    config = GPT2Config(vocab_size=130, n_embd=16, n_layer=1, n_head=2, n_positions=64)
+    GPT2LMHeadModel(config).save_pretrained(tmp_path / "base")
+    (tmp_path / "corpus.txt").write_text("a good and a fine review of many words. " * 100)
+    with pytest.raises(
+        DataError, match=r"remove data\.tokenizer, since the model has its"
+    ) as error:
+        first_look("corpus.txt", None, Workspace(tmp_path), pretrained="base")
+    line = str(error.value).splitlines()[-1].strip()
+    text = starter(first_look("corpus.txt", None, Workspace(tmp_path)), "corpus.yaml")
+    text = re.sub(r"\n  tokenizer: .*", "", text)
+    text = re.sub(r"\nmodel:\n(?:  .*\n)+", f"\n{line}\n", text)
+    (tmp_path / "corpus.yaml").write_text(text)
+    assert "OK: " in call_in(tmp_path, "check", "corpus.yaml").stdout
 
 
 def test_unequal_classes_are_told_with_the_reason_and_the_positive_class(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from tunecli.study_file.settings import source_kinds
 from tunecli.study_file.settings.setting_types import SourceKind
 from tunecli.study_file.settings.settings import DataSettings
 from tunecli.study_file.starter import FirstLook, first_size
+from tunecli.study_file.text.dump import flow
 
 _TARGETS = ("target", "y", "label", "labels", "class", "outcome", "result", "response")
 """Names of columns that are usually predicted, in lower case."""
@@ -106,11 +107,21 @@ def first_look(
     _refuse_what_does_not_apply(kind, asked)
     look = _LOOKS.get(kind, _look)(asked)
     if pretrained and look.fine_tuning is None:
-        raise DataError(
-            f"--pretrained applies only to texts with a target, but {source} has none. Leave it "
-            "out."
-        )
+        raise DataError(_no_fine_tuning(look, pretrained))
     return look
+
+
+def _no_fine_tuning(look: FirstLook, pretrained: str) -> str:
+    """Return that init writes no fine-tuning of this data, and what to do instead."""
+    begin = f"--pretrained applies only to texts with a target, but {look.source} has none. "
+    if look.task != "language_modeling":
+        return f"{begin}Leave it out."
+    model = {"pretrained": pretrained, "adapter": {"LoraConfig": {"target_modules": "all-linear"}}}
+    return (
+        f"{begin}To fine-tune a language model, run init without it. In the file that it writes, "
+        "remove data.tokenizer, since the model has its own, and replace the model by\n"
+        f"  model: {flow({'AutoModelForCausalLM': model})}"
+    )
 
 
 def _kind_of(asked: Asked) -> SourceKind:

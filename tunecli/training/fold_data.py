@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
+import torch
+
 from tunecli.data.fold_store import FoldStore, NoData
 from tunecli.data.preprocessing.feature_form import FeatureForm
-from tunecli.data.rows.dataset import FoldData
+from tunecli.data.rows.dataset import Dataset, FoldData
 from tunecli.data.text.tokens import TokenSetting
 from tunecli.study_file.catalogue.architectures import AUTO_MODELS
 from tunecli.study_file.catalogue.pretrained_folders import pretrained_folder
@@ -19,6 +22,9 @@ from tunecli.training.step.losses import standardizes_target
 
 TOKENIZER = Component(name="words")
 """The tokenizer of a study file that names none."""
+_ADVICE = "If they are tokens or codes, write data: {scale: none}."
+_ABOUT_INTEGERS = re.compile(r"\bind(?:ex|ices)\b|\bLong|\bint64\b")
+"""Words of torch's errors on floats in place of integers."""
 
 
 def folds_of(store: FoldStore | NoData, config: TrialConfig) -> list[FoldData]:
@@ -58,6 +64,29 @@ def _token_setting(config: TrialConfig, study_folder: Path) -> TokenSetting:
 def takes_integers(config: TrialConfig) -> bool:
     """Return whether rows of integers stay integers: user code may embed them."""
     return config.train is not None or is_code(config.model.name)
+
+
+def whole_number_notes(config: TrialConfig, dataset: Dataset) -> list[str]:
+    """Return a note on what becomes of integer features that user code gets."""
+    if dataset.x.dtype != torch.int64 or not takes_integers(config):
+        return []
+    if config.data.scale is None:
+        return ["Your own code gets the features unscaled, as whole numbers (int64)."]
+    return [
+        f"Your own code gets the features, which are integers, scaled ({config.data.scale.name}, "
+        f"float32). {_ADVICE}"
+    ]
+
+
+def with_scale_advice(mistake: str, config: TrialConfig, store: FoldStore | NoData) -> str:
+    """Return a mistake, with advice if user code needs integers that are scaled."""
+    if not (_ABOUT_INTEGERS.search(mistake) and takes_integers(config)):
+        return mistake
+    is_whole = isinstance(store, FoldStore) and store.dataset.x.dtype == torch.int64
+    if not is_whole or config.data.scale is None:
+        return mistake
+    scaled = f"The integers of the data are scaled ({config.data.scale.name}, float32)."
+    return f"{mistake.rstrip('.')}. {scaled} {_ADVICE}"
 
 
 def in_32_bits(fold: FoldData) -> FoldData:

@@ -142,25 +142,55 @@ def test_frames_of_one_s_own_keep_the_names_of_their_columns(tmp_path: Path) -> 
         read("abb", "a")
 
 
+USER_CODE = """
+import numpy as np
+from torch import nn
+def load():
+    x = np.random.default_rng(0).integers(2, 50, (200, 4))
+    x[:, 0] = 1
+    return x, x[:, 1] % 2
+class Net(nn.Module):
+    def __init__(self, num_classes):
+        super().__init__()
+        self.embedding, self.head = nn.Embedding(50, 3), nn.Linear(12, num_classes)
+    def forward(self, x):
+        assert x.shape[1] == 4 and (x.is_floating_point() or (x[:, 0] == 1).all())
+        return self.head(self.embedding(x).flatten(1))
+class Numbers(nn.Linear):
+    def __init__(self, num_classes):
+        super().__init__(4, num_classes)
+"""
+
+
+def write_tokens(folder: Path, scale: str, model: str = "Net") -> None:
+    (folder / "tokens.py").write_text(USER_CODE)
+    (folder / "study.yaml").write_text(
+        f"data: {{source: tokens.py:load, scale: {scale}}}\nmodel: tokens.py:{model}\n"
+        "optimizer: AdamW\ntraining: {epochs: 1}\nvalidation: {folds: 2}\n"
+    )
+
+
 def test_check_gives_tokens_to_a_model_as_they_are(tmp_path: Path) -> None:
-    (tmp_path / "tokens.py").write_text(
-        "import numpy as np\n"
-        "from torch import int64, nn\n"
-        "def load():\n"
-        "    x = np.random.default_rng(0).integers(2, 50, (200, 4))\n"
-        "    x[:, 0] = 1\n"
-        "    return x, x[:, 1] % 2\n"
-        "class Net(nn.Module):\n"
-        "    def __init__(self, num_classes):\n"
-        "        super().__init__()\n"
-        "        self.embedding, self.head = nn.Embedding(50, 3), nn.Linear(12, num_classes)\n"
-        "    def forward(self, x):\n"
-        "        assert x.shape[1] == 4 and x.dtype == int64 and (x[:, 0] == 1).all()\n"
-        "        return self.head(self.embedding(x).flatten(1))\n"
-    )
-    (tmp_path / "study.yaml").write_text(
-        "data: {source: tokens.py:load, scale: none}\nmodel: tokens.py:Net\noptimizer: AdamW\n"
-        "training: {epochs: 1}\nvalidation: {folds: 2}\n"
-    )
+    write_tokens(tmp_path, "none")
     done = call_in(tmp_path, "check", "study.yaml", "--code", "tokens.py")
     assert "gets the features unscaled, as whole numbers (int64)" in done.stdout
+
+
+@pytest.mark.parametrize("command", ["check", "search"])
+def test_tokens_that_are_scaled_are_an_error_with_advice(tmp_path: Path, command: str) -> None:
+    write_tokens(tmp_path, "standard")
+    done = call_in(tmp_path, command, "study.yaml", "--code", "tokens.py", code=2)
+    shown = " ".join((done.stdout if command == "check" else done.stderr).split())
+    assert (
+        "The integers of the data are scaled (standard, float32). If they are tokens or codes, "
+        "write data: {scale: none}." in shown
+    )
+
+
+def test_check_notes_that_integers_are_scaled(tmp_path: Path) -> None:
+    write_tokens(tmp_path, "standard", "Numbers")
+    done = call_in(tmp_path, "check", "study.yaml", "--code", "tokens.py")
+    assert (
+        "Your own code gets the features, which are integers, scaled (standard, float32). If "
+        "they are tokens or codes, write data: {scale: none}." in " ".join(done.stdout.split())
+    )

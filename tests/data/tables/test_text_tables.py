@@ -127,6 +127,23 @@ def test_a_text_that_is_different_in_every_row_is_no_leak_and_no_identifier(
     assert load(tmp_path).notes == ()
 
 
+def test_the_advice_for_another_column_of_sentences_keeps_the_first(tmp_path: Path) -> None:
+    frame = pd.DataFrame(
+        {
+            "review: a": [f"this is text {i}" for i in range(60)],
+            "title": [f"and a title {i}" for i in range(60)],
+            "y": ["a", "b"] * 30,
+        }
+    )
+    write(tmp_path, "t.csv", frame)
+    (note,) = load(tmp_path, text=["review: a"]).notes
+    assert note == (
+        "Column of sentences, left out: `title`. To read them as text, write text: "
+        "['review: a', title]."
+    )
+    assert load(tmp_path, text=["review: a", "title"]).notes == ()
+
+
 @pytest.mark.parametrize(
     ("cell", "is_sentence"), [("this is text {}", True), ("id{}", False), ("这家酒店很好{}", True)]
 )

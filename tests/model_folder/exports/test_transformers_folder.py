@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,9 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::FutureWarning"),
     pytest.mark.filterwarnings("ignore::UserWarning"),
 ]
+
+MINI_LM = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+"""SHA-256 of its weights, those of sentence-transformers/all-MiniLM-L6-v2 on the hub."""
 
 
 def exported(name: str, tmp_path: Path) -> Path:
@@ -151,5 +155,6 @@ def test_another_model_is_refused(tmp_path: Path) -> None:
         refuse_other_models(case("plateau").refitted.model)
 
 
-def test_mini_lm_is_here() -> None:
-    assert (mini_lm() / "model.safetensors").is_file()
+def test_mini_lm_has_the_weights_that_figures_were_measured_with() -> None:
+    weights = (mini_lm() / "model.safetensors").read_bytes()
+    assert hashlib.sha256(weights).hexdigest() == MINI_LM

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from io import StringIO
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from rich.console import Console
+from transformers_studies import reviews, write_base
 
 from tunecli.data.fold_store import FoldStore
 from tunecli.data.rows.summary import BlockSummary, TokenSummary
 from tunecli.data.rows.workspace import Workspace
 from tunecli.report.phrases.token_text import blocks_text, tokens_text
+from tunecli.report.screen.check_lines import rehearsal_lines
+from tunecli.search.workers.check_study import StudyCheck
 from tunecli.search.workers.summarize_data import describe
 from tunecli.study_file.study_file import StudyFile
 
@@ -129,3 +134,54 @@ def test_blocks_in_words() -> None:
         "vocabulary of 36, 20,577 for training in 1,287 blocks of 16, 0.1% padding, 25% unknown "
         "in the validation part"
     )
+
+
+SEVERAL = """
+data: {source: reviews.csv, target: mood, text: review, drop: price, tokenizer: %s}
+validation: {folds: 2}
+model:
+  choice:
+    EmbeddingBag: {embed: 4}
+    AutoModelForSequenceClassification: {pretrained: base, max_length: {choice: [8, 16]}}
+optimizer: {AdamW: {lr: 0.01}}
+training: {epochs: 1}
+search: {baselines: false}
+"""
+
+
+def token_lines(folder: Path, text: str) -> list[str]:
+    """What `check` prints of tokens."""
+    checking = StudyCheck(StudyFile.from_text(text, "s.yaml"), Workspace(folder))
+    conclusion = checking.conclude([*checking.rehearsals()])
+    out = Console(width=300, file=StringIO(), color_system=None)
+    out.print(rehearsal_lines(conclusion))
+    shown = out.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    return [line.split(maxsplit=1)[1] for line in shown if line.startswith("tokens")]
+
+
+def test_check_describes_each_tokenizer_and_length(tmp_path: Path) -> None:
+    """Also those of a pretrained model that is not the first; at most five."""
+    write_base(tmp_path / "base")
+    reviews().to_csv(tmp_path / "reviews.csv", index=False)
+    lines = token_lines(tmp_path, SEVERAL % "words")
+    assert [line.split(": vocabulary of")[0] for line in lines] == [
+        "words, max_length 256",
+        "base, max_length 8",
+        "base, max_length 16",
+    ]
+    assert ["cut to 8" in line for line in lines] == [False, True, False]
+    rare = "{words: {min_frequency: 2}}"
+    several = f"{{choice: {{words: , rare: {rare}, characters: , BPE: {{vocab_size: 300}}}}}}"
+    lines = token_lines(tmp_path, SEVERAL % several)
+    assert len(lines) == 6
+    named = "{words: {min_frequency: 2}}, max_length 256: vocabulary of"
+    assert any(line.startswith(named) for line in lines)
+    assert lines[-1] == "1 more tokenizer or length"
+
+
+def test_one_tokenizer_is_not_named(tmp_path: Path) -> None:
+    reviews().to_csv(tmp_path / "reviews.csv", index=False)
+    one = SEVERAL.replace("AutoModelForSequenceClassification: {pretrained: base, ", "TextCNN: {")
+    one = one.replace("max_length: {choice: [8, 16]}", "channels: 4") % "words"
+    [line] = token_lines(tmp_path, one)
+    assert line.startswith("vocabulary of")

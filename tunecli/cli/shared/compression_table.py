@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 _NOTE = (
     "* no other row is better in both score and size. change: relative to row 0. Latency for 1 "
     "and for up to 256 rows of data: median of 50 calls ± half the interquartile range; slow "
-    "models are timed with fewer rows of data and at least 5 calls. Only structured and fuse "
-    "change the latency. The other steps make the file smaller; the model still computes "
+    "models are timed with fewer rows of data and at least 5 calls. Only structured, fuse and "
+    "merge change the latency. The other steps make the file smaller; the model still computes "
     "with dense weights."
 )
 _DIGITS = 3

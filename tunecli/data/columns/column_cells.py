@@ -230,7 +230,7 @@ class CategoryCells(Cells):
         if self.are_sentences:
             yield (
                 f"Column {name!r} contains sentences, but is read as categories. To read it as "
-                f"text, write text: {flow(name)}."
+                "text, list it in data.text."
             )
         elif len(distinct) == len(there) >= FEWEST_ROWS:
             yield (

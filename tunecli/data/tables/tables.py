@@ -288,9 +288,10 @@ def _features(frame: Frame) -> tuple[list[Cells], list[str]]:
         notes += [column.note] if column.note else []
     if sentences:
         noun = "Column" if len(sentences) == 1 else "Columns"
+        texts = [*frame.settings.text, *sentences]
         notes.append(
             f"{noun} of sentences, left out: {listed(sentences)}. To read them as text, write "
-            f"text: {flow(sentences[0] if len(sentences) == 1 else sentences)}."
+            f"text: {flow(texts[0] if len(texts) == 1 else texts)}."
         )
     if identifiers:
         notes.append(

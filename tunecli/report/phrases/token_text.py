@@ -6,8 +6,10 @@ from tunecli.data.rows.summary import BlockSummary, TokenSummary
 from tunecli.study_file.text.counts import count
 
 
-def tokens_text(tokens: TokenSummary) -> str:
+def tokens_text(tokens: TokenSummary | BlockSummary) -> str:
     """Return the vocabulary, the lengths of rows, and what is cut, padding or unknown."""
+    if isinstance(tokens, BlockSummary):
+        return blocks_text(tokens)
     most = f"at most {tokens.longest:,}" if not tokens.cut else f"up to {tokens.longest:,}"
     cut = f", cut to {tokens.max_length:,} in {_share(tokens.cut)} of the rows"
     parts = [

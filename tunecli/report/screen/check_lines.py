@@ -14,6 +14,7 @@ from tunecli.report.phrases import foreign_text, wording
 from tunecli.report.phrases.layout import FittedPath, beside
 from tunecli.report.phrases.parallel_text import on_parallel
 from tunecli.report.phrases.range_text import range_text
+from tunecli.report.phrases.token_text import tokens_text
 from tunecli.report.phrases.width_text import mup_text
 from tunecli.study_file.settings.metric_names import label
 from tunecli.study_file.settings.ranges import (
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
     from tunecli.search.suggest.blind_trials import BlindTrials
     from tunecli.search.workers.check_study import StudyRehearsal
     from tunecli.study_file.study_file import StudyFile
+
+_MOST_TOKENS = 5  # lines on tokenizers and lengths
 
 
 def space(study: StudyFile) -> RenderableType:
@@ -76,7 +79,7 @@ def rehearsal_lines(
     n_fits = rehearsal.n_trials * summary.n_folds
     trials = count(rehearsal.n_trials, "trial")
     fits = count(summary.n_folds, "fit")
-    lines = wording.data_lines(summary, titles=rehearsal.titles)
+    lines = [*_with_all_tokens(wording.data_lines(summary, titles=rehearsal.titles), rehearsal)]
     at_most = "at most " if rehearsal.stages[1:] else ""
     lines.append(("search", f"{trials} with {at_most}{fits} each: {at_most}{n_fits:,} in total"))
     if rehearsal.stages[1:]:
@@ -93,6 +96,20 @@ def rehearsal_lines(
     if rehearsal.n_beyond and not rehearsal.keeps_none:
         parts.append(Text(_beyond(rehearsal), style="yellow"))
     return Group(*parts, Text(), _verdict(rehearsal, gates))
+
+
+def _with_all_tokens(
+    lines: Sequence[tuple[str, str]], rehearsal: StudyRehearsal
+) -> Iterator[tuple[str, str]]:
+    """Yield lines on the data, with one per tokenizer and length if there are several."""
+    for label_, text in lines:
+        if label_ != "tokens" or len(rehearsal.tokens) == 1:
+            yield label_, text
+            continue
+        for name, tokens in [*rehearsal.tokens.items()][:_MOST_TOKENS]:
+            yield label_, f"{foreign_text.plain(name)}: {tokens_text(tokens)}"
+        if (n_more := len(rehearsal.tokens) - _MOST_TOKENS) > 0:
+            yield label_, count(n_more, "more tokenizer or length", "more tokenizers or lengths")
 
 
 def _racing(stages: Sequence[int]) -> str:
@@ -230,8 +247,10 @@ def _time(rehearsal: StudyRehearsal) -> str:
     jobs = count(rehearsal.n_jobs, "job")
     total = wording.about_range(rehearsal.least_seconds, rehearsal.seconds)
     with_ = f"with {jobs}, baselines included" if rehearsal.baseline_seconds else f"with {jobs}"
-    when = "; less if more trials stop early" if rehearsal.shortest < 1 else ""
-    return f"about {one} per trial, {total} in total {with_}{when}"
+    trial, when = "trial", ""
+    if rehearsal.may_stop_early:
+        trial, when = "full trial", "; less if more trials stop early"
+    return f"about {one} per {trial}, {total} in total {with_}{when}"
 
 
 def _beyond(rehearsal: StudyRehearsal) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import fmean
 
 import torch
@@ -18,7 +18,7 @@ from tunecli.data.columns.column_facts import ColumnFacts
 from tunecli.data.fold_store import FoldStore, FoldStoreCache, NoData
 from tunecli.data.rows.dataset import FoldData
 from tunecli.data.rows.hardware import main_memory
-from tunecli.data.rows.summary import DataSummary
+from tunecli.data.rows.summary import BlockSummary, DataSummary, TokenSummary
 from tunecli.data.rows.workspace import HERE, Workspace
 from tunecli.data.user_code.import_user_code import permit
 from tunecli.errors import DataError, StudyFileError
@@ -29,6 +29,7 @@ from tunecli.search.workers.summarize_data import (
     read_data,
     refuse_what_cannot_be_measured,
 )
+from tunecli.search.workers.summarize_text import block_summary, token_name, token_summary
 from tunecli.study_file.settings.fold_stages import stages_of
 from tunecli.study_file.settings.metric_names import titles
 from tunecli.study_file.settings.settings import Component, TrialConfig
@@ -36,7 +37,7 @@ from tunecli.study_file.settings.source_kinds import kind_of
 from tunecli.study_file.space.corner_cases import Point, covering
 from tunecli.study_file.space.tree import trains_itself
 from tunecli.study_file.study_file import Study, StudyFile
-from tunecli.training.fold_data import folds_of
+from tunecli.training.fold_data import folds_of, with_scale_advice
 from tunecli.training.outcome.failure_reasons import alike
 from tunecli.training.rehearsal import Rehearsal, build_error, rehearse
 from tunecli.training.search_cost import plan_baselines
@@ -61,8 +62,9 @@ def refuse_what_cannot_be_built(study: Study, stores: FoldStoreCache) -> None:
     for point in covering(study.parameters):
         if time.process_time() > deadline:
             break  # large models; `check` or a trial finds the rest
-        if mistake := build_error(*_configuration(study, stores, point)):
-            mistakes.setdefault(mistake, point)
+        config, folds = _configuration(study, stores, point)
+        if mistake := build_error(config, folds):
+            mistakes.setdefault(with_scale_advice(mistake, config, stores.of(config)), point)
     if mistakes:
         problems = [study.problem(mistake, point) for mistake, point in mistakes.items()]
         raise StudyFileError(study.file, problems)
@@ -103,11 +105,13 @@ class StudyRehearsal:
         titles: what people read instead of the name of a metric.
         shortest: smallest share of its evaluations that early stopping or the pruner leaves a
             trial, over all folds; 1 if nothing stops it.
+        shortest_alone: the same for a trial that there is no other to compare with.
         stages: number of folds that train in each stage of a trial.
         baseline_seconds: estimated time of the untuned baselines.
         timeout: seconds after which the search starts no trial; infinite for no limit.
         models: the models of all configurations.
         n_offered: workers that this machine offers.
+        tokens: what text becomes, by tokenizer and length of a row; empty for data without text.
     """
 
     summary: DataSummary
@@ -126,26 +130,33 @@ class StudyRehearsal:
     n_evaluations: int
     titles: Mapping[str, str] = field(default_factory=dict)
     shortest: float = 1.0
+    shortest_alone: float = 1.0
     stages: tuple[int, ...] = ()
     baseline_seconds: float = 0.0
     timeout: float = math.inf
     models: tuple[Component, ...] = ()
     n_offered: int = 1
+    tokens: Mapping[str, TokenSummary | BlockSummary] = field(default_factory=dict)
 
     @property
     def seconds(self) -> float:
         """Seconds of the whole search, if nothing stops a trial early."""
-        return self._seconds(1.0)
+        return self._seconds(1.0, 1.0)
+
+    @property
+    def may_stop_early(self) -> bool:
+        """Whether some trials may stop before they are complete."""
+        return (self.shortest if self.n_trials > 1 else self.shortest_alone) < 1
 
     @property
     def least_seconds(self) -> float:
         """Seconds of the whole search, if every trial stops as early as it can."""
-        return self._seconds(self.shortest)
+        return self._seconds(self.shortest_alone, self.shortest)
 
-    def _seconds(self, share: float) -> float:
-        """Return the seconds of the search if each trial lasts a share of its full length."""
-        trials = self.n_trials * share * self.seconds_per_trial
-        last = self.timeout + share * self.seconds_per_trial  # trials under way end after it
+    def _seconds(self, first: float, others: float) -> float:
+        """Return the seconds of the search if trials last these shares of their full length."""
+        trials = (first + (self.n_trials - 1) * others) * self.seconds_per_trial
+        last = self.timeout + others * self.seconds_per_trial  # trials under way end after it
         return min((trials + self.baseline_seconds) / self.n_jobs, last)
 
 
@@ -172,6 +183,7 @@ class StudyCheck:
                 self.columns = described_columns(first, store)
         except DataError as error:
             raise study.located(error) from None
+        self._tokens: dict[str, TokenSummary | BlockSummary] = {}
         self._process_bytes = life_peak()  # before a trial is part of it
         self.points = covering(study.parameters)
         if trains_itself(study.tree):
@@ -180,7 +192,19 @@ class StudyCheck:
     def rehearsals(self) -> Iterator[tuple[Point, Rehearsal]]:
         """Train two batches of every configuration, and yield each result with its point."""
         for point in self.points:
-            yield point, rehearse(*_configuration(self._study, self._stores, point))
+            config, folds = _configuration(self._study, self._stores, point)
+            self._describe_tokens(config)
+            rehearsal = rehearse(config, folds)
+            error = with_scale_advice(rehearsal.error, config, self._stores.of(config))
+            yield point, replace(rehearsal, error=error)
+
+    def _describe_tokens(self, config: TrialConfig) -> None:
+        """Describe the tokens of a configuration if no earlier one has the same."""
+        store = self._stores.of(config)
+        if isinstance(store, NoData) or (name := token_name(config, store)) in self._tokens:
+            return
+        if found := token_summary(config, store) or block_summary(config, store):
+            self._tokens[name] = found
 
     def conclude(self, rehearsed: list[tuple[Point, Rehearsal]]) -> StudyRehearsal:
         """Return the results of all rehearsals together."""
@@ -217,24 +241,32 @@ class StudyCheck:
             n_evaluations=max(map(n_evaluations, configs)),
             titles=titles(self._study.first_config),
             shortest=min(map(self._shortest, configs)),
+            shortest_alone=min(self._shortest(config, alone=True) for config in configs),
             stages=stages_of(self._study.first_config, self.summary.n_folds),
             baseline_seconds=self._baseline_seconds(),
             timeout=self._study.search.timeout or math.inf,
             models=tuple(config.model for config in configs),
             n_offered=self._n_offered(),
+            tokens=self._tokens,
         )
 
-    def _shortest(self, config: TrialConfig) -> float:
-        """Return the smallest share of its evaluations after which a trial could be stopped."""
+    def _shortest(self, config: TrialConfig, *, alone: bool = False) -> float:
+        """Return the smallest share of its evaluations after which a trial could be stopped.
+
+        Args:
+            alone: whether there is no other trial to compare it with.
+        """
         from tunecli.search.prune.judge import first_verdict  # imports optuna, as no worker does
 
         n_planned, stopping = n_evaluations(config), config.training.early_stopping
         pruner = self._study.search.pruner
         ends = [n_planned]
         ends += [stopping.patience + 1] if stopping is not None else []
-        ends += [first_verdict(pruner, n_planned) + 1] if pruner is not None else []
-        n_first, n_folds = stages_of(config, self.summary.n_folds)[0], self.summary.n_folds
-        return min(ends) / n_planned * n_first / n_folds if n_planned else 1.0
+        if pruner is not None and not (alone and _compares(pruner)):
+            ends.append(first_verdict(pruner, n_planned) + 1)
+        share = min(ends) / n_planned if n_planned else 1.0
+        n_folds = self.summary.n_folds
+        return share if alone or not n_planned else share * stages_of(config, n_folds)[0] / n_folds
 
     def _baseline_seconds(self) -> float:
         search = self._study.search
@@ -257,6 +289,14 @@ class StudyCheck:
     def _n_offered(self) -> int:
         training = self._study.training
         return default_jobs(training.threads, training.device)
+
+
+def _compares(pruner: Component) -> bool:
+    """Return whether a pruner stops trials only by their scores among those of others."""
+    if pruner.name == "PatientPruner":
+        inside = pruner.arguments.get("wrapped_pruner")
+        return isinstance(inside, Component) and _compares(inside)
+    return pruner.name != "ThresholdPruner"
 
 
 def _too_large(trial: Rehearsal, n_jobs: int) -> str:

@@ -53,7 +53,7 @@ from tunecli.study_file.settings.source_kinds import NO_SOURCE
 from tunecli.study_file.study_file import Study, StudyFile
 from tunecli.study_file.text.counts import count
 from tunecli.study_file.text.document import Path
-from tunecli.training.fold_data import takes_integers
+from tunecli.training.fold_data import whole_number_notes
 from tunecli.training.outcome.metrics import constant, guesses, measure, why_undefined
 from tunecli.training.outcome.score_guard import NoScoreError, float_of
 
@@ -134,7 +134,7 @@ def describe(config: TrialConfig, store: FoldStore | NoData | None = None) -> Da
         notes=(
             *dataset.notes,
             *_left_out(config, store),
-            *_on_whole_numbers(config, dataset),
+            *whole_number_notes(config, dataset),
             *copy_notes(dataset, split),
             *_notes(dataset, store, counts),
             *measuring_notes(config, store),
@@ -163,14 +163,6 @@ def described_columns(config: TrialConfig, store: FoldStore) -> tuple[ColumnFact
     """
     facts = table_column_facts(config.data, config.validation, store.workspace)
     return with_uses(facts, store.dataset, store.split.folds[0][0], config.data)
-
-
-def _on_whole_numbers(config: TrialConfig, dataset: Dataset) -> list[str]:
-    """Return a note on integer features that are neither scaled nor converted."""
-    is_whole = dataset.x.dtype == torch.int64 and config.data.scale is None
-    if not (is_whole and takes_integers(config)):
-        return []
-    return ["Your own code gets the features unscaled, as whole numbers (int64)."]
 
 
 def _left_out(config: TrialConfig, store: FoldStore) -> list[str]:

@@ -17,7 +17,9 @@ from tunecli.data.text.token_features import TokenFeatures
 from tunecli.data.text.tokenizers import UNKNOWN
 from tunecli.study_file.settings.metric_names import is_for
 from tunecli.study_file.settings.settings import Component, TrialConfig
+from tunecli.study_file.space.tree import component_data
 from tunecli.study_file.text.counts import count
+from tunecli.study_file.text.dump import flow
 from tunecli.training.fold_data import feature_form, folds_of
 from tunecli.training.outcome.evaluation import BASELINES
 from tunecli.training.outcome.metrics import measure
@@ -65,6 +67,19 @@ def block_summary(config: TrialConfig, store: FoldStore) -> BlockSummary | None:
         padding=_padding(train, config),
         unknown=float((targets == _unknown_of(form)).float().mean()) if len(targets) else 0.0,
     )
+
+
+def token_name(config: TrialConfig, store: FoldStore) -> str:
+    """Return what a configuration's tokens depend on: the tokenizer, and the length of a row."""
+    setting = feature_form(config, store.workspace.folder).tokens
+    assert setting is not None
+    tokenizer = setting.tokenizer
+    written = flow(component_data(tokenizer))
+    own = config.model.arguments.get("pretrained") if setting.pretrained else None
+    length = f"max_length {setting.max_length:,}"
+    if store.dataset.task == "language_modeling":
+        length = f"block_size {config.data.block_size:,}"
+    return f"{own or written}, {length}"
 
 
 def _padding(train: Features, config: TrialConfig) -> float:

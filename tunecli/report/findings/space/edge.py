@@ -23,6 +23,7 @@ from tunecli.report.findings.evidence.positions import Numeric, position
 from tunecli.report.findings.evidence.separation import Rule
 from tunecli.report.findings.evidence.trend import Trend, trend_at
 from tunecli.report.findings.space.edge_gain import EdgeGain, edge_gain
+from tunecli.report.findings.space.lora_scale import with_scales
 from tunecli.report.findings.space.unstable import boundaries, cliff, rule_figures
 from tunecli.report.findings.space.useful_bounds import useful_bounds
 from tunecli.report.findings.space.wider import FAR, NEAR, widened
@@ -51,6 +52,10 @@ class Crowd:
 @finding("edge", needs_trials=0, compares=True, rank=3)
 def edges(evidence: Evidence) -> Iterator[Finding]:
     """Return a finding for each bound at which the good trials crowd."""
+    yield from with_scales(evidence, list(_edges(evidence)))
+
+
+def _edges(evidence: Evidence) -> Iterator[Finding]:
     ends = list(_crowded_ends(evidence))
     for name, kind, end, farthest in ends:
         crowd = crowd_at(evidence, name, kind, end, _LEVEL / len(ends))

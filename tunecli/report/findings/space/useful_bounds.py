@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.study_file.catalogue.bounds import BOUNDS, bound
@@ -20,6 +21,10 @@ _SHARE = "a share or probability"
 _DECAY = "a factor above 1 would raise the learning rate"
 _NOT_NEGATIVE = "a negative one has no meaning"
 _WHOLE = "it must be at least one"
+_RANK = "Biderman et al. 2024: ranks of up to 256, with lora_alpha = 2 r"
+_BACKBONE = (
+    "Howard and Ruder 2018, section 3.2: what is pretrained learns more slowly than the head"
+)
 _FEW_UNITS = "Srivastava et al. 2014, section 7.3: a model with few units underfits"
 
 
@@ -80,6 +85,9 @@ _WRITTEN: Mapping[str, tuple[str, str]] = {
         "(0, 1]",
         "Howard and Ruder 2018, section 3.2: lower layers learn more slowly",
     ),
+    "backbone_lr": ("(0, 1]", _BACKBONE),
+    "LoraConfig.r": ("[1, 256]", _RANK),
+    "LoraConfig.lora_alpha": ("[1, 512]", _RANK),
     "patience": ("[1, inf)", _WHOLE),
     "batch_size": ("[1, inf)", _WHOLE),
     "accumulate": ("[1, inf)", _WHOLE),
@@ -98,7 +106,10 @@ def useful_bounds(evidence: Evidence, name: str) -> Interval:
     """Return where a parameter's useful values lie; without ends where nothing is known."""
     section, *inside = name.split(".")
     section = "tokenizer" if inside[:1] == ["tokenizer"] else section
-    return bounds_of(section, _component(evidence, section, name), inside[-1] if inside else name)
+    component = component_of(evidence, name).get("name")
+    if not isinstance(component, str):
+        component = inside[-2] if inside[1:] else section if inside else ""
+    return bounds_of(section, component, inside[-1] if inside else name)
 
 
 def bounds_of(section: str, component: str, written: str) -> Interval:
@@ -128,10 +139,19 @@ def _both(one: Interval, other: Interval) -> Interval:
     return Interval(low, high, not lacks_low, has_high)
 
 
-def _component(evidence: Evidence, section: str, name: str) -> str:
-    """Return the class that a parameter belongs to, which a label in its name may hide."""
+def component_of(evidence: Evidence, name: str) -> Mapping[str, Any]:
+    """Return the component that a parameter belongs to, whose class a label in its name may hide.
+
+    Returns:
+        `name` and `arguments` in a trial that has the parameter; empty if there is none.
+    """
+    section, *inside = name.split(".")
+    path = ["tokenizer"] if inside[:1] == ["tokenizer"] else [section]
+    path += ["arguments", "adapter"] if "adapter" in inside[:-1] else []
     for trial in evidence.study.trials:
-        part = (trial.config or {}).get(section) if name in trial.params else None
-        if isinstance(part, Mapping) and isinstance(part.get("name"), str):
-            return str(part["name"])
-    return name.split(".")[-2] if "." in name else ""
+        part: Any = trial.config if name in trial.params else None
+        for step in path:
+            part = part.get(step) if isinstance(part, Mapping) else None
+        if isinstance(part, Mapping):
+            return part
+    return {}

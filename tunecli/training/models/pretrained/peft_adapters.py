@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from torch import Tensor, nn
 
-from tunecli.errors import ArgumentError
+from tunecli.errors import ArgumentError, MissingPackageError
 from tunecli.study_file.catalogue.token_positions import n_virtual_tokens
 from tunecli.study_file.settings.settings import Component
 from tunecli.study_file.text.suggestions import listed
@@ -37,9 +37,12 @@ def add_adapter(network: PreTrainedModel, adapter: Component, task: TaskType) ->
 
     Raises:
         ArgumentError: the adapter does not fit the network, or an argument is invalid.
+        MissingPackageError: peft is not installed.
     """
-    import peft
-
+    try:
+        import peft
+    except ModuleNotFoundError as error:
+        raise MissingPackageError("transformers", error) from None
     _refuse_without_cache(network, adapter)
     given = {name: value for name, value in adapter.arguments.items() if value is not None}
     given = _filled_in(network, adapter) | given

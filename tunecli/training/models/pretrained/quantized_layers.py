@@ -9,7 +9,6 @@ weights again, the rounded ones that the adapter was trained with.
 from __future__ import annotations
 
 import copy
-import logging
 from collections.abc import Callable, Collection, MutableMapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -18,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from tunecli.errors import ArgumentError, MissingPackageError
+from tunecli.training.models.pretrained.hub_kernels import no_hub_kernels
 
 if TYPE_CHECKING:
     from bitsandbytes.functional import QuantState
@@ -46,10 +46,10 @@ def refuse_without_cuda(bits: Bits) -> None:
             f"load_in_{bits}bit",
         )
     try:
-        import bitsandbytes
+        with no_hub_kernels():
+            import bitsandbytes  # noqa: F401
     except ModuleNotFoundError as error:
         raise MissingPackageError("bitsandbytes", error) from None
-    logging.getLogger(bitsandbytes.__name__).setLevel(logging.ERROR)  # one line per product
 
 
 class QuantizedWeight:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from tunecli.errors import MissingPackageError
+from tunecli.training.models.pretrained.hub_kernels import no_hub_kernels
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel
@@ -24,13 +25,15 @@ _SAME_START = ([0, 0, 0, 0], [0, 0, 1, 1])
 def quiet_transformers() -> Iterator[None]:
     """Import transformers, and keep its reports and warnings off the screen within the block.
 
+    It runs no code of the hub, within the block and after it.
+
     Raises:
-        MissingPackageError: transformers or peft is not installed.
+        MissingPackageError: transformers is not installed.
     """
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), no_hub_kernels():
         warnings.simplefilter("ignore")
         try:
-            import peft  # noqa: F401
+            from transformers.integrations import hub_kernels  # noqa: F401  # decides at import
             from transformers.utils import logging
         except ModuleNotFoundError as error:
             raise MissingPackageError("transformers", error) from None
