@@ -188,11 +188,29 @@ def test_predictions_stay_until_they_are_dropped(url: str, database: StudyDataba
     for number, dropped in enumerate(([], [0], [2])):
         database.start_trial(trial(number))
         database.finish_trial(number, finished(), worker=0, drop_predictions=dropped)
-    assert database.prediction_sizes() == {1: 3}
+    assert database.prediction_sizes() == dict.fromkeys(range(3), 3)  # dropped ones, too
     with sqlite3.connect(url.removeprefix("sqlite:///")) as connection:
         rows = connection.execute("SELECT trial_id, npz FROM tunecli_predictions").fetchall()
     connection.close()
     assert rows == [(2, b"npz")]
+
+
+def test_a_study_of_a_version_without_sizes_goes_on(url: str, database: StudyDatabase) -> None:
+    for number, dropped in enumerate(([], [0])):
+        database.start_trial(trial(number))
+        database.finish_trial(number, finished(), worker=0, drop_predictions=dropped)
+    database.close()
+    with sqlite3.connect(url.removeprefix("sqlite:///")) as connection:
+        connection.execute("DROP TABLE tunecli_out_of_fold")
+    connection.close()
+    again = StudyDatabase.open(url, "digits", is_alone=True)
+    assert again is not None
+    again.add_missing_tables()
+    assert again.prediction_sizes() == {1: 3}
+    again.start_trial(trial(2))
+    again.finish_trial(2, finished(), worker=0)
+    assert again.prediction_sizes() == {1: 3, 2: 3}
+    again.close()
 
 
 def test_no_study_where_there_is_no_file(tmp_path: Path) -> None:

@@ -100,7 +100,7 @@ def _write(
     url: str, name: str, directions: Sequence[Direction], attributes: Mapping[str, Any]
 ) -> None:
     """Write the study in one transaction, after the tables."""
-    engine = _engine_with_tables(url)
+    engine = engine_with_tables(url)
     try:
         with engine.begin() as connection:
             _remove_orphans(connection)
@@ -118,7 +118,7 @@ def _write(
         engine.dispose()
 
 
-def _engine_with_tables(url: str) -> Engine:
+def engine_with_tables(url: str) -> Engine:
     """Open a database and create what it lacks; on a server, one process at a time."""
     with ExitStack() as turn:
         if sqlite_file(url) is None:

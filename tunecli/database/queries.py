@@ -105,6 +105,10 @@ FOLD_SCORES = _of_trials(
     "x.trial_id, x.fold, x.score", "tunecli_curves", "x.trial_id, x.fold, x.step"
 )
 
+TARGET_SCORES = _of_trials(
+    "x.trial_id, x.of_targets", "tunecli_out_of_fold", "x.trial_id", _BETWEEN
+)
+
 PREDICTIONS = _of_trials("x.npz", "tunecli_predictions", "x.trial_id", _BETWEEN)
 
 
@@ -201,6 +205,30 @@ def stored_predictions(url: str, study_id: int, trial_id: int) -> bytes | None:
         keys = {"study": study_id, **between([trial_id])}
         stored = rows_of_ours(opened, "tunecli_predictions", PREDICTIONS, **keys)
     return stored[0].npz if stored else None
+
+
+def stored_target_scores(
+    url: str, study_id: int, trial_ids: Sequence[int]
+) -> dict[int, tuple[dict[str, float], ...]]:
+    """Return the scores of each target by `trial_id`, see `TrialResult.of_targets`."""
+    if not trial_ids:
+        return {}
+    with connection(url) as opened:
+        keys = {"study": study_id, **between(trial_ids)}
+        stored = rows_of_ours(opened, "tunecli_out_of_fold", TARGET_SCORES, **keys)
+        return {row.trial_id: _target_scores(row.of_targets) for row in stored}
+
+
+def _target_scores(stored: str) -> tuple[dict[str, float], ...]:
+    """Return a stored JSON list of objects of numbers.
+
+    Raises:
+        ValueError, TypeError: it is not such a list.
+    """
+    values = json.loads(stored)
+    if not isinstance(values, list) or not all(isinstance(one, dict) for one in values):
+        raise ValueError(f"not a list of mappings: {stored[:50]!r}")
+    return tuple({name: finite_or_nan(value) for name, value in one.items()} for one in values)
 
 
 def by_trial(rows: Iterable[Row[Any]]) -> defaultdict[int, list[Row[Any]]]:

@@ -90,6 +90,11 @@ class TrialRecord:
         return ended_untrained(self.outcome, self.fold_scores)
 
     @property
+    def targets(self) -> tuple[str, ...]:
+        """Names of several targets; empty for one."""
+        return tuple((self.config or {}).get("data", {}).get("targets") or ())
+
+    @property
     def spread(self) -> float | None:
         """Standard deviation over folds (divisor n - 1); None if unknown, or with one fold."""
         return statistics.stdev(self.fold_scores) if self.has_spread else None
@@ -191,6 +196,22 @@ class StudyRecord(StudyAttributes):
     def predictions(self, trial: TrialRecord) -> bytes | None:
         """Return a trial's out-of-fold predictions, see `TrialResult`; the best have some."""
         return queries.stored_predictions(self.url, self.study_id, trial.trial_id)
+
+    def target_scores(
+        self, trials: Sequence[TrialRecord]
+    ) -> dict[int, dict[str, dict[str, float]]]:
+        """Return the scores of each of several targets by its name and by metric, by `trial_id`.
+
+        They are means over folds of the out-of-fold predictions, see `TrialResult.of_targets`.
+        """
+        ids = [trial.trial_id for trial in trials]
+        stored = queries.stored_target_scores(self.url, self.study_id, ids)
+        names = {trial.trial_id: trial.targets for trial in trials}
+        return {
+            trial_id: dict(zip(names[trial_id], scores, strict=True))
+            for trial_id, scores in stored.items()
+            if len(scores) == len(names.get(trial_id, ())) > 0
+        }
 
     def curves(self, trials: Sequence[TrialRecord] | None = None) -> dict[int, Curve]:
         """Return the curves of these trials, or of all, that have one, by `trial_id`."""

@@ -1,4 +1,4 @@
-"""The tables of a study database: Optuna's, and three of our own.
+"""The tables of a study database: Optuna's, and four of our own.
 
 Optuna's tables hold what any Optuna tool reads: trials with state, parameters, values and the mean
 curve (`trial_intermediate_values`: step = evaluation, value = mean score over folds). They store a
@@ -104,4 +104,12 @@ predictions = Table(
     Column("npz", _FILE, nullable=False),  # see TrialResult.predictions
 )
 
-OURS = (trials, curves, predictions)
+out_of_fold = Table(
+    "tunecli_out_of_fold",  # of every trial that had predictions, whether or not they stay
+    metadata,
+    _trial_id(),
+    Column("n_bytes", BigInteger, nullable=False),  # of the predictions as they were stored
+    Column("of_targets", _Json, nullable=False),  # see TrialResult.of_targets
+)
+
+OURS = (trials, curves, predictions, out_of_fold)

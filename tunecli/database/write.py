@@ -111,6 +111,11 @@ class StudyDatabase:
             database._stake_claim()
         return database
 
+    def add_missing_tables(self) -> None:
+        """Create the tables that an earlier version did not have; the study must be ours."""
+        with clear_errors(self.url):
+            creation.engine_with_tables(self.url).dispose()
+
     def _stake_claim(self) -> None:
         claim = Claim(self._study_id)
         with self._transaction() as connection:
@@ -215,14 +220,22 @@ class StudyDatabase:
                 trial.n_waiting = n_folds - len(trial.fold_curves)
 
     def prediction_sizes(self) -> dict[int, int]:
-        """Return the bytes of the stored out-of-fold predictions, by the trial's number."""
-        kept = schema.predictions
-        sizes = select(_TRIALS.c.number, func.length(kept.c.npz)).join_from(
-            kept, _TRIALS, kept.c.trial_id == _TRIALS.c.trial_id
-        )
+        """Return the bytes of each trial's out-of-fold predictions, by the trial's number.
+
+        Earlier versions stored no size; of their trials, those whose predictions stayed have one.
+        """
+        kept, known = schema.predictions.c, schema.out_of_fold.c
+        columns = ((kept.trial_id, func.length(kept.npz)), (known.trial_id, known.n_bytes))
         with self._transaction() as connection:
-            rows = connection.execute(sizes.where(_TRIALS.c.study_id == self._study_id))
-            return {row[0]: row[1] for row in rows}
+            return {
+                number: n_bytes
+                for trial_id, size in columns
+                for number, n_bytes in connection.execute(
+                    select(_TRIALS.c.number, size)
+                    .join(trial_id.table, trial_id == _TRIALS.c.trial_id)
+                    .where(_TRIALS.c.study_id == self._study_id)
+                )
+            }
 
     def start_trial(self, trial: Trial) -> None:
         """Write a new running trial with all its parameters, in one transaction."""
@@ -279,7 +292,7 @@ class StudyDatabase:
             if not (self._is_in_doubt and self._has_ended(connection, number)):
                 self._write_evaluations(connection)
                 _write_end(connection, self._trial_ids[number], result, worker, values)
-                self._write_predictions(connection, number, result.predictions, drop_predictions)
+                self._write_predictions(connection, number, result, drop_predictions)
         self._buffer.clear()
         self._buffer.forget(number)
 
@@ -345,13 +358,20 @@ class StudyDatabase:
         _insert(connection, schema.curves, curves)
 
     def _write_predictions(
-        self, connection: Connection, number: int, npz: bytes | None, gone: Collection[int]
+        self, connection: Connection, number: int, result: TrialResult, gone: Collection[int]
     ) -> None:
-        """Store a trial's out-of-fold predictions, unless they are among those that go."""
-        kept = schema.predictions
+        """Store a trial's out-of-fold predictions, unless they are among those that go.
+
+        Their size and the scores of its targets stay in any case.
+        """
+        kept, npz, trial_id = schema.predictions, result.predictions, self._trial_ids[number]
         _delete(connection, (kept,), *(self._trial_ids[one] for one in gone if one != number))
-        if number not in gone and npz is not None:
-            _insert(connection, kept, [{"trial_id": self._trial_ids[number], "npz": npz}])
+        if npz is None:
+            return
+        known = {"trial_id": trial_id, "n_bytes": len(npz), "of_targets": result.of_targets}
+        _insert(connection, schema.out_of_fold, [known])
+        if number not in gone:
+            _insert(connection, kept, [{"trial_id": trial_id, "npz": npz}])
 
 
 def _write_end(

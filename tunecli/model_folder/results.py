@@ -23,8 +23,12 @@ from tunecli.model_folder.refitting import Refitted, RefitTrial
 from tunecli.model_folder.score_interval import Predicted, ScoreInterval, score_intervals
 from tunecli.report.analysis.best_evaluation import StandOut
 from tunecli.report.analysis.expected_score import ExpectedScore, RowCounts
-from tunecli.study_file.settings.code_names import is_code
-from tunecli.study_file.settings.metric_names import label, prediction_metrics, titles
+from tunecli.study_file.settings.metric_names import (
+    label,
+    prediction_metrics,
+    target_metrics,
+    titles,
+)
 from tunecli.study_file.settings.settings import Component, TrialConfig
 from tunecli.study_file.text.counts import count
 from tunecli.training.compression.costs import (
@@ -36,7 +40,12 @@ from tunecli.training.compression.costs import (
     share_of_zeros,
 )
 from tunecli.training.outcome.adjustment import Adjustment
-from tunecli.training.outcome.decision import Decision, LabelDecision, predicted_classes
+from tunecli.training.outcome.decision import (
+    Decision,
+    LabelDecision,
+    measure_targets,
+    predicted_classes,
+)
 from tunecli.training.step.losses import Predictions
 
 MANY_ROWS = 256
@@ -286,20 +295,22 @@ def results_of(
         of_fold_models=_mean_scores(metrics, store, of_fold_models, y),
         validated=_validated(store),
         unit=unit_of(dataset.task, is_one_text=dataset.is_one_text),
-        of_targets=_of_targets(metrics, store, y, first),
+        of_targets=_of_targets(config, store, y, first),
     )
 
 
 def _of_targets(
-    metrics: Sequence[Component], store: FoldStore, y: NDArray[np.generic], refitted: Refitted
+    config: TrialConfig, store: FoldStore, y: NDArray[np.generic], refitted: Refitted
 ) -> dict[str, dict[str, float]]:
-    """Return the test scores of each of several targets; the user's metrics take all of them."""
-    if refitted.predictions is None:
+    """Return the test scores of each of several targets; see `measure_targets`."""
+    dataset, decision = store.dataset, refitted.model.decision
+    if refitted.predictions is None or not dataset.targets:
         return {}
-    whole = _on_test(store, y, refitted.predictions, refitted.model.decision)
-    known = [metric for metric in metrics if not is_code(metric.name)]
-    targets = enumerate(store.dataset.targets)
-    return {name: whole.of_target(number).measured(known) for number, name in targets}
+    assert not isinstance(decision, Decision), "there are no classes"
+    weights = dataset.weights_of(store.split.test_rows)
+    metrics = target_metrics(config, dataset.task)
+    scores = measure_targets(metrics, dataset.task, y, refitted.predictions, weights, decision)
+    return dict(zip(dataset.targets, scores, strict=True))
 
 
 def _truth(store: FoldStore, refitted: Refitted) -> NDArray[np.generic]:

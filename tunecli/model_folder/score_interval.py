@@ -69,16 +69,6 @@ class Predicted:
             self, y_true=self.y_true[rows], predictions=self.predictions[rows], weights=weights
         )
 
-    def of_target(self, number: int) -> Predicted:
-        """Return one of several targets."""
-        one, decision = [number], self.decision
-        if isinstance(decision, LabelDecision):
-            decision = LabelDecision((decision.thresholds[number],))
-        predictions = self.predictions[:, one]
-        return replace(
-            self, y_true=self.y_true[:, one], predictions=predictions, decision=decision
-        )
-
     def residual_quantiles(self) -> dict[str, float]:
         """Return quantiles of prediction minus truth, by their share."""
         errors = self.predictions.astype(np.float64) - self.y_true.astype(np.float64)

@@ -187,7 +187,9 @@ class Search:
         if database is None:
             return None, None
         opened.callback(database.close)
-        return database, StoredStudy.read(database)
+        stored = StoredStudy.read(database)  # refuses those of others before anything is written
+        database.add_missing_tables()
+        return database, stored
 
     def _made_executor(self, task: FirstTask, n_workers: int, opened: ExitStack) -> Executor:
         """Return the executor, which ends with `opened`."""

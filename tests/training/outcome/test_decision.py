@@ -47,6 +47,14 @@ def test_metrics_of_the_class_follow_the_threshold_and_others_do_not(positive: i
     assert found["log_loss"] == measured(None)["log_loss"]
 
 
+def test_scores_stay_in_the_order_of_the_metrics() -> None:
+    turned = [Component(name=name) for name in ("roc_auc", "f1", "log_loss", "accuracy")]
+    args = ("classification", Y, PROBABILITIES, 2, None, None)
+    for decision in (None, Decision(1, 0.3)):
+        names = [metric.name for metric in turned]
+        assert list(measure_decided(turned, *args, decision)) == names
+
+
 @given(st.floats(0.01, 0.99), st.floats(0.01, 0.99))
 def test_a_higher_threshold_predicts_the_class_for_fewer_rows(one: float, other: float) -> None:
     low, high = sorted([one, other])

@@ -56,8 +56,9 @@ trials that a t-test did not tell from the best one.)
                   DroppedChoices {parameter, choices}, NewSetting {path, value}; `line` as text
     trials        [{number, state, outcome, reason, traceback, value, values, spread, fold_scores,
                     metrics, best_step, params, ranges, config, seconds, n_weights, peak_memory,
-                    attempt, worker, start, end, curve, undefined}]; `value` is the first
-                    objective's
+                    attempt, worker, start, end, curve, undefined, of_targets}]; `value` is the
+                    first objective's
+      of_targets  {target: {metric: score}} of several targets, of the out-of-fold predictions
       undefined   {metric: why}: a sentence on each metric that is null
       ranges      {parameter: {choices} or {low, high, log, step}}
       curve       {step, score, folds: [{step, epoch, train_loss, score, lr, metrics}]}, lists with
@@ -138,7 +139,14 @@ def json_pieces(study: StudyRecord) -> Iterator[str]:
             trials = study.trials[start : start + _PART]
             curves = study.curves(trials)
             means |= {trial_id: replace(curve, folds=()) for trial_id, curve in curves.items()}
-            texts = [_dumped(_trial(t, curves.get(t.trial_id, Curve()))) for t in trials]
+            of_targets = study.target_scores(trials)
+            texts = [
+                _dumped(
+                    _trial(t, curves.get(t.trial_id, Curve()))
+                    | {"of_targets": of_targets.get(t.trial_id, {})}
+                )
+                for t in trials
+            ]
             file.write(", " * bool(start) + ", ".join(texts))
         yield _dumped(_overview(study, Evidence.of(study, means))).removesuffix("}")
         yield ', "trials": ['

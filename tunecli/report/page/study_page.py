@@ -37,6 +37,7 @@ from tunecli.report.phrases.adjustments import adjustment_lines
 from tunecli.report.phrases.width_text import trial_mup_text
 from tunecli.report.screen.terminal import edit_lines, last_active
 from tunecli.report.studies.best import config_yaml
+from tunecli.report.studies.target_scores import HEADING, NOTE, target_table
 
 _CURVES = 6
 
@@ -80,6 +81,9 @@ def _texts(evidence: Evidence) -> dict[str, Any]:
         "figures": _tiles(evidence, best),
         "best": best,
         "rivals": _rivals(evidence, best) if best is not None else ((), ()),
+        "targets": _targets(study, best) if best is not None else ((), ()),
+        "targets_heading": HEADING,
+        "targets_note": NOTE,
         "best_facts": _best_facts(evidence, best) if best is not None else [],
         "data": wording.data_lines(study.summary, titles=study.titles)
         if study.summary is not None
@@ -209,6 +213,12 @@ def _rivals(evidence: Evidence, best: TrialRecord) -> tuple[list[str], list[list
         [foreign_text.plain(name), *(wording.score(v, values[0]) for v in values)]
         for name, values in rows
     ]
+
+
+def _targets(study: StudyRecord, best: TrialRecord) -> tuple[list[str], list[list[str]]]:
+    """Return the heads and the cells of a table of the scores of each of several targets."""
+    heads, rows = target_table(study, best)
+    return heads, [[foreign_text.plain(name), *scores] for name, *scores in rows]
 
 
 def _origin(study: StudyRecord) -> Iterator[tuple[str, str]]:

@@ -79,6 +79,7 @@ def study_parts(
         else:
             yield from _best(evidence, best)
             yield from _rivals(evidence, best)
+            yield from trial_tables.scores_of_targets(study, best)
             yield from _leaders(study, top, study_file)
         yield from model_parts(study)
         yield from _importance(importance(study))

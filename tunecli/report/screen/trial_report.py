@@ -50,6 +50,7 @@ def render_trial(
     parts += trial_facts(study, trial)
     parts += starmap(beside, _origin(trial))
     parts += curve_lines(study, trial)
+    parts += trial_tables.scores_of_targets(study, trial)
     parts += model_parts(study, number)
     if trial.params:
         parts += [Text(), trial_tables.parameter_table(trial, study.gates)]

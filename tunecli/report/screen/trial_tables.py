@@ -15,12 +15,21 @@ from tunecli.report.analysis.standing import Verdict
 from tunecli.report.analysis.standings import standings_of
 from tunecli.report.findings.space.losing_options import Branch, Isolation
 from tunecli.report.phrases import foreign_text, wording
-from tunecli.report.phrases.layout import FittedPath, folded, numeric, plain_table, unbroken
+from tunecli.report.phrases.layout import (
+    FittedPath,
+    folded,
+    heading,
+    numeric,
+    plain_table,
+    unbroken,
+)
 from tunecli.report.phrases.range_text import range_text
+from tunecli.report.studies.target_scores import HEADING, NOTE, target_table
 from tunecli.study_file.settings.ranges import (
     GATE,
     is_gate,
 )
+from tunecli.study_file.text.counts import count
 from tunecli.study_file.text.scalars import Scalar
 
 _BAR = 30  # columns
@@ -28,6 +37,7 @@ _NAME = 40  # columns of a parameter's name
 _OPTION = 25  # columns of an option's name without its indent: with its figures they are 80
 _ALWAYS_SHOWN = 10  # importances
 _ROUNDS_TO_ONE_PERCENT = 0.005
+_TARGETS = 30  # targets whose scores are listed
 _DIGITS = 3  # significant digits of a parameter in a row with others
 _MISSING = object()
 
@@ -77,6 +87,20 @@ def rival_table(
         for name, values in rows
     )
     return plain_table([folded("metric"), *columns], texts)
+
+
+def scores_of_targets(study: StudyRecord, trial: TrialRecord) -> Iterator[RenderableType]:
+    """Yield the scores of each of several targets; nothing for a single one."""
+    heads, rows = target_table(study, trial)
+    if not rows:
+        return
+    head, *metrics = heads
+    yield from heading(HEADING)
+    cells = ([foreign_text.plain(name), *scores] for name, *scores in rows[:_TARGETS])
+    yield plain_table([folded(head), *map(numeric, metrics)], cells)
+    more = len(rows) - _TARGETS
+    others = f" --html lists {count(more, 'more target')}." if more > 0 else ""
+    yield Text(f"{NOTE}{others}", style="dim")
 
 
 def marked_score(trial: TrialRecord, best: TrialRecord, verdict: Verdict) -> str:

@@ -8,8 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tunecli.study_file.settings.metric_names import label
 from tunecli.study_file.settings.settings import Component, Task
 from tunecli.training.outcome.metrics import measure
+
+PREVALENCE = "prevalence"
+"""Name of the share of rows with a label, among the scores of this label."""
 
 OF_PREDICTED_CLASS = frozenset(
     {
@@ -80,7 +84,7 @@ def measure_decided(
     positive: int | None,
     decision: Decision | LabelDecision | None,
 ) -> dict[str, float]:
-    """Measure as `metrics.measure` does, with what is predicted by a decision."""
+    """Measure as `metrics.measure` does, in its order, with what is predicted by a decision."""
     decided = [m for m in metrics if decision is not None and m.name in OF_PREDICTED_CLASS]
     others = [metric for metric in metrics if metric not in decided]
     scores = measure(others, task, y_true, predictions, n_classes, weights, positive)
@@ -88,4 +92,35 @@ def measure_decided(
         return scores
     certain = decision.certain(predictions)
     certain = np.where(np.isfinite(predictions), certain, np.nan)  # then no metric is defined
-    return scores | measure(decided, task, y_true, certain, n_classes, weights, positive)
+    scores |= measure(decided, task, y_true, certain, n_classes, weights, positive)
+    return {label(metric): scores[label(metric)] for metric in metrics}
+
+
+def measure_targets(
+    metrics: Sequence[Component],
+    task: Task,
+    y_true: NDArray[np.generic],
+    predictions: NDArray[np.floating],
+    weights: NDArray[np.float64] | None = None,
+    decision: LabelDecision | None = None,
+) -> tuple[dict[str, float], ...]:
+    """Measure each of several targets alone.
+
+    Args:
+        metrics: see `metric_names.target_metrics`.
+        y_true, predictions: (n, n_targets), as for `metrics.measure`.
+        weights: weight of each row, (n,); None for equal weights.
+
+    Returns:
+        Values by `metric_names.label`, one mapping per target; of a label also its `PREVALENCE`.
+    """
+    scores = []
+    for number in range(y_true.shape[1]):
+        own = None if decision is None else LabelDecision((decision.thresholds[number],))
+        y, predicted = y_true[:, [number]], predictions[:, [number]]
+        of_target = measure_decided(metrics, task, y, predicted, 0, weights, None, own)
+        if task == "multilabel":
+            share = float(np.average(y.astype(np.float64), weights=weights, axis=0)[0])
+            of_target = {PREVALENCE: share, **of_target}
+        scores.append(of_target)
+    return tuple(scores)

@@ -64,6 +64,8 @@ class TrialResult:
         predictions: per fold, the validation rows' indices and outputs at the best evaluation, as
             bytes of an npz archive with arrays `rows_<fold>` (n,) int64 and `outputs_<fold>`
             (n, k), float32 probabilities or float64 values; None unless complete.
+        of_targets: scores of each of several targets alone by the same outputs, means over folds;
+            see `decision.measure_targets`. Empty unless complete, and with a single target.
     """
 
     outcome: Outcome
@@ -77,6 +79,7 @@ class TrialResult:
     peak_memory: int = 0
     traceback: str = ""
     predictions: bytes | None = None
+    of_targets: tuple[dict[str, float], ...] = ()
 
 
 BASELINES: Mapping[Task, tuple[str, ...]] = {
