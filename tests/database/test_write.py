@@ -18,6 +18,7 @@ from sqlalchemy.schema import CreateTable
 
 from tunecli.database import schema, sqlite_files
 from tunecli.database.clock import utc_now
+from tunecli.database.creation import add_missing_tables
 from tunecli.database.trials import Trial, to_distribution
 from tunecli.database.urls import sqlite_url
 from tunecli.database.write import StudyDatabase
@@ -203,9 +204,9 @@ def test_a_study_of_a_version_without_sizes_goes_on(url: str, database: StudyDat
     with sqlite3.connect(url.removeprefix("sqlite:///")) as connection:
         connection.execute("DROP TABLE tunecli_out_of_fold")
     connection.close()
+    add_missing_tables(url)
     again = StudyDatabase.open(url, "digits", is_alone=True)
     assert again is not None
-    again.add_missing_tables()
     assert again.prediction_sizes() == {1: 3}
     again.start_trial(trial(2))
     again.finish_trial(2, finished(), worker=0)

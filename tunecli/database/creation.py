@@ -100,7 +100,7 @@ def _write(
     url: str, name: str, directions: Sequence[Direction], attributes: Mapping[str, Any]
 ) -> None:
     """Write the study in one transaction, after the tables."""
-    engine = engine_with_tables(url)
+    engine = _engine_with_tables(url)
     try:
         with engine.begin() as connection:
             _remove_orphans(connection)
@@ -118,7 +118,13 @@ def _write(
         engine.dispose()
 
 
-def engine_with_tables(url: str) -> Engine:
+def add_missing_tables(url: str) -> None:
+    """Create the tables that an earlier version did not have, for a study that it made."""
+    with clear_errors(url):
+        _engine_with_tables(url).dispose()
+
+
+def _engine_with_tables(url: str) -> Engine:
     """Open a database and create what it lacks; on a server, one process at a time."""
     with ExitStack() as turn:
         if sqlite_file(url) is None:

@@ -40,6 +40,7 @@ from tunecli.database.urls import display_url, masked, sqlite_file
 from tunecli.database.validate_rows import refuse_nonsense, validated_rows
 from tunecli.errors import DatabaseError, StudyNotFoundError
 from tunecli.study_file.read.study_name import TRASH
+from tunecli.training.outcome.evaluation import TargetScores
 
 STUDIES = text(
     "SELECT study_id, study_name FROM studies"
@@ -209,26 +210,27 @@ def stored_predictions(url: str, study_id: int, trial_id: int) -> bytes | None:
 
 def stored_target_scores(
     url: str, study_id: int, trial_ids: Sequence[int]
-) -> dict[int, tuple[dict[str, float], ...]]:
-    """Return the scores of each target by `trial_id`, see `TrialResult.of_targets`."""
-    if not trial_ids:
-        return {}
+) -> dict[int, TargetScores]:
+    """Return the scores of each of several targets by `trial_id`.
+
+    Trials between them may be among those returned.
+    """
     with connection(url) as opened:
         keys = {"study": study_id, **between(trial_ids)}
         stored = rows_of_ours(opened, "tunecli_out_of_fold", TARGET_SCORES, **keys)
         return {row.trial_id: _target_scores(row.of_targets) for row in stored}
 
 
-def _target_scores(stored: str) -> tuple[dict[str, float], ...]:
-    """Return a stored JSON list of objects of numbers.
+def _target_scores(stored: str) -> TargetScores:
+    """Return a stored JSON object of objects of numbers.
 
     Raises:
-        ValueError, TypeError: it is not such a list.
+        ValueError, TypeError, AttributeError: it is not such an object.
     """
-    values = json.loads(stored)
-    if not isinstance(values, list) or not all(isinstance(one, dict) for one in values):
-        raise ValueError(f"not a list of mappings: {stored[:50]!r}")
-    return tuple({name: finite_or_nan(value) for name, value in one.items()} for one in values)
+    return {
+        name: {metric: finite_or_nan(value) for metric, value in scores.items()}
+        for name, scores in mapping(stored).items()
+    }
 
 
 def by_trial(rows: Iterable[Row[Any]]) -> defaultdict[int, list[Row[Any]]]:

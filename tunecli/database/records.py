@@ -34,7 +34,7 @@ from tunecli.study_file.settings.metric_names import titles
 from tunecli.study_file.settings.ranges import Categories, FloatRange, IntRange, Range, is_gate
 from tunecli.study_file.settings.settings import Direction, TrialConfig
 from tunecli.study_file.text.scalars import Scalar
-from tunecli.training.outcome.evaluation import Outcome, ended_untrained
+from tunecli.training.outcome.evaluation import Outcome, TargetScores, ended_untrained
 
 State = Literal["running", "complete", "pruned", "fail", "waiting"]
 
@@ -88,11 +88,6 @@ class TrialRecord:
     def is_untrained(self) -> bool:
         """Whether the trial broke a limit on its model alone."""
         return ended_untrained(self.outcome, self.fold_scores)
-
-    @property
-    def targets(self) -> tuple[str, ...]:
-        """Names of several targets; empty for one."""
-        return tuple((self.config or {}).get("data", {}).get("targets") or ())
 
     @property
     def spread(self) -> float | None:
@@ -197,21 +192,10 @@ class StudyRecord(StudyAttributes):
         """Return a trial's out-of-fold predictions, see `TrialResult`; the best have some."""
         return queries.stored_predictions(self.url, self.study_id, trial.trial_id)
 
-    def target_scores(
-        self, trials: Sequence[TrialRecord]
-    ) -> dict[int, dict[str, dict[str, float]]]:
-        """Return the scores of each of several targets by its name and by metric, by `trial_id`.
-
-        They are means over folds of the out-of-fold predictions, see `TrialResult.of_targets`.
-        """
+    def target_scores(self, trials: Sequence[TrialRecord]) -> Mapping[int, TargetScores]:
+        """Return the scores of each of several targets by `trial_id`; see `TrialResult`."""
         ids = [trial.trial_id for trial in trials]
-        stored = queries.stored_target_scores(self.url, self.study_id, ids)
-        names = {trial.trial_id: trial.targets for trial in trials}
-        return {
-            trial_id: dict(zip(names[trial_id], scores, strict=True))
-            for trial_id, scores in stored.items()
-            if len(scores) == len(names.get(trial_id, ())) > 0
-        }
+        return queries.stored_target_scores(self.url, self.study_id, ids)
 
     def curves(self, trials: Sequence[TrialRecord] | None = None) -> dict[int, Curve]:
         """Return the curves of these trials, or of all, that have one, by `trial_id`."""

@@ -14,7 +14,6 @@ from contextlib import closing, contextmanager
 from datetime import datetime
 from typing import Any
 
-from optuna.distributions import distribution_to_json
 from optuna.trial import TrialState
 from sqlalchemy import Connection, Engine, Table, case, delete, func, insert, select, update
 from sqlalchemy.sql import ColumnElement
@@ -31,8 +30,9 @@ from tunecli.database.trials import (
     STATES,
     Trial,
     mean_row,
+    parameter_rows,
     refuse_others,
-    user_attributes,
+    user_attribute_rows,
     value_row,
 )
 from tunecli.database.urls import refuse_unusable
@@ -110,11 +110,6 @@ class StudyDatabase:
         if is_locked:
             database._stake_claim()
         return database
-
-    def add_missing_tables(self) -> None:
-        """Create the tables that an earlier version did not have; the study must be ours."""
-        with clear_errors(self.url):
-            creation.engine_with_tables(self.url).dispose()
 
     def _stake_claim(self) -> None:
         claim = Claim(self._study_id)
@@ -225,17 +220,15 @@ class StudyDatabase:
         Earlier versions stored no size; of their trials, those whose predictions stayed have one.
         """
         kept, known = schema.predictions.c, schema.out_of_fold.c
-        columns = ((kept.trial_id, func.length(kept.npz)), (known.trial_id, known.n_bytes))
+        size = func.coalesce(known.n_bytes, func.length(kept.npz))
+        sizes = (
+            select(_TRIALS.c.number, size)
+            .outerjoin_from(_TRIALS, schema.out_of_fold, known.trial_id == _TRIALS.c.trial_id)
+            .outerjoin(schema.predictions, kept.trial_id == _TRIALS.c.trial_id)
+            .where(_TRIALS.c.study_id == self._study_id, size.is_not(None))
+        )
         with self._transaction() as connection:
-            return {
-                number: n_bytes
-                for trial_id, size in columns
-                for number, n_bytes in connection.execute(
-                    select(_TRIALS.c.number, size)
-                    .join(trial_id.table, trial_id == _TRIALS.c.trial_id)
-                    .where(_TRIALS.c.study_id == self._study_id)
-                )
-            }
+            return {row[0]: row[1] for row in connection.execute(sizes)}
 
     def start_trial(self, trial: Trial) -> None:
         """Write a new running trial with all its parameters, in one transaction."""
@@ -325,16 +318,7 @@ class StudyDatabase:
         }
         trial_id = creation.inserted_id(connection, _TRIALS, row)
         _delete(connection, schema.OURS, trial_id)  # of a deleted trial with the same id
-        params = [
-            {
-                "trial_id": trial_id,
-                "param_name": name,
-                "param_value": distribution.to_internal_repr(trial.params[name]),
-                "distribution_json": distribution_to_json(distribution),
-            }
-            for name, distribution in trial.distributions.items()
-        ]
-        _insert(connection, models.TrialParamModel.__table__, params)
+        _insert(connection, models.TrialParamModel.__table__, parameter_rows(trial_id, trial))
         details = {
             "trial_id": trial_id,
             "study_id": self._study_id,
@@ -386,10 +370,7 @@ def _write_end(
     _update(connection, _TRIALS, trial_id, **ended)
     value_rows = [value_row(trial_id, i, value) for i, value in enumerate(values)]
     _insert(connection, models.TrialValueModel.__table__, value_rows)
-    attributes = [
-        {"trial_id": trial_id, "key": key, "value_json": json.dumps(value)}
-        for key, value in user_attributes(result).items()
-    ]
+    attributes = user_attribute_rows(trial_id, result)
     _insert(connection, models.TrialUserAttributeModel.__table__, attributes)
     details = {name: value for name, value in vars(result).items() if name in schema.trials.c}
     _update(connection, schema.trials, trial_id, worker=worker, **details)

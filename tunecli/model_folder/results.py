@@ -40,12 +40,8 @@ from tunecli.training.compression.costs import (
     share_of_zeros,
 )
 from tunecli.training.outcome.adjustment import Adjustment
-from tunecli.training.outcome.decision import (
-    Decision,
-    LabelDecision,
-    measure_targets,
-    predicted_classes,
-)
+from tunecli.training.outcome.decision import Decision, LabelDecision, predicted_classes
+from tunecli.training.outcome.evaluation import TargetScores
 from tunecli.training.step.losses import Predictions
 
 MANY_ROWS = 256
@@ -110,7 +106,7 @@ class Results:
             regression.
         residuals: quantiles of prediction minus truth, by share; None for classification, and for
             several targets.
-        of_targets: test scores of each of several targets, by its name and by metric.
+        of_targets: test scores of each of several targets.
         looks: how often the study's test set was looked at, this time included.
         costs: costs of the model.
         titles: what people read instead of the name of a metric, with what it averages.
@@ -165,7 +161,7 @@ class Results:
     validated: RowCounts | None = None
     expected: ExpectedScore | None = None
     unit: Unit = "row"
-    of_targets: dict[str, dict[str, float]] = field(default_factory=dict)
+    of_targets: TargetScores = field(default_factory=dict)
 
     def titled(self, metric: str) -> str:
         """Return what people read instead of the name of a metric."""
@@ -255,9 +251,12 @@ def results_of(
     decision = first.model.decision
     test: dict[str, ScoreInterval] = {}
     unadjusted: dict[str, ScoreInterval] = {}
+    of_targets: TargetScores = {}
     confusion, residuals = None, None
     if first.predictions is not None:
-        test = score_intervals(metrics, _on_test(store, y, first.predictions, decision))
+        on_test = _on_test(store, y, first.predictions, decision)
+        test = score_intervals(metrics, on_test)
+        of_targets = on_test.of_targets(dataset.targets, target_metrics(config, dataset.task))
         if first.unadjusted is not None:
             unadjusted = score_intervals(metrics, _on_test(store, y, first.unadjusted))
         if not isinstance(decision, LabelDecision) and dataset.task == "classification":
@@ -265,7 +264,7 @@ def results_of(
             counts = confusion_matrix(y, guessed, labels=range(len(dataset.classes)))
             confusion = tuple(map(tuple, counts.tolist()))
         elif dataset.task == "regression" and not dataset.targets:
-            residuals = _on_test(store, y, first.predictions).residual_quantiles()
+            residuals = on_test.residual_quantiles()
     return Results(
         metric=label(config.objective.metric),
         direction=config.objective.direction,
@@ -295,22 +294,8 @@ def results_of(
         of_fold_models=_mean_scores(metrics, store, of_fold_models, y),
         validated=_validated(store),
         unit=unit_of(dataset.task, is_one_text=dataset.is_one_text),
-        of_targets=_of_targets(config, store, y, first),
+        of_targets=of_targets,
     )
-
-
-def _of_targets(
-    config: TrialConfig, store: FoldStore, y: NDArray[np.generic], refitted: Refitted
-) -> dict[str, dict[str, float]]:
-    """Return the test scores of each of several targets; see `measure_targets`."""
-    dataset, decision = store.dataset, refitted.model.decision
-    if refitted.predictions is None or not dataset.targets:
-        return {}
-    assert not isinstance(decision, Decision), "there are no classes"
-    weights = dataset.weights_of(store.split.test_rows)
-    metrics = target_metrics(config, dataset.task)
-    scores = measure_targets(metrics, dataset.task, y, refitted.predictions, weights, decision)
-    return dict(zip(dataset.targets, scores, strict=True))
 
 
 def _truth(store: FoldStore, refitted: Refitted) -> NDArray[np.generic]:

@@ -15,6 +15,7 @@ from pathlib import Path
 import optuna
 
 from tunecli.data.rows.workspace import Workspace
+from tunecli.database.creation import add_missing_tables
 from tunecli.database.trials import Trial
 from tunecli.database.urls import without_password
 from tunecli.database.write import StudyDatabase
@@ -188,7 +189,7 @@ class Search:
             return None, None
         opened.callback(database.close)
         stored = StoredStudy.read(database)  # refuses those of others before anything is written
-        database.add_missing_tables()
+        add_missing_tables(database.url)
         return database, stored
 
     def _made_executor(self, task: FirstTask, n_workers: int, opened: ExitStack) -> Executor:

@@ -30,8 +30,8 @@ from tunecli.study_file.settings.settings import TrialConfig
 from tunecli.training.early_stopping import no_longer_improves
 from tunecli.training.fold import FoldTraining
 from tunecli.training.fold_group import FoldGroup, Round
-from tunecli.training.outcome.decision import measure_targets
-from tunecli.training.outcome.evaluation import Evaluation, Outcome, TrialResult
+from tunecli.training.outcome.decision import mean_of_targets, measure_targets
+from tunecli.training.outcome.evaluation import Evaluation, Outcome, TargetScores, TrialResult
 from tunecli.training.outcome.evaluation_choice import choice_for
 from tunecli.training.outcome.failure_reasons import ERROR
 from tunecli.training.outcome.score_guard import NoScoreError, mean
@@ -223,7 +223,6 @@ class CrossValidation:
         evaluations = self.curve[self.best_step]
         if outcome == "pruned":
             evaluations = last or self.curve[-1]
-        outputs = [training.best_outputs for training in self.folds]
         result = TrialResult(
             outcome=outcome,
             value=_mean_score(evaluations),
@@ -235,6 +234,7 @@ class CrossValidation:
             },
         )
         if outcome == "complete":
+            outputs = [training.best_outputs for training in self.folds]
             result = self.with_outputs(result, outputs)
         return self.measured(result)
 
@@ -248,7 +248,7 @@ class CrossValidation:
         """
         known = [one for one in outputs if one is not None]
         if len(known) < len(outputs):
-            return replace(result, predictions=None)
+            return replace(result, predictions=None, of_targets={})
         return replace(
             result, predictions=self._archive(known), of_targets=self._scores_of_targets(known)
         )
@@ -288,24 +288,17 @@ class CrossValidation:
         np.savez(archive, **arrays)
         return archive.getvalue()
 
-    def _scores_of_targets(
-        self, outputs_of_folds: Sequence[Predictions]
-    ) -> tuple[dict[str, float], ...]:
+    def _scores_of_targets(self, outputs_of_folds: Sequence[Predictions]) -> TargetScores:
         """Return the scores of each of several targets, means over folds; else nothing."""
-        task = self._data[0].task
-        if self._data[0].y_valid.ndim == 1 or task == "language_modeling":
-            return ()
+        names, task = self.config.data.targets, self._data[0].task
+        if not names:
+            return {}
         metrics = target_metrics(self.config, task)
-        of_folds = [
-            measure_targets(
-                metrics, task, fold.y_valid.numpy(force=True), outputs, fold.valid_weights
-            )
-            for fold, outputs in zip(self._data, outputs_of_folds, strict=True)
-        ]
-        return tuple(
-            {name: fmean(scores[name] for scores in of_target) for name in of_target[0]}
-            for of_target in zip(*of_folds, strict=True)
-        )
+        of_folds = []
+        for fold, outputs in zip(self._data, outputs_of_folds, strict=True):
+            y = fold.y_valid.numpy(force=True)
+            of_folds += [measure_targets(names, metrics, task, y, outputs, fold.valid_weights)]
+        return mean_of_targets(of_folds)
 
     @property
     def checkpoint_bytes(self) -> int:

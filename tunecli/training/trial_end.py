@@ -298,7 +298,7 @@ def _within_limits(result: TrialResult, config: TrialConfig) -> TrialResult:
         value=None,
         metrics=result.metrics | scores,
         predictions=None,
-        of_targets=(),
+        of_targets={},
     )
 
 

@@ -14,8 +14,6 @@ def target_table(study: StudyRecord, trial: TrialRecord) -> tuple[list[str], lis
 
     There are no rows for a single target, and for studies of versions without these scores.
     """
-    if not trial.targets:
-        return [], []
     of_targets = study.target_scores([trial]).get(trial.trial_id, {})
     metrics = next(iter(of_targets.values()), {})
     rows = [[name, *map(wording.score, scores.values())] for name, scores in of_targets.items()]

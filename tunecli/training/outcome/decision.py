@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 from tunecli.study_file.settings.metric_names import label
 from tunecli.study_file.settings.settings import Component, Task
+from tunecli.training.outcome.evaluation import TargetScores
 from tunecli.training.outcome.metrics import measure
+from tunecli.training.outcome.score_guard import mean
 
 PREVALENCE = "prevalence"
 """Name of the share of rows with a label, among the scores of this label."""
@@ -97,30 +99,41 @@ def measure_decided(
 
 
 def measure_targets(
+    names: Sequence[str],
     metrics: Sequence[Component],
     task: Task,
     y_true: NDArray[np.generic],
     predictions: NDArray[np.floating],
     weights: NDArray[np.float64] | None = None,
-    decision: LabelDecision | None = None,
-) -> tuple[dict[str, float], ...]:
+    decision: Decision | LabelDecision | None = None,
+) -> TargetScores:
     """Measure each of several targets alone.
 
     Args:
+        names: names of the targets.
         metrics: see `metric_names.target_metrics`.
         y_true, predictions: (n, n_targets), as for `metrics.measure`.
         weights: weight of each row, (n,); None for equal weights.
 
     Returns:
-        Values by `metric_names.label`, one mapping per target; of a label also its `PREVALENCE`.
+        Values by `metric_names.label`, of a label also its `PREVALENCE`.
     """
-    scores = []
-    for number in range(y_true.shape[1]):
-        own = None if decision is None else LabelDecision((decision.thresholds[number],))
+    thresholds = decision.thresholds if isinstance(decision, LabelDecision) else None
+    scores = {}
+    for number, name in enumerate(names):
+        own = None if thresholds is None else LabelDecision((thresholds[number],))
         y, predicted = y_true[:, [number]], predictions[:, [number]]
         of_target = measure_decided(metrics, task, y, predicted, 0, weights, None, own)
         if task == "multilabel":
             share = float(np.average(y.astype(np.float64), weights=weights, axis=0)[0])
             of_target = {PREVALENCE: share, **of_target}
-        scores.append(of_target)
-    return tuple(scores)
+        scores[name] = of_target
+    return scores
+
+
+def mean_of_targets(of_folds: Sequence[TargetScores]) -> TargetScores:
+    """Return the means over folds of the scores of each target; NaN if one is not finite."""
+    return {
+        name: {metric: mean(one[name][metric] for one in of_folds) for metric in scores}
+        for name, scores in of_folds[0].items()
+    }

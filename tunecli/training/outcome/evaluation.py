@@ -13,6 +13,9 @@ from tunecli.study_file.settings.settings import Task
 
 Outcome = Literal["complete", "pruned", "diverged", "infeasible", "failed"]
 
+TargetScores = dict[str, dict[str, float]]
+"""Scores of each of several targets, by its name and by metric."""
+
 
 def ended_untrained(outcome: Outcome | None, fold_scores: Sequence[float]) -> bool:
     """Return whether a trial broke a limit that its model alone decides, before its training.
@@ -64,8 +67,8 @@ class TrialResult:
         predictions: per fold, the validation rows' indices and outputs at the best evaluation, as
             bytes of an npz archive with arrays `rows_<fold>` (n,) int64 and `outputs_<fold>`
             (n, k), float32 probabilities or float64 values; None unless complete.
-        of_targets: scores of each of several targets alone by the same outputs, means over folds;
-            see `decision.measure_targets`. Empty unless complete, and with a single target.
+        of_targets: scores of each of several targets by the same outputs, means over folds; see
+            `decision.measure_targets`. Empty unless complete, and with a single target.
     """
 
     outcome: Outcome
@@ -79,7 +82,7 @@ class TrialResult:
     peak_memory: int = 0
     traceback: str = ""
     predictions: bytes | None = None
-    of_targets: tuple[dict[str, float], ...] = ()
+    of_targets: TargetScores = field(default_factory=dict)
 
 
 BASELINES: Mapping[Task, tuple[str, ...]] = {
