@@ -389,6 +389,8 @@ def test_other_databases_keep_long_texts_and_large_numbers(dialect: Any) -> None
     assert ("config MEDIUMTEXT" if dialect.name == "mysql" else "config TEXT") in made
     kept = str(CreateTable(schema.predictions).compile(dialect=dialect))
     assert ("npz BLOB(4294967295)" if dialect.name == "mysql" else "npz BYTEA") in kept
+    scores = str(CreateTable(schema.out_of_fold).compile(dialect=dialect))
+    assert f"of_targets {'MEDIUMTEXT' if dialect.name == 'mysql' else 'TEXT'} NOT NULL" in scores
 
 
 @contextmanager

@@ -27,8 +27,11 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 from sqlalchemy.dialects.mysql import MEDIUMTEXT
+from sqlalchemy.types import TypeEngine
 
 metadata = MetaData()
+
+_LONG = Text().with_variant(MEDIUMTEXT(), "mysql", "mariadb")  # MySQL's TEXT ends at 64 KiB
 
 
 class _Json(TypeDecorator[Any]):
@@ -36,6 +39,9 @@ class _Json(TypeDecorator[Any]):
 
     impl = Text
     cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return _LONG
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> str:
         return json.dumps(value)
@@ -53,7 +59,6 @@ class _IfFinite(TypeDecorator[float]):
 
 Table("trials", metadata, Column("trial_id", Integer, primary_key=True))  # for foreign keys
 
-_LONG = Text().with_variant(MEDIUMTEXT(), "mysql", "mariadb")  # MySQL's TEXT ends at 64 KiB
 _FILE = LargeBinary(2**32 - 1)
 
 

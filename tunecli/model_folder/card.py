@@ -201,7 +201,7 @@ def _of_each_target(results: Results) -> str:
     """Return the test scores of each of several targets."""
     metrics = next(iter(results.of_targets.values()))
     cells = (
-        [_code(name), *(_score(scores[metric]) for metric in metrics)]
+        [_plain(name), *(_score(scores[metric]) for metric in metrics)]
         for name, scores in results.of_targets.items()
     )
     return _table(["target", *metrics], cells)
