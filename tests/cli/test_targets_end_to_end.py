@@ -63,9 +63,21 @@ def test_from_a_study_file_to_predictions(task: str, text: str, tmp_path: Path) 
         if task == "multilabel":
             shares = [one["prevalence"] for one in scores.values()]
             np.testing.assert_allclose(shares, frame[["a", "b", "c"]].mean(), atol=0.1)
-    report = call_in(tmp_path, "report", "s", "--html", "s.html").stdout
-    assert "Scores of each target" in call_in(tmp_path, "report", "s").stdout, report
-    assert "Scores of each target" in (tmp_path / "s.html").read_text()
+    assert [baseline.name for baseline in study.baselines if baseline.of_targets]
+    for baseline in study.baselines:
+        known = baseline.metrics | {study.metric: np.mean(baseline.fold_scores)}
+        mean = np.mean([one[score] for one in baseline.of_targets.values()])
+        assert mean == pytest.approx(known[score])
+    call_in(tmp_path, "report", "s", "--html", "s.html")
+    objective = "f1" if task == "multilabel" else "rmse"
+    for text in (
+        call_in(tmp_path, "report", "s").stdout,
+        call_in(tmp_path, "report", "s", "--markdown").stdout,
+        (tmp_path / "s.html").read_text(),
+    ):
+        assert "Scores of each target" in text
+        assert f"{objective} of each target beside untuned models" in text
+    assert "Scores of each target" in call_in(tmp_path, "report", "s", "--trial", "0").stdout
     card = (tmp_path / "runs/s/model/README.md").read_text()
     assert ("| target | prevalence | f1 |" if task == "multilabel" else "| rmse | r2 |") in card
     assert ("which of 3 labels a row has" if task == "multilabel" else "3 values") in card

@@ -24,7 +24,7 @@ from tunecli.report.phrases.layout import (
     unbroken,
 )
 from tunecli.report.phrases.range_text import range_text
-from tunecli.report.studies.target_scores import HEADING, NOTE, target_table
+from tunecli.report.studies.target_scores import TargetTable
 from tunecli.study_file.settings.ranges import (
     GATE,
     is_gate,
@@ -89,18 +89,17 @@ def rival_table(
     return plain_table([folded("metric"), *columns], texts)
 
 
-def scores_of_targets(study: StudyRecord, trial: TrialRecord) -> Iterator[RenderableType]:
-    """Yield the scores of each of several targets; nothing for a single one."""
-    heads, rows = target_table(study, trial)
-    if not rows:
-        return
-    head, *metrics = heads
-    yield from heading(HEADING)
-    cells = ([foreign_text.plain(name), *scores] for name, *scores in rows[:_TARGETS])
-    yield plain_table([folded(head), *map(numeric, metrics)], cells)
-    more = len(rows) - _TARGETS
-    others = f" --html lists {count(more, 'more target')}." if more > 0 else ""
-    yield Text(f"{NOTE}{others}", style="dim")
+def scores_of_targets(tables: Iterable[TargetTable]) -> Iterator[RenderableType]:
+    """Yield the scores of each of several targets."""
+    for table in tables:
+        head, *others = table.heads
+        yield from heading(table.heading)
+        columns = [folded(head), *(numeric(other.replace(" ", "\n")) for other in others)]
+        rows = table.rows[:_TARGETS]
+        yield plain_table(columns, ([foreign_text.plain(name), *rest] for name, *rest in rows))
+        n_more = len(table.rows) - len(rows)
+        more = f" --html lists {count(n_more, 'more target')}." if n_more else ""
+        yield Text(f"{table.note}{more}", style="dim")
 
 
 def marked_score(trial: TrialRecord, best: TrialRecord, verdict: Verdict) -> str:

@@ -281,6 +281,11 @@ def target_metrics(config: TrialConfig, task: Task) -> tuple[Component, ...]:
     return tuple({label(metric): metric for metric in metrics}.values())
 
 
+def target_label(metric: Component) -> str:
+    """Return the name of a study's metric among those of one of several targets."""
+    return label(_without_average(metric))
+
+
 def _without_average(metric: Component) -> Component:
     others = {name: value for name, value in metric.arguments.items() if name != "average"}
     return Component(name=metric.name, arguments=others)

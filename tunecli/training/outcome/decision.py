@@ -135,5 +135,5 @@ def mean_of_targets(of_folds: Sequence[TargetScores]) -> TargetScores:
     """Return the means over folds of the scores of each target; NaN if one is not finite."""
     return {
         name: {metric: mean(one[name][metric] for one in of_folds) for metric in scores}
-        for name, scores in of_folds[0].items()
+        for name, scores in next(iter(of_folds), {}).items()
     }

@@ -109,6 +109,8 @@ class Baseline:
             omitted.
         fold_metrics: the same, one value per fold; empty in studies of versions without it.
         note: number of rows it was fitted on, if not all; or why there are no scores.
+        of_targets: scores of each of several targets, means over folds; metrics that are not
+            finite are omitted. Empty in studies of versions without it.
     """
 
     name: str
@@ -117,6 +119,7 @@ class Baseline:
     metrics: dict[str, float] = field(default_factory=dict)
     note: str = ""
     fold_metrics: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    of_targets: TargetScores = field(default_factory=dict)
 
 
 MOST_BASELINE_SECONDS = 30.0
