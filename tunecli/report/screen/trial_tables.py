@@ -92,9 +92,10 @@ def rival_table(
 def scores_of_targets(tables: Iterable[TargetTable]) -> Iterator[RenderableType]:
     """Yield the scores of each of several targets."""
     for table in tables:
-        head, *others = table.heads
+        head, first, *others = table.heads
         yield from heading(table.heading)
-        columns = [folded(head), *(numeric(other.replace(" ", "\n")) for other in others)]
+        heads = (first, *(other.replace(" ", "\n") for other in others))
+        columns = [folded(head), *map(numeric, heads)]
         rows = table.rows[:_TARGETS]
         yield plain_table(columns, ([foreign_text.plain(name), *rest] for name, *rest in rows))
         n_more = len(table.rows) - len(rows)
