@@ -74,7 +74,8 @@ def table(path: Path) -> Sequence[tuple[object, ...]]:
         "FROM trials JOIN trial_params USING (trial_id) LEFT JOIN trial_values USING (trial_id) "
         "LEFT JOIN tunecli_curves USING (trial_id) ORDER BY number, param_name, step, fold",
     )
-    return [*trials, *((*row, *[None] * 5) for row in kept_predictions(path))]  # as long
+    others = [*kept_predictions(path), *out_of_fold(path)]
+    return [*trials, *((*row, *[None] * (9 - len(row))) for row in others)]  # as long
 
 
 def kept_predictions(path: Path) -> Sequence[tuple[object, ...]]:
@@ -83,6 +84,15 @@ def kept_predictions(path: Path) -> Sequence[tuple[object, ...]]:
         path,
         "SELECT number, state, 'predictions', npz FROM trials "
         "JOIN tunecli_predictions USING (trial_id) ORDER BY number",
+    )
+
+
+def out_of_fold(path: Path) -> Sequence[tuple[object, ...]]:
+    """Size of each trial's out-of-fold predictions, and the scores of its targets."""
+    return rows(
+        path,
+        "SELECT number, state, 'out of fold', n_bytes, of_targets FROM trials "
+        "JOIN tunecli_out_of_fold USING (trial_id) ORDER BY number",
     )
 
 

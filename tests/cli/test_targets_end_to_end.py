@@ -18,7 +18,7 @@ from tunecli.database.urls import sqlite_url
 
 LABELS = (
     "data: {source: t.csv, targets: [a, b, c]}\n"
-    "loss: {BCEWithLogitsLoss: {pos_weight: balanced}}\n"
+    "loss: {BCEWithLogitsLoss: {pos_weight: balanced}}\nmetrics: [average_precision]\n"
 )
 VALUES = "data: {source: t.csv, targets: [a, b, c]}\nmetrics: [r2]\n"
 MODEL = """
@@ -51,9 +51,37 @@ def test_from_a_study_file_to_predictions(task: str, text: str, tmp_path: Path) 
     assert ("thresholds" in out) == (task == "multilabel")
     results = json.loads((tmp_path / "runs/s/model/metrics.json").read_text())
     assert results["of_targets"].keys() == {"a", "b", "c"}
+    study = read_study(sqlite_url(tmp_path / "runs/s/study.db"))
+    for trial, scores in zip(
+        study.trials, study.target_scores(study.trials).values(), strict=True
+    ):
+        assert scores.keys() == {"a", "b", "c"}
+        score = "average_precision" if task == "multilabel" else study.metric
+        mean = np.mean([one[score] for one in scores.values()])
+        known = trial.metrics | {study.metric: trial.value}
+        assert mean == pytest.approx(known[score])
+        if task == "multilabel":
+            shares = [one["prevalence"] for one in scores.values()]
+            np.testing.assert_allclose(shares, frame[["a", "b", "c"]].mean(), atol=0.1)
+    assert [baseline.name for baseline in study.baselines if baseline.of_targets]
+    for baseline in study.baselines:
+        known = baseline.metrics | {study.metric: np.mean(baseline.fold_scores)}
+        mean = np.mean([one[score] for one in baseline.of_targets.values()])
+        assert mean == pytest.approx(known[score])
+    call_in(tmp_path, "report", "s", "--html", "s.html")
+    objective = "f1" if task == "multilabel" else "rmse"
+    for text in (
+        call_in(tmp_path, "report", "s").stdout,
+        call_in(tmp_path, "report", "s", "--markdown").stdout,
+        (tmp_path / "s.html").read_text(),
+    ):
+        assert "Scores of each target" in text
+        assert f"{objective} of each target beside untuned models" in text
+    assert "Scores of each target" in call_in(tmp_path, "report", "s", "--trial", "0").stdout
     card = (tmp_path / "runs/s/model/README.md").read_text()
+    assert ("| target | prevalence | f1 |" if task == "multilabel" else "| rmse | r2 |") in card
     assert ("which of 3 labels a row has" if task == "multilabel" else "3 values") in card
-    assert "| `a` |" in card
+    assert "| a |" in card
     call_in(tmp_path, "predict", "s", "t.csv", "-o", "out.csv", "--keep", "x0")
     written = pd.read_csv(tmp_path / "out.csv")
     assert list(written.columns) == ["x0", "a", "b", "c"]

@@ -18,6 +18,7 @@ from sqlalchemy.schema import CreateTable
 
 from tunecli.database import schema, sqlite_files
 from tunecli.database.clock import utc_now
+from tunecli.database.creation import add_missing_tables
 from tunecli.database.trials import Trial, to_distribution
 from tunecli.database.urls import sqlite_url
 from tunecli.database.write import StudyDatabase
@@ -188,11 +189,29 @@ def test_predictions_stay_until_they_are_dropped(url: str, database: StudyDataba
     for number, dropped in enumerate(([], [0], [2])):
         database.start_trial(trial(number))
         database.finish_trial(number, finished(), worker=0, drop_predictions=dropped)
-    assert database.prediction_sizes() == {1: 3}
+    assert database.prediction_sizes() == dict.fromkeys(range(3), 3)  # dropped ones, too
     with sqlite3.connect(url.removeprefix("sqlite:///")) as connection:
         rows = connection.execute("SELECT trial_id, npz FROM tunecli_predictions").fetchall()
     connection.close()
     assert rows == [(2, b"npz")]
+
+
+def test_a_study_of_a_version_without_sizes_goes_on(url: str, database: StudyDatabase) -> None:
+    for number, dropped in enumerate(([], [0])):
+        database.start_trial(trial(number))
+        database.finish_trial(number, finished(), worker=0, drop_predictions=dropped)
+    database.close()
+    with sqlite3.connect(url.removeprefix("sqlite:///")) as connection:
+        connection.execute("DROP TABLE tunecli_out_of_fold")
+    connection.close()
+    add_missing_tables(url)
+    again = StudyDatabase.open(url, "digits", is_alone=True)
+    assert again is not None
+    assert again.prediction_sizes() == {1: 3}
+    again.start_trial(trial(2))
+    again.finish_trial(2, finished(), worker=0)
+    assert again.prediction_sizes() == {1: 3, 2: 3}
+    again.close()
 
 
 def test_no_study_where_there_is_no_file(tmp_path: Path) -> None:
@@ -370,6 +389,8 @@ def test_other_databases_keep_long_texts_and_large_numbers(dialect: Any) -> None
     assert ("config MEDIUMTEXT" if dialect.name == "mysql" else "config TEXT") in made
     kept = str(CreateTable(schema.predictions).compile(dialect=dialect))
     assert ("npz BLOB(4294967295)" if dialect.name == "mysql" else "npz BYTEA") in kept
+    scores = str(CreateTable(schema.out_of_fold).compile(dialect=dialect))
+    assert f"of_targets {'MEDIUMTEXT' if dialect.name == 'mysql' else 'TEXT'} NOT NULL" in scores
 
 
 @contextmanager

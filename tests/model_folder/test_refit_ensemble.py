@@ -189,6 +189,25 @@ def test_studies_without_ensembles(tmp_path: Path, change: str, told: str) -> No
     assert not (tmp_path / "runs" / "price" / "model").exists()
 
 
+def test_a_training_loop_without_predictions_is_told_to_report_them(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(
+        "def fit(config, fold):\n    yield {'accuracy': 0.5 + fold.number / 10}\n\n\n"
+        "def predict(folder, x):\n    raise NotImplementedError\n"
+    )
+    (tmp_path / "own.yaml").write_text(
+        "data: digits\ntrain: own.py:fit\nobjective: {maximize: accuracy}\n"
+        "validation: {folds: 2}\nsearch: {trials: 2}\n"
+    )
+    words = ("own.yaml", "--code", "own.py", "--jobs", "1", "--quiet")
+    call_in(tmp_path, "search", *words)
+    told = call_in(tmp_path, "refit", "own", "--ensemble", "2", "--code", "own.py", code=1).stderr
+    assert (
+        "has those of no trial. Let own.py:fit report its predictions for x_valid, with "
+        "`report({…}, step, predictions=p)` or `yield {…}, p`, and run a new search with "
+        "search.keep_predictions above 1."
+    ) in " ".join(told.split())
+
+
 LABELS = """
 data: {source: labels.csv, targets: [a, b, probability_a], task: multilabel, test: 0.2}
 validation: {folds: 3}

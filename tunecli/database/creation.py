@@ -118,6 +118,12 @@ def _write(
         engine.dispose()
 
 
+def add_missing_tables(url: str) -> None:
+    """Create the tables that an earlier version did not have, for a study that it made."""
+    with clear_errors(url):
+        _engine_with_tables(url).dispose()
+
+
 def _engine_with_tables(url: str) -> Engine:
     """Open a database and create what it lacks; on a server, one process at a time."""
     with ExitStack() as turn:

@@ -40,6 +40,7 @@ from tunecli.database.urls import display_url, masked, sqlite_file
 from tunecli.database.validate_rows import refuse_nonsense, validated_rows
 from tunecli.errors import DatabaseError, StudyNotFoundError
 from tunecli.study_file.read.study_name import TRASH
+from tunecli.training.outcome.evaluation import TargetScores
 
 STUDIES = text(
     "SELECT study_id, study_name FROM studies"
@@ -103,6 +104,10 @@ FOLD_CURVES = _of_trials("x.*", "tunecli_curves", "x.trial_id, x.fold, x.step", 
 
 FOLD_SCORES = _of_trials(
     "x.trial_id, x.fold, x.score", "tunecli_curves", "x.trial_id, x.fold, x.step"
+)
+
+TARGET_SCORES = _of_trials(
+    "x.trial_id, x.of_targets", "tunecli_out_of_fold", "x.trial_id", _BETWEEN
 )
 
 PREDICTIONS = _of_trials("x.npz", "tunecli_predictions", "x.trial_id", _BETWEEN)
@@ -201,6 +206,31 @@ def stored_predictions(url: str, study_id: int, trial_id: int) -> bytes | None:
         keys = {"study": study_id, **between([trial_id])}
         stored = rows_of_ours(opened, "tunecli_predictions", PREDICTIONS, **keys)
     return stored[0].npz if stored else None
+
+
+def stored_target_scores(
+    url: str, study_id: int, trial_ids: Sequence[int]
+) -> dict[int, TargetScores]:
+    """Return the scores of each of several targets by `trial_id`.
+
+    Trials between them may be among those returned.
+    """
+    with connection(url) as opened:
+        keys = {"study": study_id, **between(trial_ids)}
+        stored = rows_of_ours(opened, "tunecli_out_of_fold", TARGET_SCORES, **keys)
+        return {row.trial_id: _target_scores(row.of_targets) for row in stored}
+
+
+def _target_scores(stored: str) -> TargetScores:
+    """Return a stored JSON object of objects of numbers.
+
+    Raises:
+        ValueError, TypeError, AttributeError: it is not such an object.
+    """
+    return {
+        name: {metric: finite_or_nan(value) for metric, value in scores.items()}
+        for name, scores in mapping(stored).items()
+    }
 
 
 def by_trial(rows: Iterable[Row[Any]]) -> defaultdict[int, list[Row[Any]]]:

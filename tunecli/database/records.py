@@ -34,7 +34,7 @@ from tunecli.study_file.settings.metric_names import titles
 from tunecli.study_file.settings.ranges import Categories, FloatRange, IntRange, Range, is_gate
 from tunecli.study_file.settings.settings import Direction, TrialConfig
 from tunecli.study_file.text.scalars import Scalar
-from tunecli.training.outcome.evaluation import Outcome, ended_untrained
+from tunecli.training.outcome.evaluation import Outcome, TargetScores, ended_untrained
 
 State = Literal["running", "complete", "pruned", "fail", "waiting"]
 
@@ -191,6 +191,11 @@ class StudyRecord(StudyAttributes):
     def predictions(self, trial: TrialRecord) -> bytes | None:
         """Return a trial's out-of-fold predictions, see `TrialResult`; the best have some."""
         return queries.stored_predictions(self.url, self.study_id, trial.trial_id)
+
+    def target_scores(self, trials: Sequence[TrialRecord]) -> Mapping[int, TargetScores]:
+        """Return the scores of each of several targets by `trial_id`; see `TrialResult`."""
+        ids = [trial.trial_id for trial in trials]
+        return queries.stored_target_scores(self.url, self.study_id, ids)
 
     def curves(self, trials: Sequence[TrialRecord] | None = None) -> dict[int, Curve]:
         """Return the curves of these trials, or of all, that have one, by `trial_id`."""

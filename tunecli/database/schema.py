@@ -1,4 +1,4 @@
-"""The tables of a study database: Optuna's, and three of our own.
+"""The tables of a study database: Optuna's, and four of our own.
 
 Optuna's tables hold what any Optuna tool reads: trials with state, parameters, values and the mean
 curve (`trial_intermediate_values`: step = evaluation, value = mean score over folds). They store a
@@ -27,8 +27,11 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 from sqlalchemy.dialects.mysql import MEDIUMTEXT
+from sqlalchemy.types import TypeEngine
 
 metadata = MetaData()
+
+_LONG = Text().with_variant(MEDIUMTEXT(), "mysql", "mariadb")  # MySQL's TEXT ends at 64 KiB
 
 
 class _Json(TypeDecorator[Any]):
@@ -36,6 +39,9 @@ class _Json(TypeDecorator[Any]):
 
     impl = Text
     cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return _LONG
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> str:
         return json.dumps(value)
@@ -53,7 +59,6 @@ class _IfFinite(TypeDecorator[float]):
 
 Table("trials", metadata, Column("trial_id", Integer, primary_key=True))  # for foreign keys
 
-_LONG = Text().with_variant(MEDIUMTEXT(), "mysql", "mariadb")  # MySQL's TEXT ends at 64 KiB
 _FILE = LargeBinary(2**32 - 1)
 
 
@@ -104,4 +109,12 @@ predictions = Table(
     Column("npz", _FILE, nullable=False),  # see TrialResult.predictions
 )
 
-OURS = (trials, curves, predictions)
+out_of_fold = Table(
+    "tunecli_out_of_fold",  # of every trial that had predictions, whether or not they stay
+    metadata,
+    _trial_id(),
+    Column("n_bytes", BigInteger, nullable=False),  # of the predictions as they were stored
+    Column("of_targets", _Json, nullable=False),  # see TrialResult.of_targets
+)
+
+OURS = (trials, curves, predictions, out_of_fold)

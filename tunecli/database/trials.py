@@ -14,6 +14,7 @@ from optuna.distributions import (
     CategoricalDistribution,
     FloatDistribution,
     IntDistribution,
+    distribution_to_json,
 )
 from optuna.trial import TrialState
 
@@ -159,8 +160,28 @@ class Trial:
         self.curve, self.n_waiting, self.n_before = [], 0, 0
 
 
-def user_attributes(result: TrialResult) -> dict[str, Any]:
-    """Return the few user attributes that other Optuna tools show."""
+def parameter_rows(trial_id: int, trial: Trial) -> list[dict[str, Any]]:
+    """Return the parameters of a trial as rows of Optuna's table."""
+    return [
+        {
+            "trial_id": trial_id,
+            "param_name": name,
+            "param_value": distribution.to_internal_repr(trial.params[name]),
+            "distribution_json": distribution_to_json(distribution),
+        }
+        for name, distribution in trial.distributions.items()
+    ]
+
+
+def user_attribute_rows(trial_id: int, result: TrialResult) -> list[dict[str, Any]]:
+    """Return the few user attributes that other Optuna tools show, as rows of Optuna's table."""
+    return [
+        {"trial_id": trial_id, "key": key, "value_json": json.dumps(value)}
+        for key, value in _user_attributes(result).items()
+    ]
+
+
+def _user_attributes(result: TrialResult) -> dict[str, Any]:
     attributes: dict[str, Any] = {"outcome": result.outcome}
     if result.reason:
         attributes["reason"] = result.reason

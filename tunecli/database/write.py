@@ -14,7 +14,6 @@ from contextlib import closing, contextmanager
 from datetime import datetime
 from typing import Any
 
-from optuna.distributions import distribution_to_json
 from optuna.trial import TrialState
 from sqlalchemy import Connection, Engine, Table, case, delete, func, insert, select, update
 from sqlalchemy.sql import ColumnElement
@@ -31,8 +30,9 @@ from tunecli.database.trials import (
     STATES,
     Trial,
     mean_row,
+    parameter_rows,
     refuse_others,
-    user_attributes,
+    user_attribute_rows,
     value_row,
 )
 from tunecli.database.urls import refuse_unusable
@@ -215,14 +215,20 @@ class StudyDatabase:
                 trial.n_waiting = n_folds - len(trial.fold_curves)
 
     def prediction_sizes(self) -> dict[int, int]:
-        """Return the bytes of the stored out-of-fold predictions, by the trial's number."""
-        kept = schema.predictions
-        sizes = select(_TRIALS.c.number, func.length(kept.c.npz)).join_from(
-            kept, _TRIALS, kept.c.trial_id == _TRIALS.c.trial_id
+        """Return the bytes of each trial's out-of-fold predictions, by the trial's number.
+
+        Earlier versions stored no size; of their trials, those whose predictions stayed have one.
+        """
+        kept, known = schema.predictions.c, schema.out_of_fold.c
+        size = func.coalesce(known.n_bytes, func.length(kept.npz))
+        sizes = (
+            select(_TRIALS.c.number, size)
+            .outerjoin_from(_TRIALS, schema.out_of_fold, known.trial_id == _TRIALS.c.trial_id)
+            .outerjoin(schema.predictions, kept.trial_id == _TRIALS.c.trial_id)
+            .where(_TRIALS.c.study_id == self._study_id, size.is_not(None))
         )
         with self._transaction() as connection:
-            rows = connection.execute(sizes.where(_TRIALS.c.study_id == self._study_id))
-            return {row[0]: row[1] for row in rows}
+            return {row[0]: row[1] for row in connection.execute(sizes)}
 
     def start_trial(self, trial: Trial) -> None:
         """Write a new running trial with all its parameters, in one transaction."""
@@ -279,7 +285,7 @@ class StudyDatabase:
             if not (self._is_in_doubt and self._has_ended(connection, number)):
                 self._write_evaluations(connection)
                 _write_end(connection, self._trial_ids[number], result, worker, values)
-                self._write_predictions(connection, number, result.predictions, drop_predictions)
+                self._write_predictions(connection, number, result, drop_predictions)
         self._buffer.clear()
         self._buffer.forget(number)
 
@@ -312,16 +318,7 @@ class StudyDatabase:
         }
         trial_id = creation.inserted_id(connection, _TRIALS, row)
         _delete(connection, schema.OURS, trial_id)  # of a deleted trial with the same id
-        params = [
-            {
-                "trial_id": trial_id,
-                "param_name": name,
-                "param_value": distribution.to_internal_repr(trial.params[name]),
-                "distribution_json": distribution_to_json(distribution),
-            }
-            for name, distribution in trial.distributions.items()
-        ]
-        _insert(connection, models.TrialParamModel.__table__, params)
+        _insert(connection, models.TrialParamModel.__table__, parameter_rows(trial_id, trial))
         details = {
             "trial_id": trial_id,
             "study_id": self._study_id,
@@ -345,13 +342,20 @@ class StudyDatabase:
         _insert(connection, schema.curves, curves)
 
     def _write_predictions(
-        self, connection: Connection, number: int, npz: bytes | None, gone: Collection[int]
+        self, connection: Connection, number: int, result: TrialResult, gone: Collection[int]
     ) -> None:
-        """Store a trial's out-of-fold predictions, unless they are among those that go."""
-        kept = schema.predictions
+        """Store a trial's out-of-fold predictions, unless they are among those that go.
+
+        Their size and the scores of its targets stay in any case.
+        """
+        kept, npz, trial_id = schema.predictions, result.predictions, self._trial_ids[number]
         _delete(connection, (kept,), *(self._trial_ids[one] for one in gone if one != number))
-        if number not in gone and npz is not None:
-            _insert(connection, kept, [{"trial_id": self._trial_ids[number], "npz": npz}])
+        if npz is None:
+            return
+        known = {"trial_id": trial_id, "n_bytes": len(npz), "of_targets": result.of_targets}
+        _insert(connection, schema.out_of_fold, [known])
+        if number not in gone:
+            _insert(connection, kept, [{"trial_id": trial_id, "npz": npz}])
 
 
 def _write_end(
@@ -366,10 +370,7 @@ def _write_end(
     _update(connection, _TRIALS, trial_id, **ended)
     value_rows = [value_row(trial_id, i, value) for i, value in enumerate(values)]
     _insert(connection, models.TrialValueModel.__table__, value_rows)
-    attributes = [
-        {"trial_id": trial_id, "key": key, "value_json": json.dumps(value)}
-        for key, value in user_attributes(result).items()
-    ]
+    attributes = user_attribute_rows(trial_id, result)
     _insert(connection, models.TrialUserAttributeModel.__table__, attributes)
     details = {name: value for name, value in vars(result).items() if name in schema.trials.c}
     _update(connection, schema.trials, trial_id, worker=worker, **details)

@@ -199,14 +199,12 @@ def _of_seeds(results: Results) -> str:
 
 def _of_each_target(results: Results) -> str:
     """Return the test scores of each of several targets."""
-    of_first = next(iter(results.of_targets.values()))
-    metrics = [metric for metric in results.test if metric in of_first]
-    header = ["target", *(_shown(results, metric) for metric in metrics)]
+    metrics = next(iter(results.of_targets.values()))
     cells = (
-        [_code(name), *(_score(scores[metric]) for metric in metrics)]
+        [_plain(name), *(_score(scores[metric]) for metric in metrics)]
         for name, scores in results.of_targets.items()
     )
-    return _table(header, cells)
+    return _table(["target", *metrics], cells)
 
 
 def _each(results: Results) -> str:

@@ -222,9 +222,16 @@ def _candidates(
     kept = "search.keep_predictions" if folder is None else "search.keep_models"
     what = "out-of-fold predictions" if folder is None else "predictions and fold models"
     n_found = "no trial" if not found else "one trial only"
+    remedy = f"Run a search of more trials, with {kept} above 1."
+    if best.config.train is not None and not found:
+        remedy = (
+            f"Let {best.config.train.name} report its predictions for x_valid, with "
+            "`report({…}, step, predictions=p)` or `yield {…}, p`, and run a new search with "
+            f"{kept} above 1."
+        )
     raise RefitError(
         f"an ensemble needs {what} of at least two trials, but study {study.name} has those of "
-        f"{n_found}. Run a search of more trials, with {kept} above 1."
+        f"{n_found}. {remedy}"
     )
 
 

@@ -23,8 +23,12 @@ from tunecli.model_folder.refitting import Refitted, RefitTrial
 from tunecli.model_folder.score_interval import Predicted, ScoreInterval, score_intervals
 from tunecli.report.analysis.best_evaluation import StandOut
 from tunecli.report.analysis.expected_score import ExpectedScore, RowCounts
-from tunecli.study_file.settings.code_names import is_code
-from tunecli.study_file.settings.metric_names import label, prediction_metrics, titles
+from tunecli.study_file.settings.metric_names import (
+    label,
+    prediction_metrics,
+    target_metrics,
+    titles,
+)
 from tunecli.study_file.settings.settings import Component, TrialConfig
 from tunecli.study_file.text.counts import count
 from tunecli.training.compression.costs import (
@@ -37,6 +41,7 @@ from tunecli.training.compression.costs import (
 )
 from tunecli.training.outcome.adjustment import Adjustment
 from tunecli.training.outcome.decision import Decision, LabelDecision, predicted_classes
+from tunecli.training.outcome.evaluation import TargetScores
 from tunecli.training.step.losses import Predictions
 
 MANY_ROWS = 256
@@ -101,7 +106,7 @@ class Results:
             regression.
         residuals: quantiles of prediction minus truth, by share; None for classification, and for
             several targets.
-        of_targets: test scores of each of several targets, by its name and by metric.
+        of_targets: test scores of each of several targets.
         looks: how often the study's test set was looked at, this time included.
         costs: costs of the model.
         titles: what people read instead of the name of a metric, with what it averages.
@@ -156,7 +161,7 @@ class Results:
     validated: RowCounts | None = None
     expected: ExpectedScore | None = None
     unit: Unit = "row"
-    of_targets: dict[str, dict[str, float]] = field(default_factory=dict)
+    of_targets: TargetScores = field(default_factory=dict)
 
     def titled(self, metric: str) -> str:
         """Return what people read instead of the name of a metric."""
@@ -246,9 +251,12 @@ def results_of(
     decision = first.model.decision
     test: dict[str, ScoreInterval] = {}
     unadjusted: dict[str, ScoreInterval] = {}
+    of_targets: TargetScores = {}
     confusion, residuals = None, None
     if first.predictions is not None:
-        test = score_intervals(metrics, _on_test(store, y, first.predictions, decision))
+        on_test = _on_test(store, y, first.predictions, decision)
+        test = score_intervals(metrics, on_test)
+        of_targets = on_test.of_targets(dataset.targets, target_metrics(config, dataset.task))
         if first.unadjusted is not None:
             unadjusted = score_intervals(metrics, _on_test(store, y, first.unadjusted))
         if not isinstance(decision, LabelDecision) and dataset.task == "classification":
@@ -256,7 +264,7 @@ def results_of(
             counts = confusion_matrix(y, guessed, labels=range(len(dataset.classes)))
             confusion = tuple(map(tuple, counts.tolist()))
         elif dataset.task == "regression" and not dataset.targets:
-            residuals = _on_test(store, y, first.predictions).residual_quantiles()
+            residuals = on_test.residual_quantiles()
     return Results(
         metric=label(config.objective.metric),
         direction=config.objective.direction,
@@ -286,20 +294,8 @@ def results_of(
         of_fold_models=_mean_scores(metrics, store, of_fold_models, y),
         validated=_validated(store),
         unit=unit_of(dataset.task, is_one_text=dataset.is_one_text),
-        of_targets=_of_targets(metrics, store, y, first),
+        of_targets=of_targets,
     )
-
-
-def _of_targets(
-    metrics: Sequence[Component], store: FoldStore, y: NDArray[np.generic], refitted: Refitted
-) -> dict[str, dict[str, float]]:
-    """Return the test scores of each of several targets; the user's metrics take all of them."""
-    if refitted.predictions is None:
-        return {}
-    whole = _on_test(store, y, refitted.predictions, refitted.model.decision)
-    known = [metric for metric in metrics if not is_code(metric.name)]
-    targets = enumerate(store.dataset.targets)
-    return {name: whole.of_target(number).measured(known) for number, name in targets}
 
 
 def _truth(store: FoldStore, refitted: Refitted) -> NDArray[np.generic]:

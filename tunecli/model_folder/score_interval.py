@@ -15,7 +15,13 @@ from tunecli.errors import UserCodeError
 from tunecli.study_file.settings.code_names import is_code
 from tunecli.study_file.settings.metric_names import label
 from tunecli.study_file.settings.settings import Component, Task
-from tunecli.training.outcome.decision import Decision, LabelDecision, measure_decided
+from tunecli.training.outcome.decision import (
+    Decision,
+    LabelDecision,
+    measure_decided,
+    measure_targets,
+)
+from tunecli.training.outcome.evaluation import TargetScores
 from tunecli.training.outcome.score_guard import NoScoreError, float_of
 
 N_SAMPLES = 1000
@@ -69,16 +75,6 @@ class Predicted:
             self, y_true=self.y_true[rows], predictions=self.predictions[rows], weights=weights
         )
 
-    def of_target(self, number: int) -> Predicted:
-        """Return one of several targets."""
-        one, decision = [number], self.decision
-        if isinstance(decision, LabelDecision):
-            decision = LabelDecision((decision.thresholds[number],))
-        predictions = self.predictions[:, one]
-        return replace(
-            self, y_true=self.y_true[:, one], predictions=predictions, decision=decision
-        )
-
     def residual_quantiles(self) -> dict[str, float]:
         """Return quantiles of prediction minus truth, by their share."""
         errors = self.predictions.astype(np.float64) - self.y_true.astype(np.float64)
@@ -99,6 +95,18 @@ class Predicted:
             except (UserCodeError, NoScoreError):
                 scores[name] = math.nan
         return scores
+
+    def of_targets(self, names: Sequence[str], metrics: Sequence[Component]) -> TargetScores:
+        """Measure each of several targets alone; without names, nothing."""
+        return measure_targets(
+            names,
+            metrics,
+            self.task,
+            self.y_true,
+            self.predictions,
+            self.weights,
+            self.decision,
+        )
 
     def _measure(self, metrics: Sequence[Component]) -> dict[str, float]:
         return measure_decided(

@@ -15,6 +15,7 @@ from pathlib import Path
 import optuna
 
 from tunecli.data.rows.workspace import Workspace
+from tunecli.database.creation import add_missing_tables
 from tunecli.database.trials import Trial
 from tunecli.database.urls import without_password
 from tunecli.database.write import StudyDatabase
@@ -187,7 +188,9 @@ class Search:
         if database is None:
             return None, None
         opened.callback(database.close)
-        return database, StoredStudy.read(database)
+        stored = StoredStudy.read(database)  # refuses those of others before anything is written
+        add_missing_tables(database.url)
+        return database, stored
 
     def _made_executor(self, task: FirstTask, n_workers: int, opened: ExitStack) -> Executor:
         """Return the executor, which ends with `opened`."""

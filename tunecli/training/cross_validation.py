@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from itertools import pairwise
 from statistics import fmean
@@ -25,11 +25,13 @@ import torch
 from torch import nn
 
 from tunecli.data.rows.dataset import FoldData
+from tunecli.study_file.settings.metric_names import target_metrics
 from tunecli.study_file.settings.settings import TrialConfig
 from tunecli.training.early_stopping import no_longer_improves
 from tunecli.training.fold import FoldTraining
 from tunecli.training.fold_group import FoldGroup, Round
-from tunecli.training.outcome.evaluation import Evaluation, Outcome, TrialResult
+from tunecli.training.outcome.decision import mean_of_targets, measure_targets
+from tunecli.training.outcome.evaluation import Evaluation, Outcome, TargetScores, TrialResult
 from tunecli.training.outcome.evaluation_choice import choice_for
 from tunecli.training.outcome.failure_reasons import ERROR
 from tunecli.training.outcome.score_guard import NoScoreError, mean
@@ -221,7 +223,6 @@ class CrossValidation:
         evaluations = self.curve[self.best_step]
         if outcome == "pruned":
             evaluations = last or self.curve[-1]
-        outputs = (training.best_outputs for training in self.folds)
         result = TrialResult(
             outcome=outcome,
             value=_mean_score(evaluations),
@@ -231,9 +232,26 @@ class CrossValidation:
                 name: mean(evaluation.metrics[name] for evaluation in evaluations)
                 for name in evaluations[0].metrics
             },
-            predictions=self.archive(outputs) if outcome == "complete" else None,
         )
+        if outcome == "complete":
+            outputs = [training.best_outputs for training in self.folds]
+            result = self.with_outputs(result, outputs)
         return self.measured(result)
+
+    def with_outputs(
+        self, result: TrialResult, outputs: Sequence[Predictions | None]
+    ) -> TrialResult:
+        """Return the result with out-of-fold predictions, and the scores of several targets.
+
+        Args:
+            outputs: one array per fold; None where the user's own training reported none.
+        """
+        known = [one for one in outputs if one is not None]
+        if len(known) < len(outputs):
+            return replace(result, predictions=None, of_targets={})
+        return replace(
+            result, predictions=self._archive(known), of_targets=self._scores_of_targets(known)
+        )
 
     def measured(self, result: TrialResult) -> TrialResult:
         """Return the result with the trial's number of weights, duration and peak memory."""
@@ -259,21 +277,28 @@ class CrossValidation:
         ends = [fold.close() for fold in self.user_loops]  # each, whatever the others do
         return all(ends)
 
-    def archive(self, outputs_of_folds: Iterable[Predictions | None]) -> bytes | None:
-        """Return validation rows and outputs of every fold as an npz archive.
-
-        None if the user's own training did not report predictions.
-        """
+    def _archive(self, outputs_of_folds: Sequence[Predictions]) -> bytes:
+        """Return validation rows and outputs of every fold as an npz archive."""
         arrays: dict[str, Any] = {}
         for training, outputs in zip(self.folds, outputs_of_folds, strict=True):
-            if outputs is None:
-                return None
             number = training.fold.number
             arrays[f"rows_{number}"] = training.fold.valid_rows.numpy(force=True)
             arrays[f"outputs_{number}"] = outputs.reshape(len(outputs), -1)
         archive = io.BytesIO()
         np.savez(archive, **arrays)
         return archive.getvalue()
+
+    def _scores_of_targets(self, outputs_of_folds: Sequence[Predictions]) -> TargetScores:
+        """Return the scores of each of several targets, means over folds; else nothing."""
+        names, task = self.config.data.targets, self._data[0].task
+        if not names:
+            return {}
+        metrics = target_metrics(self.config, task)
+        of_folds = []
+        for fold, outputs in zip(self._data, outputs_of_folds, strict=True):
+            y = fold.y_valid.numpy(force=True)
+            of_folds += [measure_targets(names, metrics, task, y, outputs, fold.valid_weights)]
+        return mean_of_targets(of_folds)
 
     @property
     def checkpoint_bytes(self) -> int:

@@ -27,11 +27,17 @@ from tunecli.data.preprocessing.feature_form import FeatureForm
 from tunecli.data.rows.features import as_features
 from tunecli.data.rows.streamed_rows import LoadedRows
 from tunecli.study_file.settings.code_names import is_code
-from tunecli.study_file.settings.metric_names import is_for, label, prediction_metrics
+from tunecli.study_file.settings.metric_names import (
+    is_for,
+    label,
+    prediction_metrics,
+    target_metrics,
+)
 from tunecli.study_file.settings.settings import Component, Task, TrialConfig
 from tunecli.study_file.text.counts import count
 from tunecli.training.fold_data import folds_of
-from tunecli.training.outcome.evaluation import MOST_BASELINE_SECONDS, Baseline
+from tunecli.training.outcome.decision import mean_of_targets, measure_targets
+from tunecli.training.outcome.evaluation import MOST_BASELINE_SECONDS, Baseline, TargetScores
 from tunecli.training.outcome.metrics import measure
 from tunecli.training.outcome.score_guard import NoScoreError, finite_float, float_of, mean
 from tunecli.training.state.random_state import fold_seed
@@ -212,10 +218,11 @@ def fit_baseline(
 
 
 def _scored(name: str, config: TrialConfig, store: FoldStore, limit: float) -> Baseline:
+    of_targets: list[TargetScores] = []
     if name in TOKEN_BASELINES:
         measured, note = _of_tokens(name, config, store), ""
     else:
-        measured, note = _of_rows(_model(name, store), config, store, limit)
+        measured, of_targets, note = _of_rows(_model(name, store), config, store, limit)
     fold_values = [
         {name: float_of(value, name) for name, value in values.items()} for values in measured
     ]
@@ -227,10 +234,15 @@ def _scored(name: str, config: TrialConfig, store: FoldStore, limit: float) -> B
     return Baseline(
         name,
         scores,
-        metrics={name: m for name, m in means.items() if math.isfinite(m)},
+        metrics=_finite(means),
         note=note,
         fold_metrics=known,
+        of_targets={name: _finite(m) for name, m in mean_of_targets(of_targets).items()},
     )
+
+
+def _finite(values: Mapping[str, float]) -> dict[str, float]:
+    return {name: value for name, value in values.items() if math.isfinite(value)}
 
 
 def _of_tokens(name: str, config: TrialConfig, store: FoldStore) -> list[dict[str, float]]:
@@ -245,20 +257,26 @@ def _of_tokens(name: str, config: TrialConfig, store: FoldStore) -> list[dict[st
 
 def _of_rows(
     model: UntunedModel, config: TrialConfig, store: FoldStore, limit: float
-) -> tuple[list[dict[str, float]], str]:
-    """Return the metrics of a model in each fold, and a note if it was fitted on some rows."""
-    task = store.dataset.task
-    metrics = _measurable(config, task)
+) -> tuple[list[dict[str, float]], list[TargetScores], str]:
+    """Return the metrics of a model in each fold, those of each of several targets, and a note.
+
+    The note says on how many rows it was fitted, if not on all.
+    """
+    task, targets = store.dataset.task, store.dataset.targets
+    metrics, metrics_of_each = _measurable(config, task), target_metrics(config, task)
     n_largest = _n_largest(store)
     n_rows = _affordable(model, store, n_largest, limit)
-    measured = []
+    measured: list[dict[str, float]] = []
+    of_targets: list[TargetScores] = []
     for fold, (_, valid_rows) in enumerate(store.split.folds):
         predicted = _predictions(model, store, fold, n_rows, fold_seed(config.seed, fold))
         y = store.dataset.y[valid_rows].numpy()
         weights = store.dataset.weights_of(valid_rows)
         n_classes = len(store.dataset.classes)
         measured.append(measure(metrics, task, y, predicted, n_classes, weights, store.positive))
-    return measured, f"on {count(n_rows, 'row')} of {n_largest:,}" if n_rows < n_largest else ""
+        of_targets.append(measure_targets(targets, metrics_of_each, task, y, predicted, weights))
+    note = f"on {count(n_rows, 'row')} of {n_largest:,}" if n_rows < n_largest else ""
+    return measured, of_targets, note
 
 
 def _measurable(config: TrialConfig, task: Task) -> Sequence[Component]:

@@ -253,14 +253,14 @@ def _of_compressed(
     result: TrialResult, training: CrossValidation, folds: Sequence[CompressedFold]
 ) -> TrialResult:
     assert result.value is not None
-    return replace(
+    scored = replace(
         result,
         value=fmean(fold.score for fold in folds),
         fold_scores=tuple(fold.score for fold in folds),
         metrics=_means([fold.metrics for fold in folds]) | {"uncompressed": result.value},
-        predictions=training.archive([fold.predictions for fold in folds]),
         reason=idle_in_words(folds[0].packed.left_out),
     )
+    return training.with_outputs(scored, [fold.predictions for fold in folds])
 
 
 def _costs(
@@ -298,6 +298,7 @@ def _within_limits(result: TrialResult, config: TrialConfig) -> TrialResult:
         value=None,
         metrics=result.metrics | scores,
         predictions=None,
+        of_targets={},
     )
 
 

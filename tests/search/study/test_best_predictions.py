@@ -59,11 +59,11 @@ def test_a_later_search_keeps_what_one_search_keeps(
     without: tuple[int, ...], n: int, n_first: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(best_predictions, "MOST_BYTES", 35)
-    sizes = {number: 0 if number in without else 10 for number in range(6)}
+    sizes = {number: 0 if number in without else 7 + 3 * number for number in range(6)}
     for order in permutations(range(6)):
         stored = kept(n, order[:n_first], sizes)
         history = [ended(number, VALUES[number]) for number in order[:n_first]]
-        best = BestPredictions(n, "minimize", history, dict.fromkeys(stored, 10))
+        best = BestPredictions(n, "minimize", history, sizes)
         for number in order[n_first:]:
             stored |= {number}
             stored -= best.take(ended(number, VALUES[number]), sizes[number])

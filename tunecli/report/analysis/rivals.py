@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tunecli.database.records import StudyRecord, TrialRecord
-from tunecli.training.outcome.evaluation import BASELINES, GUESSES, Baseline
+from tunecli.training.outcome.evaluation import BASELINES, GUESSES, Baseline, TargetScores
 
 
 @dataclass(frozen=True)
@@ -18,11 +18,13 @@ class Rival:
         name: one of `evaluation.BASELINES`.
         values: means over folds, by metric, the objective first.
         folds: one value per fold, by metric; a metric may be missing.
+        of_targets: means over folds of each of several targets.
     """
 
     name: str
     values: Mapping[str, float]
     folds: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    of_targets: TargetScores = field(default_factory=dict)
 
     @property
     def is_guess(self) -> bool:
@@ -48,7 +50,8 @@ def rivals(study: StudyRecord, baselines: Sequence[Baseline]) -> list[Rival]:
 def _rival(metric: str, baseline: Baseline) -> Rival:
     mean = statistics.fmean(baseline.fold_scores)
     values = {metric: mean} | baseline.metrics
-    return Rival(baseline.name, values, {metric: baseline.fold_scores} | baseline.fold_metrics)
+    folds = {metric: baseline.fold_scores} | baseline.fold_metrics
+    return Rival(baseline.name, values, folds, baseline.of_targets)
 
 
 def rival_scores(

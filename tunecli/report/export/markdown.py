@@ -20,6 +20,7 @@ from tunecli.report.phrases import foreign_text, wording
 from tunecli.report.screen.comparison_lines import study_row
 from tunecli.report.screen.trial_tables import mark_notes, marked_score, parameters_text
 from tunecli.report.studies.comparison import Comparison, SharedOption
+from tunecli.report.studies.target_scores import target_tables
 from tunecli.study_file.text.counts import count
 
 _VERSIONS = ("tunecli", "torch", "optuna", "python", "device")
@@ -44,7 +45,7 @@ def to_markdown(evidence: Evidence, findings: Sequence[Finding], top: int = 5) -
     if study.further_objectives:
         lines += [*_front(study), ""]
     elif evidence.ranked:
-        lines += [*_rivals(evidence)]
+        lines += [*_rivals(evidence), *_targets(evidence)]
         lines += [*_top(evidence, top), ""]
     lines += [f"{entry}  " for entry in _origin(study)]
     return "\n".join(lines).rstrip() + "\n"
@@ -129,6 +130,16 @@ def _rivals(evidence: Evidence) -> Iterator[str]:
     cells = ([escaped(name), *(wording.score(v, vs[0]) for v in vs)] for name, vs in rows)
     yield from _table(["metric", *heads], ["---", *["---:"] * len(heads)], cells)
     yield ""
+
+
+def _targets(evidence: Evidence) -> Iterator[str]:
+    """Yield the scores of each of several targets, and those of untuned models."""
+    for table in target_tables(evidence.study, evidence.ranked[0], evidence.baselines):
+        cells = ([escaped(name), *scores] for name, *scores in table.rows)
+        yield f"{table.heading}:"
+        yield ""
+        yield from _table(table.heads, ["---", *["---:"] * (len(table.heads) - 1)], cells)
+        yield ""
 
 
 def _top(evidence: Evidence, top: int) -> Iterator[str]:

@@ -11,9 +11,9 @@ trials that a t-test did not tell from the best one.)
     summary       what the data is, or null
     titles        {metric: title}: what people read instead of the name of a metric that is an
                   average or of one class, such as f1_binary: f1 of 'yes'
-    baselines     [{name, fold_scores, seconds, metrics, note, fold_metrics}]: untuned models on
-                  the same folds; without fold_scores, the note is the reason; `metrics` are means
-                  over folds
+    baselines     [{name, fold_scores, seconds, metrics, note, fold_metrics, of_targets}]: untuned
+                  models on the same folds; without fold_scores, the note is the reason; `metrics`
+                  are means over folds
     test_looks    [{trial, at, score, low, high, n_networks, n_trials, single, compressed, n_test,
                     n_fold, n_valid, of_folds}]: models that were scored on the test rows (of an
                   ensemble, `trial` is the first of its n_trials trials), with a 95 % interval, the
@@ -56,8 +56,9 @@ trials that a t-test did not tell from the best one.)
                   DroppedChoices {parameter, choices}, NewSetting {path, value}; `line` as text
     trials        [{number, state, outcome, reason, traceback, value, values, spread, fold_scores,
                     metrics, best_step, params, ranges, config, seconds, n_weights, peak_memory,
-                    attempt, worker, start, end, curve, undefined}]; `value` is the first
-                    objective's
+                    attempt, worker, start, end, curve, undefined, of_targets}]; `value` is the
+                    first objective's
+      of_targets  {target: {metric: score}} of several targets: means over folds
       undefined   {metric: why}: a sentence on each metric that is null
       ranges      {parameter: {choices} or {low, high, log, step}}
       curve       {step, score, folds: [{step, epoch, train_loss, score, lr, metrics}]}, lists with
@@ -138,7 +139,14 @@ def json_pieces(study: StudyRecord) -> Iterator[str]:
             trials = study.trials[start : start + _PART]
             curves = study.curves(trials)
             means |= {trial_id: replace(curve, folds=()) for trial_id, curve in curves.items()}
-            texts = [_dumped(_trial(t, curves.get(t.trial_id, Curve()))) for t in trials]
+            of_targets = study.target_scores(trials)
+            texts = [
+                _dumped(
+                    _trial(t, curves.get(t.trial_id, Curve()))
+                    | {"of_targets": of_targets.get(t.trial_id, {})}
+                )
+                for t in trials
+            ]
             file.write(", " * bool(start) + ", ".join(texts))
         yield _dumped(_overview(study, Evidence.of(study, means))).removesuffix("}")
         yield ', "trials": ['

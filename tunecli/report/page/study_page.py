@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from tunecli.database.records import StudyRecord, TrialRecord
@@ -37,6 +38,7 @@ from tunecli.report.phrases.adjustments import adjustment_lines
 from tunecli.report.phrases.width_text import trial_mup_text
 from tunecli.report.screen.terminal import edit_lines, last_active
 from tunecli.report.studies.best import config_yaml
+from tunecli.report.studies.target_scores import TargetTable, target_tables
 
 _CURVES = 6
 
@@ -80,6 +82,7 @@ def _texts(evidence: Evidence) -> dict[str, Any]:
         "figures": _tiles(evidence, best),
         "best": best,
         "rivals": _rivals(evidence, best) if best is not None else ((), ()),
+        "target_tables": _target_tables(evidence, best) if best is not None else [],
         "best_facts": _best_facts(evidence, best) if best is not None else [],
         "data": wording.data_lines(study.summary, titles=study.titles)
         if study.summary is not None
@@ -208,6 +211,14 @@ def _rivals(evidence: Evidence, best: TrialRecord) -> tuple[list[str], list[list
     return heads, [
         [foreign_text.plain(name), *(wording.score(v, values[0]) for v in values)]
         for name, values in rows
+    ]
+
+
+def _target_tables(evidence: Evidence, best: TrialRecord) -> list[TargetTable]:
+    """Return the tables of the scores of each of several targets."""
+    return [
+        replace(table, rows=[[foreign_text.plain(name), *rest] for name, *rest in table.rows])
+        for table in target_tables(evidence.study, best, evidence.baselines)
     ]
 
 

@@ -30,6 +30,7 @@ from tunecli.report.screen import trial_tables
 from tunecli.report.screen.adjustment_lines import model_parts
 from tunecli.report.screen.curve_plot import CurvePlot, curve_plot
 from tunecli.report.screen.trial_report import curve_lines, score_label, trial_facts, yaml_lines
+from tunecli.report.studies.target_scores import target_tables
 from tunecli.study_file.text.counts import count
 from tunecli.training.outcome.failure_reasons import alike
 
@@ -79,6 +80,9 @@ def study_parts(
         else:
             yield from _best(evidence, best)
             yield from _rivals(evidence, best)
+            yield from trial_tables.scores_of_targets(
+                target_tables(study, best, evidence.baselines)
+            )
             yield from _leaders(study, top, study_file)
         yield from model_parts(study)
         yield from _importance(importance(study))

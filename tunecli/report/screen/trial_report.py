@@ -18,6 +18,7 @@ from tunecli.report.phrases.layout import beside, heading
 from tunecli.report.phrases.width_text import trial_mup_text
 from tunecli.report.screen import trial_tables
 from tunecli.report.screen.adjustment_lines import model_parts
+from tunecli.report.studies.target_scores import target_tables
 from tunecli.study_file.text.counts import count
 
 
@@ -50,6 +51,7 @@ def render_trial(
     parts += trial_facts(study, trial)
     parts += starmap(beside, _origin(trial))
     parts += curve_lines(study, trial)
+    parts += trial_tables.scores_of_targets(target_tables(study, trial))
     parts += model_parts(study, number)
     if trial.params:
         parts += [Text(), trial_tables.parameter_table(trial, study.gates)]

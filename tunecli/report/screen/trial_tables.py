@@ -15,12 +15,21 @@ from tunecli.report.analysis.standing import Verdict
 from tunecli.report.analysis.standings import standings_of
 from tunecli.report.findings.space.losing_options import Branch, Isolation
 from tunecli.report.phrases import foreign_text, wording
-from tunecli.report.phrases.layout import FittedPath, folded, numeric, plain_table, unbroken
+from tunecli.report.phrases.layout import (
+    FittedPath,
+    folded,
+    heading,
+    numeric,
+    plain_table,
+    unbroken,
+)
 from tunecli.report.phrases.range_text import range_text
+from tunecli.report.studies.target_scores import TargetTable
 from tunecli.study_file.settings.ranges import (
     GATE,
     is_gate,
 )
+from tunecli.study_file.text.counts import count
 from tunecli.study_file.text.scalars import Scalar
 
 _BAR = 30  # columns
@@ -28,6 +37,7 @@ _NAME = 40  # columns of a parameter's name
 _OPTION = 25  # columns of an option's name without its indent: with its figures they are 80
 _ALWAYS_SHOWN = 10  # importances
 _ROUNDS_TO_ONE_PERCENT = 0.005
+_TARGETS = 30  # targets whose scores are listed
 _DIGITS = 3  # significant digits of a parameter in a row with others
 _MISSING = object()
 
@@ -77,6 +87,20 @@ def rival_table(
         for name, values in rows
     )
     return plain_table([folded("metric"), *columns], texts)
+
+
+def scores_of_targets(tables: Iterable[TargetTable]) -> Iterator[RenderableType]:
+    """Yield the scores of each of several targets."""
+    for table in tables:
+        head, first, *others = table.heads
+        yield from heading(table.heading)
+        heads = (first, *(other.replace(" ", "\n") for other in others))
+        columns = [folded(head), *map(numeric, heads)]
+        rows = table.rows[:_TARGETS]
+        yield plain_table(columns, ([foreign_text.plain(name), *rest] for name, *rest in rows))
+        n_more = len(table.rows) - len(rows)
+        more = f" --html lists {count(n_more, 'more target')}." if n_more else ""
+        yield Text(f"{table.note}{more}", style="dim")
 
 
 def marked_score(trial: TrialRecord, best: TrialRecord, verdict: Verdict) -> str:

@@ -25,9 +25,8 @@ class BestPredictions:
     Args:
         n: largest number of trials.
         trials: the trials of earlier calls.
-        sizes: bytes of their stored predictions, by number. A trial that is not among them takes
-            no place: it had no predictions, or they did not stay and come after all that did. The
-            predictions of a study have one size, unless a parameter changes its rows.
+        sizes: bytes of their predictions, by number, whether or not these stayed. A trial that is
+            not among them had none.
     """
 
     def __init__(

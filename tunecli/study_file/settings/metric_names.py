@@ -226,8 +226,7 @@ def title(metric: Component, positive: str | None) -> str:
     """Return a metric's label for people, with what it averages: `f1 of 'yes'`, `f1 (macro)`."""
     if not has_average(metric):
         return label(metric)
-    others = {name: value for name, value in metric.arguments.items() if name != "average"}
-    name = label(Component(name=metric.name, arguments=others))
+    name = label(_without_average(metric))
     if is_binary(metric) and positive is not None:
         return f"{name} of {positive!r}"
     return f"{name} ({argument(metric, 'average')})"
@@ -262,6 +261,34 @@ _NEEDS = {
 def prediction_metrics(config: TrialConfig) -> tuple[Component, ...]:
     """Return the metrics of predictions: the first objective, then all others, each once."""
     return tuple(metric for metric in _named(config) if not _is_cost(metric, config))
+
+
+_OF_EACH_TARGET: Mapping[Task, tuple[str, ...]] = {
+    "regression": ("rmse", "r2"),
+    "multilabel": ("f1", "precision", "recall", "average_precision"),
+}
+"""Metrics by which each of several targets is always scored."""
+
+
+def target_metrics(config: TrialConfig, task: Task) -> tuple[Component, ...]:
+    """Return the metrics of one of several targets: those of every study, then the study's own.
+
+    They say no average: there is only one target. User code takes all targets at once.
+    """
+    usual = (Component(name=name) for name in _OF_EACH_TARGET.get(task, ()))
+    wanted = (metric for metric in prediction_metrics(config) if is_for(metric, task))
+    metrics = (*usual, *map(_without_average, wanted))
+    return tuple({label(metric): metric for metric in metrics}.values())
+
+
+def target_label(metric: Component) -> str:
+    """Return the name of a study's metric among those of one of several targets."""
+    return label(_without_average(metric))
+
+
+def _without_average(metric: Component) -> Component:
+    others = {name: value for name, value in metric.arguments.items() if name != "average"}
+    return Component(name=metric.name, arguments=others)
 
 
 def metric_directions(config: TrialConfig) -> dict[str, Direction]:

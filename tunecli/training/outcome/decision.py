@@ -8,8 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tunecli.study_file.settings.metric_names import label
 from tunecli.study_file.settings.settings import Component, Task
+from tunecli.training.outcome.evaluation import TargetScores
 from tunecli.training.outcome.metrics import measure
+from tunecli.training.outcome.score_guard import mean
+
+PREVALENCE = "prevalence"
+"""Name of the share of rows with a label, among the scores of this label."""
 
 OF_PREDICTED_CLASS = frozenset(
     {
@@ -80,7 +86,7 @@ def measure_decided(
     positive: int | None,
     decision: Decision | LabelDecision | None,
 ) -> dict[str, float]:
-    """Measure as `metrics.measure` does, with what is predicted by a decision."""
+    """Measure as `metrics.measure` does, in its order, with what is predicted by a decision."""
     decided = [m for m in metrics if decision is not None and m.name in OF_PREDICTED_CLASS]
     others = [metric for metric in metrics if metric not in decided]
     scores = measure(others, task, y_true, predictions, n_classes, weights, positive)
@@ -88,4 +94,46 @@ def measure_decided(
         return scores
     certain = decision.certain(predictions)
     certain = np.where(np.isfinite(predictions), certain, np.nan)  # then no metric is defined
-    return scores | measure(decided, task, y_true, certain, n_classes, weights, positive)
+    scores |= measure(decided, task, y_true, certain, n_classes, weights, positive)
+    return {label(metric): scores[label(metric)] for metric in metrics}
+
+
+def measure_targets(
+    names: Sequence[str],
+    metrics: Sequence[Component],
+    task: Task,
+    y_true: NDArray[np.generic],
+    predictions: NDArray[np.floating],
+    weights: NDArray[np.float64] | None = None,
+    decision: Decision | LabelDecision | None = None,
+) -> TargetScores:
+    """Measure each of several targets alone.
+
+    Args:
+        names: names of the targets.
+        metrics: see `metric_names.target_metrics`.
+        y_true, predictions: (n, n_targets), as for `metrics.measure`.
+        weights: weight of each row, (n,); None for equal weights.
+
+    Returns:
+        Values by `metric_names.label`, of a label also its `PREVALENCE`.
+    """
+    thresholds = decision.thresholds if isinstance(decision, LabelDecision) else None
+    scores = {}
+    for number, name in enumerate(names):
+        own = None if thresholds is None else LabelDecision((thresholds[number],))
+        y, predicted = y_true[:, [number]], predictions[:, [number]]
+        of_target = measure_decided(metrics, task, y, predicted, 0, weights, None, own)
+        if task == "multilabel":
+            share = float(np.average(y.astype(np.float64), weights=weights, axis=0)[0])
+            of_target = {PREVALENCE: share, **of_target}
+        scores[name] = of_target
+    return scores
+
+
+def mean_of_targets(of_folds: Sequence[TargetScores]) -> TargetScores:
+    """Return the means over folds of the scores of each target; NaN if one is not finite."""
+    return {
+        name: {metric: mean(one[name][metric] for one in of_folds) for metric in scores}
+        for name, scores in next(iter(of_folds), {}).items()
+    }

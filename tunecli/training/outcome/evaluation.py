@@ -13,6 +13,9 @@ from tunecli.study_file.settings.settings import Task
 
 Outcome = Literal["complete", "pruned", "diverged", "infeasible", "failed"]
 
+TargetScores = dict[str, dict[str, float]]
+"""Scores of each of several targets, by its name and by metric."""
+
 
 def ended_untrained(outcome: Outcome | None, fold_scores: Sequence[float]) -> bool:
     """Return whether a trial broke a limit that its model alone decides, before its training.
@@ -64,6 +67,8 @@ class TrialResult:
         predictions: per fold, the validation rows' indices and outputs at the best evaluation, as
             bytes of an npz archive with arrays `rows_<fold>` (n,) int64 and `outputs_<fold>`
             (n, k), float32 probabilities or float64 values; None unless complete.
+        of_targets: scores of each of several targets by the same outputs, means over folds; see
+            `decision.measure_targets`. Empty unless complete, and with a single target.
     """
 
     outcome: Outcome
@@ -77,6 +82,7 @@ class TrialResult:
     peak_memory: int = 0
     traceback: str = ""
     predictions: bytes | None = None
+    of_targets: TargetScores = field(default_factory=dict)
 
 
 BASELINES: Mapping[Task, tuple[str, ...]] = {
@@ -103,6 +109,8 @@ class Baseline:
             omitted.
         fold_metrics: the same, one value per fold; empty in studies of versions without it.
         note: number of rows it was fitted on, if not all; or why there are no scores.
+        of_targets: scores of each of several targets, means over folds; metrics that are not
+            finite are omitted. Empty in studies of versions without it.
     """
 
     name: str
@@ -111,6 +119,7 @@ class Baseline:
     metrics: dict[str, float] = field(default_factory=dict)
     note: str = ""
     fold_metrics: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    of_targets: TargetScores = field(default_factory=dict)
 
 
 MOST_BASELINE_SECONDS = 30.0
