@@ -76,7 +76,7 @@ def test_from_a_study_file_to_predictions(task: str, text: str, tmp_path: Path) 
         (tmp_path / "s.html").read_text(),
     ):
         assert "Scores of each target" in text
-        assert f"{objective} of each target beside untuned models" in text
+        assert f"{objective} of each target compared with untuned models" in text
     assert "Scores of each target" in call_in(tmp_path, "report", "s", "--trial", "0").stdout
     card = (tmp_path / "runs/s/model/README.md").read_text()
     assert ("| target | prevalence | f1 |" if task == "multilabel" else "| rmse | r2 |") in card

@@ -30,7 +30,7 @@ class TargetTable:
 def target_tables(
     study: StudyRecord, trial: TrialRecord, baselines: Sequence[Baseline] = ()
 ) -> Iterator[TargetTable]:
-    """Yield all scores of each target, and its score in the objective beside untuned models.
+    """Yield all scores of each target, then the objective compared with untuned models.
 
     Nothing is yielded for a single target, and for studies of versions without these scores.
     """
@@ -43,10 +43,10 @@ def target_tables(
         [[name, *map(wording.score, scores.values())] for name, scores in of_targets.items()],
         "Out-of-fold predictions, means over the folds.",
     )
-    yield from _beside_rivals(study, trial, of_targets, baselines)
+    yield from _against_rivals(study, trial, of_targets, baselines)
 
 
-def _beside_rivals(
+def _against_rivals(
     study: StudyRecord, trial: TrialRecord, of_targets: TargetScores, baselines: Sequence[Baseline]
 ) -> Iterator[TargetTable]:
     config = study.first_config
@@ -60,7 +60,7 @@ def _beside_rivals(
         own = scores[metric]
         rows.append([name, *(wording.score(value, own) for value in (own, *others))])
     yield TargetTable(
-        f"{metric} of each target beside untuned models and guessing",
+        f"{metric} of each target compared with untuned models and guessing",
         ["target", f"trial {trial.number}", *(rival.name for rival in columns)],
         rows,
         "Means over the same folds.",
