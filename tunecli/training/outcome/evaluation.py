@@ -132,7 +132,7 @@ class BaselineLimit:
 
 
 LARGEST_LIMIT = BaselineLimit()
-"""That of a search of any length."""
+"""The limit in the longest searches."""
 
 
 @dataclass(frozen=True)
