@@ -111,5 +111,5 @@ def test_the_estimate_grows_with_the_texts_and_limits_the_rows(tmp_path: Path) -
         expected_seconds("logistic regression", store, LARGEST_LIMIT) for store in (short, long)
     ]
     assert 10 * seconds[0] < seconds[1]
-    limited = fit_baseline(name, config, long, BaselineLimit(seconds[1] / 2))
+    limited = fit_baseline("logistic regression", config, long, BaselineLimit(seconds[1] / 2))
     assert limited.note == "on 24 rows of 48"
