@@ -79,7 +79,9 @@ def test_the_example_goes_from_search_to_predict(tmp_path: Path) -> None:
     written = run_in(tmp_path, "export", "own", "--to", "onnx", *allowed, "-o", "own.onnx").stdout
     assert re.search(r"differs from the model by at most \de-\d\d on 256 rows\n", written)
     network = onnxruntime.InferenceSession(tmp_path / "own.onnx")  # the mean of two folds
-    told = network.run(None, {"rows": load_digits().images[:, None].astype(np.float32)})[0].argmax(1)
+    told = network.run(None, {"rows": load_digits().images[:, None].astype(np.float32)})[0].argmax(
+        1
+    )
     assert told.astype(str).tolist() == predicted[1:]
     refused = run_in(tmp_path, "export", "own", "--to", "safetensors", code=1)
     assert refused.stdout == ""
