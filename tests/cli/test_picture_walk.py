@@ -86,9 +86,8 @@ def test_photographs_of_ants_and_bees(tmp_path: Path) -> None:
     quick = quick.replace("trials: 30", "trials: 2").replace("epochs: 20", "epochs: 3")
     file.write_text(quick)
 
-    checked = call_in(tmp_path, "check", "hymenoptera_160.yaml").stdout
-    assert f"validation  the {n['val']} rows marked by the data" in checked
     searched = call_in(tmp_path, "search", "hymenoptera_160.yaml", "--jobs", "1").stderr
+    assert f"validation  the {n['val']} rows marked by the data" in searched
     assert "hymenoptera_160 is finished: 2 of 2 trials done." in searched
     report = json.loads(call_in(tmp_path, "report", "hymenoptera_160", "--json").stdout)
     best = max(trial["value"] for trial in report["trials"])
@@ -99,7 +98,7 @@ def test_photographs_of_ants_and_bees(tmp_path: Path) -> None:
     assert told in shown
 
     refitted = call_in(tmp_path, "refit", "hymenoptera_160", "-o", "deployed").stdout
-    n_test = n["train"] // 5
+    n_test = round(0.2 * n["train"])
     assert re.search(rf"test        accuracy 0\.\d{{4}} \(95 %: .*, {n_test} rows\)", refitted)
     words = ("predict", "deployed", str(HYMENOPTERA / "val"), "-o", "out.csv")
     told = call_in(tmp_path, *words).stderr
