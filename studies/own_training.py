@@ -11,7 +11,7 @@ from torch import nn
 
 
 def network(n_features, width, n_classes):
-    """Build the network that `fit` trains and `predict` loads."""
+    """Build the network that `fit` trains and `load_network` loads."""
     return nn.Sequential(
         nn.Flatten(), nn.Linear(n_features, width), nn.ReLU(), nn.Linear(width, n_classes)
     )
@@ -39,13 +39,18 @@ def fit(config, fold, report):
         save(fold, model, optimizer, epoch)
 
 
+def load_network(folder):
+    """Return the trained network with probabilities as its outputs; `tunecli export` writes it."""
+    saved = torch.load(folder / "model.pt", weights_only=True, map_location="cpu")
+    model = network(*saved["shape"])
+    model.load_state_dict(saved["weights"])
+    return nn.Sequential(model, nn.Softmax(1))
+
+
 def predict(folder, x):
     """Return the probabilities of the classes for preprocessed rows."""
-    saved = torch.load(folder / "model.pt", weights_only=True, map_location=x.device)
-    model = network(*saved["shape"]).to(x.device)
-    model.load_state_dict(saved["weights"])
     with torch.no_grad():
-        return model(x).softmax(1)
+        return load_network(folder).to(x.device)(x)
 
 
 def save(fold, model, optimizer, epoch):

@@ -6,9 +6,12 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
+import onnxruntime
 import pytest
 from commands import run_in
 from locations import STUDIES
+from sklearn.datasets import load_digits
 
 STUDY = """
 data: digits
@@ -72,10 +75,18 @@ def test_the_example_goes_from_search_to_predict(tmp_path: Path) -> None:
         assert len(predicted) == 1798
     refused = run_in(tmp_path, "refit", "own", "--ensemble", "2", code=1)
     assert "has those of no trial" in refused.stderr  # the example reports none
-    refused = run_in(tmp_path, "export", "own", "--to", "onnx", code=1)
+    pytest.importorskip("onnxscript")
+    written = run_in(tmp_path, "export", "own", "--to", "onnx", *allowed, "-o", "own.onnx").stdout
+    assert re.search(r"differs from the model by at most \de-\d\d on 256 rows\n", written)
+    network = onnxruntime.InferenceSession(tmp_path / "own.onnx")  # the mean of two folds
+    told = network.run(None, {"rows": load_digits().images[:, None].astype(np.float32)})[0].argmax(
+        1
+    )
+    assert told.astype(str).tolist() == predicted[1:]
+    refused = run_in(tmp_path, "export", "own", "--to", "safetensors", code=1)
     assert refused.stdout == ""
     [line] = refused.stderr.splitlines()
-    assert "was trained by own_training.py:fit, your own code, so no onnx file" in line
+    assert "was trained by own_training.py:fit, your own code, so it cannot be written" in line
 
 
 @pytest.mark.slow

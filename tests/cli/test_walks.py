@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -85,6 +87,45 @@ def test_sales_by_store_and_week(tmp_path: Path) -> None:
     names = [column["name"] for column in json.loads(props["columns"])]
     assert names == ["store", "region", "price", "promo"]
     assert json.loads(props["target"]) == "units"
+
+
+@pytest.mark.slow
+def test_sales_of_stores_that_training_did_not_see(tmp_path: Path) -> None:
+    write_sales(tmp_path)
+    call_in(tmp_path, "init", "sales.csv", "--target", "units")
+    file = tmp_path / "sales.yaml"
+    quick = file.read_text().replace("  # group: store", "  group: store")
+    quick = quick.replace("trials: 30", "trials: 2").replace("  start_with: tuned", "  # first")
+    file.write_text(quick.replace("epochs: 40", "epochs: 4"))
+
+    searched = call_in(tmp_path, "search", "sales.yaml", "--jobs", "1").stderr
+    assert "sales is finished: 2 of 2 trials done." in searched
+    assert "validation  5 folds, groups kept whole" in searched
+    assert f"note        {N_STORES} groups of store are kept whole." in searched
+    report = json.loads(call_in(tmp_path, "report", "sales", "--json").stdout)
+    best = min(report["trials"], key=lambda trial: trial["value"])
+    assert best["value"] == pytest.approx(np.mean(best["fold_scores"]))
+    assert f"Best: trial {best['number']}\n" in call_in(tmp_path, "report", "sales").stdout
+
+    refitted = call_in(tmp_path, "refit", "sales", "-o", "deployed").stdout
+    past = pd.read_csv(tmp_path / "sales.csv")
+    past["missed"] = past["units"] - tunecli.load(tmp_path / "deployed").predict(
+        past.drop(columns="units")
+    )
+    found = re.search(r"test        rmse (\S+) .*, (\d+) rows\)", refitted)
+    assert found is not None
+    n_held_out, rest = divmod(int(found[2]), N_WEEKS)
+    assert rest == 0
+    squares = (past["missed"] ** 2).groupby(past["store"]).mean()
+    whole = [f"{np.mean(some) ** 0.5:.4f}" for some in combinations(squares, n_held_out)]
+    assert whole.count(found[1]) == 1  # the rmse of whole stores
+
+    words = ("predict", "deployed", "next.csv", "-o", "out.csv", "--keep", "store")
+    told = call_in(tmp_path, *words).stderr
+    assert told.startswith(f"out.csv: {N_STORES * N_NEW} rows, columns `store` and `prediction`\n")
+    new = pd.read_csv(tmp_path / "next.csv")
+    predicted = pd.read_csv(tmp_path / "out.csv")["prediction"]
+    np.testing.assert_array_equal(predicted, tunecli.load(tmp_path / "deployed").predict(new))
 
 
 @pytest.mark.slow

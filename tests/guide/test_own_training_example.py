@@ -23,7 +23,7 @@ from tunecli.training.user_loop.user_trial import UserTrial
 
 SECTION = (PACKAGE / "guide/own-code.md").read_text()
 SECTION = SECTION.partition("## The model of your training loop\n")[2]
-[EXAMPLE] = re.findall(r"^```python\n(.*?)^```", SECTION, re.DOTALL | re.MULTILINE)
+EXAMPLE, _ = re.findall(r"^```python\n(.*?)^```", SECTION, re.DOTALL | re.MULTILINE)
 STUDY = """
 data: digits
 validation: {folds: 2}

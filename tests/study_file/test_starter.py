@@ -25,6 +25,7 @@ from tunecli.data.sources import load_dataset as load_data
 from tunecli.errors import DataError, OutputError, TunecliError
 from tunecli.study_file.settings.ranges import Categories, FloatRange
 from tunecli.study_file.starter import (
+    SCHEMA,
     FirstLook,
     first_size,
     reading_settings,
@@ -408,6 +409,22 @@ def test_it_writes_a_study_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert again.exit_code == 2
     assert "iris.yaml already exists" in again.output
     assert (tmp_path / "iris.yaml").read_text() == "mine"
+
+
+@pytest.mark.parametrize("theirs", [None, "{}", "not ours"])
+def test_editors_find_the_schema_beside_the_file_and_init_says_how_it_is_made(
+    theirs: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    if theirs is not None:
+        (tmp_path / SCHEMA).write_text(theirs)
+    said = CliRunner().invoke(app, ["init", "iris"]).output
+    told = "For completion in an editor, also run:\n  tunecli schema > study.schema.json\n"
+    assert (told in said) == (theirs is None)
+    line = f"# yaml-language-server: $schema={SCHEMA}"
+    assert line in (tmp_path / "iris.yaml").read_text().splitlines()
+    found = (tmp_path / SCHEMA).read_text() if theirs is not None else None
+    assert found == theirs
 
 
 @pytest.mark.slow

@@ -27,7 +27,7 @@ from tunecli.data.rows.workspace import Workspace
 from tunecli.study_file.settings.settings import DataSettings, TrialConfig
 from tunecli.study_file.study_file import StudyFile
 from tunecli.training import score_baselines
-from tunecli.training.outcome.evaluation import BASELINES, Baseline
+from tunecli.training.outcome.evaluation import BASELINES, Baseline, BaselineLimit
 from tunecli.training.score_baselines import expected_seconds, fit_baseline
 from tunecli.training.state.random_state import fold_seed
 
@@ -184,25 +184,43 @@ def test_two_processes_give_the_same_bits() -> None:
 def test_of_many_rows_a_part_is_drawn() -> None:
     store = store_of("digits")
     limit = 3 * 1e-7 * 64 * 10 * 700.5  # time for 700 rows
+    given = BaselineLimit(limit)
     part, again = (
-        fit_baseline("logistic regression", config(store), store, limit) for _ in range(2)
+        fit_baseline("logistic regression", config(store), store, given) for _ in range(2)
     )
     assert part.note == "on 700 rows of 958"
     assert 0.9 < np.mean(part.fold_scores) < 1
     assert part.fold_scores == again.fold_scores
-    assert expected_seconds("logistic regression", store, limit) == pytest.approx(limit, rel=0.01)
+    assert expected_seconds("logistic regression", store, given) == pytest.approx(limit, rel=0.01)
 
 
+@pytest.mark.parametrize(
+    ("limit", "why"),
+    [
+        (BaselineLimit(0.5, 5.0), "a tenth of the estimated 5 s of the search"),
+        (
+            BaselineLimit(0.5),
+            "the 0.5 s allowed where a search has neither an estimated time nor search.timeout",
+        ),
+    ],
+)
 def test_what_would_take_too_long_is_left_out_and_that_is_said(
+    limit: BaselineLimit, why: str
+) -> None:
+    store = store_of("digits")
+    takes = f"it would take about {expected_seconds(TREES, store, BaselineLimit()):.0f} s"
+    expected = Baseline(TREES, note=f"{takes}, more than {why}")
+    assert fit_baseline(TREES, config(store), store, limit) == expected
+    assert expected_seconds(TREES, store, limit) == 0
+
+
+def test_what_would_take_longer_than_any_search_allows_is_left_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     store = store_of("digits")
-    whole = expected_seconds(TREES, store, 30.0)
-    note = f"it would take about {whole:.0f} s, more than a tenth of the search"
-    assert fit_baseline(TREES, config(store), store, 0.5) == Baseline(TREES, note=note)
-    assert expected_seconds(TREES, store, 0.5) == 0
     monkeypatch.setattr(score_baselines, "MOST_BASELINE_SECONDS", 0.5)
-    assert fit_baseline(TREES, config(store), store, 0.5).note == "it would take minutes"
+    note = fit_baseline(TREES, config(store), store, BaselineLimit(0.5, 900.0)).note
+    assert note.endswith(" s, more than the allowed 0.5 s")
 
 
 def test_large_pictures_have_a_guess_only() -> None:

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 
 from tunecli.data.fold_store import FoldStore, FoldStoreCache
 from tunecli.data.rows.workspace import HERE
-from tunecli.study_file.settings.settings import Component
+from tunecli.study_file.catalogue.allowed_code import AllowedCode
 from tunecli.study_file.space.walk import first_value, last_value
 from tunecli.study_file.study_file import Study, StudyFile
 from tunecli.training.fold_data import folds_of
-from tunecli.training.outcome.evaluation import BASELINES, MOST_BASELINE_SECONDS, BaselinePlan
+from tunecli.training.outcome.evaluation import (
+    BASELINES,
+    MOST_BASELINE_SECONDS,
+    BaselineLimit,
+    BaselinePlan,
+)
 from tunecli.training.search_cost import FREE_SECONDS, plan_baselines, trial_seconds
 
 STUDY = """
@@ -43,14 +49,14 @@ def test_the_limit_is_a_tenth_of_all_trials() -> None:
     ends = (study.resolve(lambda _, range_, of=of: of(range_)) for of in (first_value, last_value))
     low, high = (trial_seconds(end, folds_of(stores.of(end), end)) for end in ends)
     assert low < high
-    assert planned(100, 10).limit == pytest.approx(0.1 * 10 * math.sqrt(low * high))
-    assert planned(100, 20).limit == pytest.approx(2 * planned(100, 10).limit)
+    assert planned(100, 10).limit.seconds == pytest.approx(0.1 * 10 * math.sqrt(low * high))
+    assert planned(100, 20).limit.seconds == pytest.approx(2 * planned(100, 10).limit.seconds)
 
 
 def test_it_has_ends_and_follows_a_timeout() -> None:
-    assert planned(1, 1).limit == FREE_SECONDS
-    assert planned(10_000, 1000).limit == MOST_BASELINE_SECONDS
-    assert planned(10_000, 1000, timeout=60.0).limit == pytest.approx(6.0)
+    assert planned(1, 1).limit.seconds == FREE_SECONDS
+    assert planned(10_000, 1000).limit.seconds == MOST_BASELINE_SECONDS
+    assert planned(10_000, 1000, timeout=60.0).limit.seconds == pytest.approx(6.0)
 
 
 def test_what_is_left_out_costs_nothing() -> None:
@@ -58,7 +64,7 @@ def test_what_is_left_out_costs_nothing() -> None:
     assert [*short.seconds] == [*BASELINES["classification"]]
     assert short.seconds["gradient-boosted trees"] == 0
     assert long.seconds["gradient-boosted trees"] > FREE_SECONDS
-    assert all(0 <= seconds <= long.limit for seconds in long.seconds.values())
+    assert all(0 <= seconds <= long.limit.seconds for seconds in long.seconds.values())
 
 
 def test_more_epochs_and_folds_cost_as_much_more() -> None:
@@ -73,8 +79,31 @@ def test_more_epochs_and_folds_cost_as_much_more() -> None:
     assert trial_seconds(config, folds[:1]) == pytest.approx(once / 3)
 
 
-def test_a_training_of_ones_own_has_no_estimate() -> None:
-    study, stores, _ = study_of(3)
-    config = study.resolve(lambda _, range_: first_value(range_))
-    own = config.model_copy(update={"train": Component(name="mine.py:fit")})
-    assert trial_seconds(own, folds_of(stores.of(config), config)) == math.inf
+OWN = """
+data: digits
+validation: {folds: 3}
+train: {mine.py:fit: {lr: {float: [0.1, 1]}}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("timeout", "limit"),
+    [
+        (None, BaselineLimit(FREE_SECONDS, math.inf)),
+        (200.0, BaselineLimit(20.0, 200.0)),
+        (3600.0, BaselineLimit(MOST_BASELINE_SECONDS, 3600.0)),
+    ],
+)
+def test_a_training_of_ones_own_has_no_estimate_so_only_its_timeout_counts(
+    timeout: float | None, limit: BaselineLimit, tmp_path: Path
+) -> None:
+    (tmp_path / "mine.py").write_text("def fit(config, fold, report): ...")
+    allowed = AllowedCode.of(tmp_path, [str(tmp_path / "mine.py")])
+    file = StudyFile.from_text(OWN, str(tmp_path / "study.yaml"), code=allowed)
+    study, (_, stores, store) = file.completed("classification", 1797), study_of(3)
+    own = study.resolve(lambda _, range_: first_value(range_))
+    assert trial_seconds(own, folds_of(stores.of(own), own)) == math.inf
+    plan = plan_baselines(study, stores, store, 1000, timeout)
+    assert plan.limit == limit
+    takes = plan.seconds["gradient-boosted trees"]
+    assert takes == 0 if timeout is None else 0 < takes <= limit.seconds

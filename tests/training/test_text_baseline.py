@@ -17,7 +17,7 @@ from tunecli.data.fold_store import FoldStore
 from tunecli.data.rows.workspace import Workspace
 from tunecli.study_file.settings.settings import TrialConfig
 from tunecli.study_file.study_file import StudyFile
-from tunecli.training.outcome.evaluation import Baseline
+from tunecli.training.outcome.evaluation import LARGEST_LIMIT, Baseline, BaselineLimit
 from tunecli.training.score_baselines import expected_seconds, fit_baseline
 
 WORDS = ["red", "green", "blue", "warm", "cold", "a", "schön", "2026"]
@@ -107,7 +107,9 @@ def test_the_estimate_grows_with_the_texts_and_limits_the_rows(tmp_path: Path) -
     short = _baseline(tmp_path, table, "level", "logistic regression")[1]
     longer = table.assign(title=table.title + " word" * 200)
     long, config = _baseline(tmp_path, longer, "level", "logistic regression")[1:]
-    seconds = [expected_seconds("logistic regression", store, 30.0) for store in (short, long)]
+    seconds = [
+        expected_seconds("logistic regression", store, LARGEST_LIMIT) for store in (short, long)
+    ]
     assert 10 * seconds[0] < seconds[1]
-    limited = fit_baseline("logistic regression", config, long, seconds[1] / 2)
+    limited = fit_baseline("logistic regression", config, long, BaselineLimit(seconds[1] / 2))
     assert limited.note == "on 24 rows of 48"

@@ -90,6 +90,7 @@ def init(
             )
         raise
     options = "".join(f" --code {option}" for option in code or [])
-    text = starter(look, str(file), options, has_schema=Path(SCHEMA).is_file())
-    write_output(file, text, is_new=True)
+    write_output(file, starter(look, str(file), options), is_new=True)
     say(f"Wrote {file}. Review it, then run:\n  tunecli search {file}{options}")
+    if not Path(SCHEMA).exists():
+        say(f"For completion in an editor, also run:\n  tunecli schema > {SCHEMA}")

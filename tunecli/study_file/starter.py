@@ -173,15 +173,14 @@ SCHEMA = "study.schema.json"
 """The file beside a study file in which editors find the JSON Schema."""
 
 
-def starter(look: FirstLook, file: str, options: str = "", *, has_schema: bool = False) -> str:
+def starter(look: FirstLook, file: str, options: str = "") -> str:
     """Return the text of a study file.
 
     Args:
         file: name of the file, for the commands in its comments.
         options: further options of `search` and `check`.
-        has_schema: whether `SCHEMA` is beside the file.
     """
-    head = _head(look, file, options, has_schema=has_schema)
+    head = _head(look, file, options)
     if look.task == "language_modeling":
         body = language_study(look.source, look.text_bytes, is_one_text=look.is_one_text)
     else:
@@ -189,7 +188,7 @@ def starter(look: FirstLook, file: str, options: str = "", *, has_schema: bool =
     return "\n".join([*head, *body]) + "\n"
 
 
-def _head(look: FirstLook, file: str, options: str, *, has_schema: bool) -> Iterator[str]:
+def _head(look: FirstLook, file: str, options: str) -> Iterator[str]:
     yield f"# A first study of {look.source}: {look.in_words}."
     yield "#"
     yield f"#   tunecli check {file}{options}     # estimates time and memory, tests every branch"
@@ -198,11 +197,9 @@ def _head(look: FirstLook, file: str, options: str, *, has_schema: bool) -> Iter
     yield "#"
     yield "# A range is searched; a single value is fixed. All other settings have a default:"
     yield "# `tunecli guide settings` lists them all."
-    if has_schema:
-        yield "#"
-        yield f"# yaml-language-server: $schema={SCHEMA}"
-    else:
-        yield f"# With `tunecli schema > {SCHEMA}` before `init`, editors complete this file."
+    yield "#"
+    yield f"# Editors complete this file after `tunecli schema > {SCHEMA}`."
+    yield f"# yaml-language-server: $schema={SCHEMA}"
     yield ""
 
 

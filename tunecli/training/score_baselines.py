@@ -37,7 +37,13 @@ from tunecli.study_file.settings.settings import Component, Task, TrialConfig
 from tunecli.study_file.text.counts import count
 from tunecli.training.fold_data import folds_of
 from tunecli.training.outcome.decision import mean_of_targets, measure_targets
-from tunecli.training.outcome.evaluation import MOST_BASELINE_SECONDS, Baseline, TargetScores
+from tunecli.training.outcome.evaluation import (
+    LARGEST_LIMIT,
+    MOST_BASELINE_SECONDS,
+    Baseline,
+    BaselineLimit,
+    TargetScores,
+)
 from tunecli.training.outcome.metrics import measure
 from tunecli.training.outcome.score_guard import NoScoreError, finite_float, float_of, mean
 from tunecli.training.state.random_state import fold_seed
@@ -196,7 +202,7 @@ class NoBaselineError(Exception):
 
 
 def fit_baseline(
-    name: str, config: TrialConfig, store: FoldStore, limit: float = MOST_BASELINE_SECONDS
+    name: str, config: TrialConfig, store: FoldStore, limit: BaselineLimit = LARGEST_LIMIT
 ) -> Baseline:
     """Fit and score one of `evaluation.BASELINES` on every fold.
 
@@ -205,7 +211,7 @@ def fit_baseline(
     Args:
         config: configuration of any trial; its seed, objective, metrics and threads are used.
         store: the study's data.
-        limit: largest estimated time on all folds, in seconds; see `search_cost.plan_baselines`.
+        limit: how long it may take; see `search_cost.plan_baselines`.
     """
     start = time.perf_counter()
     try:
@@ -217,7 +223,7 @@ def fit_baseline(
     return replace(baseline, seconds=time.perf_counter() - start)
 
 
-def _scored(name: str, config: TrialConfig, store: FoldStore, limit: float) -> Baseline:
+def _scored(name: str, config: TrialConfig, store: FoldStore, limit: BaselineLimit) -> Baseline:
     of_targets: list[TargetScores] = []
     if name in TOKEN_BASELINES:
         measured, note = _of_tokens(name, config, store), ""
@@ -256,7 +262,7 @@ def _of_tokens(name: str, config: TrialConfig, store: FoldStore) -> list[dict[st
 
 
 def _of_rows(
-    model: UntunedModel, config: TrialConfig, store: FoldStore, limit: float
+    model: UntunedModel, config: TrialConfig, store: FoldStore, limit: BaselineLimit
 ) -> tuple[list[dict[str, float]], list[TargetScores], str]:
     """Return the metrics of a model in each fold, those of each of several targets, and a note.
 
@@ -292,7 +298,7 @@ def _measurable(config: TrialConfig, task: Task) -> Sequence[Component]:
     return measurable
 
 
-def expected_seconds(name: str, store: FoldStore, limit: float) -> float:
+def expected_seconds(name: str, store: FoldStore, limit: BaselineLimit) -> float:
     """Return the estimated time of a baseline on all folds; 0 if it is skipped."""
     if name in TOKEN_BASELINES:
         return _SECONDS_PER_BYTE * store.dataset.x_bytes * len(store.split.folds)
@@ -314,7 +320,7 @@ def _estimate(model: UntunedModel, store: FoldStore, n_rows: int, n_fitted: int)
     return len(store.split.folds) * (fixed + n_fitted * per_row)
 
 
-def _affordable(model: UntunedModel, store: FoldStore, n_rows: int, limit: float) -> int:
+def _affordable(model: UntunedModel, store: FoldStore, n_rows: int, limit: BaselineLimit) -> int:
     """Return how many of `n_rows` training rows fit into the time limit.
 
     Raises:
@@ -327,19 +333,23 @@ def _affordable(model: UntunedModel, store: FoldStore, n_rows: int, limit: float
     n_features = model.n_features(store)
     if n_features > MOST_FEATURES:
         raise NoBaselineError(f"{n_features:,} features exceed the limit of {MOST_FEATURES:,}")
-    if (whole := _estimate(model, store, n_rows, n_rows)) <= limit:
+    if (whole := _estimate(model, store, n_rows, n_rows)) <= limit.seconds:
         return n_rows
     fixed, per_row = model.seconds(store, n_rows)
-    affordable = int((limit / len(store.split.folds) - fixed) / per_row)
+    affordable = int((limit.seconds / len(store.split.folds) - fixed) / per_row)
     if affordable < LEAST_SHARE * n_rows:
         raise NoBaselineError(_too_slow(whole, limit))
     return affordable
 
 
-def _too_slow(seconds: float, limit: float) -> str:
-    if limit >= MOST_BASELINE_SECONDS:
-        return "it would take minutes"
-    return f"it would take about {seconds:.0f} s, more than a tenth of the search"
+def _too_slow(seconds: float, limit: BaselineLimit) -> str:
+    takes = f"it would take about {seconds:,.0f} s"
+    if limit.seconds >= MOST_BASELINE_SECONDS:
+        return f"{takes}, more than the allowed {MOST_BASELINE_SECONDS:g} s"
+    if math.isfinite(limit.search):
+        return f"{takes}, more than a tenth of the estimated {limit.search:.0f} s of the search"
+    unknown = "where a search has neither an estimated time nor search.timeout"
+    return f"{takes}, more than the {limit.seconds:g} s allowed {unknown}"
 
 
 def _predictions(

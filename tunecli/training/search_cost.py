@@ -22,6 +22,7 @@ from tunecli.training.fold_data import folds_of
 from tunecli.training.outcome.evaluation import (
     BASELINES,
     MOST_BASELINE_SECONDS,
+    BaselineLimit,
     BaselinePlan,
 )
 from tunecli.training.score_baselines import expected_seconds
@@ -32,7 +33,7 @@ from tunecli.training.trial_end import example
 SHARE = 0.1
 """Largest share of a search that a baseline may take."""
 
-FREE_SECONDS = 1.0
+FREE_SECONDS = 2.0
 """Estimated time that a baseline may always take: nobody minds the wait."""
 
 _STEP = 7e-4  # seconds of an optimizer step without its arithmetic; measured on one core
@@ -47,6 +48,9 @@ def plan_baselines(
 ) -> BaselinePlan:
     """Return how long each baseline may take: a tenth of all trials, and at most half a minute.
 
+    If the time of the trials is unknown, as in a training loop of the user's own, and there is no
+    timeout, each may take `FREE_SECONDS`.
+
     Args:
         study: a completed study file.
         stores: gives the data of any of its trials.
@@ -54,10 +58,14 @@ def plan_baselines(
         n_trials: number of trials of the search.
         timeout: seconds after which no trial starts; None for no limit.
     """
-    search = min(_search_seconds(study, stores, n_trials), timeout or math.inf)
-    limit = min(max(SHARE * search, FREE_SECONDS), MOST_BASELINE_SECONDS)
+    limit = _limit(min(_search_seconds(study, stores, n_trials), timeout or math.inf))
     names = BASELINES[study.task]
     return BaselinePlan(limit, {name: expected_seconds(name, store, limit) for name in names})
+
+
+def _limit(search: float) -> BaselineLimit:
+    share = SHARE * search if math.isfinite(search) else 0.0
+    return BaselineLimit(min(max(share, FREE_SECONDS), MOST_BASELINE_SECONDS), search)
 
 
 def _search_seconds(study: Study, stores: FoldStoreCache, n_trials: int) -> float:

@@ -80,11 +80,11 @@ def test_a_log_tells_of_baselines_in_one_line() -> None:
     found = (
         Baseline("commonest class", (0.1, 0.1), 0.01),
         Baseline("logistic regression", (0.95, 0.97), 0.52),
-        Baseline("gradient-boosted trees", (), note="it would take minutes"),
+        Baseline("gradient-boosted trees", (), note="it would take 31 s"),
     )
     told = "baselines   logistic regression 0.9600 (0.52 s); gradient-boosted trees skipped: it"
     events = [*search()[:4], BaselinesScored(found), *search()[4:]]
-    assert f"\n{told} would take minutes\n" in log(events)
+    assert f"\n{told} would take 31 s\n" in log(events)
     assert "baselines" not in log(events, quiet=True)
     assert "baselines" not in log([STARTED, BaselinesScored(found[:1]), *search()[1:]])
 

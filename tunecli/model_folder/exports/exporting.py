@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -31,7 +31,8 @@ Format = Literal["onnx", "pt2", "safetensors"]
 
 TOLERANCE = 1e-4
 """Largest difference between file and model: of probabilities; of values in standard deviations of
-the training targets; of rates in units of the largest one among the rows."""
+the training targets (of the predictions, if user code trained the model); of rates in units of the
+largest one among the rows."""
 ROWS = 256
 """Largest number of rows that are compared."""
 
@@ -41,7 +42,11 @@ CPU = ["CPUExecutionProvider"]
 _NAMES: dict[str, Any] = {"input_names": ["rows"], "output_names": ["predictions"]}
 """The input and the output of an ONNX file."""
 
+_GRAPHS = ("onnx", "pt2")
+"""The formats of files that compute."""
+
 Run = Callable[[Tensor], NDArray[Any]]
+Unit = float | NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -73,18 +78,18 @@ _LANGUAGE = (
 
 
 def refuse_user_code(folder: Path, to: str) -> None:
-    """Refuse a model that user code trained: it has no network that torch could export.
+    """Refuse the formats for weights of a model that user code trained and saved.
 
     Raises:
-        ExportError: the model is one.
+        ExportError: the model is one, and `to` is not a graph.
         ModelFolderError: the folder is damaged or not from tunecli.
     """
     facts, _, _ = read_folder(folder)
-    if facts.config.train is not None:
+    if facts.config.train is not None and to not in _GRAPHS:
         raise ExportError(
             f"the model of {folder} was trained by {facts.config.train.name}, your own code, so "
-            f"no {to} file can be made of it. Use `tunecli predict`, or the files that your code "
-            f"saved in {folder / user_folder(0)}."
+            f"it cannot be written as {to}. Write --to onnx or pt2, or use the files that your "
+            f"code saved in {folder / user_folder(0)}."
         )
 
 
@@ -122,23 +127,55 @@ def _graph(model: Model, to: Format, part: Path, path: Path, source: str) -> Exp
     if model.facts.config.data.task == "language_modeling":
         raise ExportError(_LANGUAGE.format(to))
     left_out = why_not_whole(model)
+    graph = Graph(model.members, not left_out, model.facts.temperature)
     rows = some_rows(model, source)
     expected = model.of_rows(rows)
-    graph = Graph(model.members, not left_out, model.facts.temperature)
     metadata = file_metadata(model, left_out)
     _refuse_all_positions(graph, model, to)
     # A single row shows whether the export fixed the number of rows, or the length of a text.
     given = {n: given_to_graph(model, rows.split(n)[0]) for n in (1, len(rows))}
-    run = (_onnx if to == "onnx" else _pt2)(graph, given[len(rows)], part, metadata)
     unit = _unit(model, expected)
-    differences = [(np.abs(run(x) - expected[:n]) / unit).max() for n, x in given.items()]
-    difference = float(max(differences))
+    if model.user_networks:
+        _refuse_other_network(graph, given.values(), expected, unit)
+    run = (_onnx if to == "onnx" else _pt2)(graph, given[len(rows)], part, metadata)
+    difference = _difference(map(run, given.values()), expected, unit)
     if not difference <= TOLERANCE:
         raise ExportError(
             f"the predictions of the {to} file differ from the model's by {difference:.2g}, and "
             f"at most {TOLERANCE:g} is allowed. The file was not written."
         )
     return Exported(path, left_out, len(rows), difference, len(model.members))
+
+
+def _difference(predicted: Iterable[Predictions], expected: Predictions, unit: Unit) -> float:
+    """Return the largest difference in `unit` of predictions for the first rows; NaN with NaN."""
+    each = [np.abs(one - expected[: len(one)]) / unit for one in predicted]
+    return float(np.max([one.max() for one in each]))
+
+
+def _refuse_other_network(
+    graph: Graph, given: Iterable[Tensor], expected: Predictions, unit: Unit
+) -> None:
+    """Refuse a network of user code that predicts something else than its `predict`.
+
+    Raises:
+        ExportError: it does, or fails.
+    """
+    with quietly("torch", "run"), torch.no_grad():
+        predicted = [graph(rows).numpy() for rows in given]
+    found = predicted[-1].shape
+    if found != expected.shape:
+        raise ExportError(
+            f"load_network: the predictions of the network have the shape {found}, those of "
+            f"predict {expected.shape}. Return a network with the outputs of predict."
+        )
+    difference = _difference(predicted, expected, unit)
+    if not difference <= TOLERANCE:
+        raise ExportError(
+            f"load_network: the predictions of the network differ from those of predict by "
+            f"{difference:.2g}, and at most {TOLERANCE:g} is allowed. Return a network with the "
+            "outputs of predict: probabilities, or values in the original unit."
+        )
 
 
 def _refuse_all_positions(graph: Graph, model: Model, to: Format) -> None:
@@ -176,14 +213,17 @@ def some_rows(model: Model, source: str) -> Tensor | TextRows:
     return block.x.split(ROWS)[0]
 
 
-def _unit(model: Model, expected: Predictions) -> float | NDArray[np.float64]:
+def _unit(model: Model, expected: Predictions) -> Unit:
     """Return the unit of a difference: 1 for probabilities, else the scale of each target.
 
-    The mean of the targets cannot serve, since it may be far from their spread.
+    The mean of the targets cannot serve, since it may be far from their spread. What user code
+    trained does not know that spread; that of its predictions takes its place.
     """
     meaning = model.members[0].facts.meaning
     if meaning.gives_probabilities:
         return 1.0
+    if model.user_networks and (spread := expected.std()):
+        return float(spread)
     if meaning.kind == "value":
         return np.array(meaning.std)
     largest = np.abs(expected).max(axis=0)

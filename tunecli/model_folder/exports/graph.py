@@ -22,6 +22,7 @@ from tunecli.model_folder.format.model import Member, Model
 from tunecli.training.models.auto_models import TransformersModel
 from tunecli.training.outcome.output_meaning import OutputMeaning, mean_prediction
 from tunecli.training.outcome.temperature import tempered
+from tunecli.training.user_loop.user_network import exportable
 
 
 def why_not_whole(model: Model) -> str:
@@ -65,9 +66,12 @@ class Graph(nn.Module):
         Args:
             with_preprocessing: whether the graph takes rows as read; see `given_to_graph`.
             temperature: the model's temperature, if it has one.
+
+        Raises:
+            UserCodeError: user code trained them, and gives no network of torch.
         """
         super().__init__()
-        self.networks = nn.ModuleList(member.network.cpu() for member in members)
+        self.networks = nn.ModuleList(exportable(member.network).cpu() for member in members)
         self.decoding = nn.ModuleList(_Decoding(member.facts.meaning) for member in members)
         self.preparing = nn.ModuleList(
             _Preparing(one.preprocessing) for one in members if with_preprocessing

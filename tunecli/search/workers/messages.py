@@ -11,8 +11,9 @@ from tunecli.search.events.events import CodeLoaded, Notice, Printed
 from tunecli.study_file.settings.settings import TrialConfig
 from tunecli.study_file.study_file import StudyFile
 from tunecli.training.outcome.evaluation import (
-    MOST_BASELINE_SECONDS,
+    LARGEST_LIMIT,
     Baseline,
+    BaselineLimit,
     BaselinePlan,
     Evaluation,
     TrialResult,
@@ -72,14 +73,14 @@ class BaselineJob:
         name: one of `BASELINES`.
         config: the configuration of any trial; only what all trials share is read.
         max_time: largest duration in seconds.
-        limit: largest estimated duration in seconds; decides on how many rows it is fitted.
+        limit: largest estimated duration; decides on how many rows it is fitted.
     """
 
     number: int
     name: str
     config: TrialConfig
     max_time: float = 120.0
-    limit: float = MOST_BASELINE_SECONDS
+    limit: BaselineLimit = LARGEST_LIMIT
 
 
 Job = TrialJob | BaselineJob

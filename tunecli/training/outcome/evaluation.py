@@ -5,6 +5,7 @@ This module does not import torch, so that the driver and the report can use it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -127,13 +128,30 @@ MOST_BASELINE_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
+class BaselineLimit:
+    """How long a baseline may take.
+
+    Attributes:
+        seconds: largest estimated time on all folds.
+        search: estimated seconds of the whole search, which decided that; infinite if unknown.
+    """
+
+    seconds: float = MOST_BASELINE_SECONDS
+    search: float = math.inf
+
+
+LARGEST_LIMIT = BaselineLimit()
+"""The limit in the longest searches."""
+
+
+@dataclass(frozen=True)
 class BaselinePlan:
     """How long the untuned baselines of a study may take, and are expected to take.
 
     Attributes:
-        limit: largest estimated time of a baseline on all folds, in seconds.
+        limit: how long each of them may take.
         seconds: estimated time of each baseline, by its name; 0 for one that is skipped.
     """
 
-    limit: float = MOST_BASELINE_SECONDS
+    limit: BaselineLimit = LARGEST_LIMIT
     seconds: Mapping[str, float] = field(default_factory=dict)

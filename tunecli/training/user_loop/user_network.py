@@ -1,9 +1,13 @@
-"""A model that the user's own training saved, as a network that the user's `predict` computes."""
+"""A model that the user's own training saved, as a network that the user's `predict` computes.
+
+For exports, the user's `load_network`, if there is one, returns it as a network of torch.
+"""
 
 from __future__ import annotations
 
 import inspect
 import sys
+from collections.abc import Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -19,11 +23,6 @@ SUM_TOLERANCE = 1e-3
 """Largest distance from 1 of the sum of a row's probabilities, which may have 16 bits."""
 
 
-def predict_name(fit: str) -> str:
-    """Return the name of `predict` in the module of `fit`, as in `my_train.py:predict`."""
-    return f"{fit.rpartition(':')[0]}:predict"
-
-
 def refuse_without_predict(fit: str) -> None:
     """Refuse a training whose module has no `predict(folder, x)`.
 
@@ -33,22 +32,44 @@ def refuse_without_predict(fit: str) -> None:
     Raises:
         UserCodeError: it does not exist, or cannot be called like this.
     """
-    name = predict_name(fit)
-    place, _, function = name.rpartition(":")
+    _refuse_without(fit, "predict", ("folder", "x"), "a model")
+
+
+def _beside(fit: str, function: str) -> str:
+    """Return the name of a function in the module of `fit`, as in `my_train.py:predict`."""
+    return f"{fit.rpartition(':')[0]}:{function}"
+
+
+def _refuse_without(fit: str, function: str, arguments: Sequence[str], what: str) -> None:
+    """Refuse a training whose module has no such function for what needs it.
+
+    Raises:
+        UserCodeError: it does not exist, or does not take these arguments.
+    """
+    name, call = _beside(fit, function), f"{function}({', '.join(arguments)})"
     load_object(fit)  # a module that cannot be imported is another mistake
     try:
-        inspect.signature(load_object(name)).bind(Path(), None)
+        inspect.signature(load_object(name)).bind(*arguments)
     except TypeError as error:
         raise UserCodeError(
-            f"{name}: tunecli calls it as predict(folder, x), which it does not accept: {error}."
+            f"{name}: tunecli calls it as {call}, which it does not accept: {error}."
         ) from None
     except ValueError:  # it has no signature
         return
     except TunecliError:
         raise UserCodeError(
-            f"{place} has no function {function}(folder, x), which a model of {fit} needs. Write "
-            "it next to fit; since the code then changes, run a new search."
+            f"{name.rpartition(':')[0]} has no function {call}, which {what} of {fit} needs. "
+            "Write it next to fit; since the code then changes, run a new search."
         ) from None
+
+
+def exportable(network: nn.Module) -> nn.Module:
+    """Return a network that torch can export: that of the user's `load_network`, or itself.
+
+    Raises:
+        UserCodeError: see `UserNetwork.loaded`.
+    """
+    return network.loaded() if isinstance(network, UserNetwork) else network
 
 
 class UserNetwork(nn.Module):
@@ -63,7 +84,8 @@ class UserNetwork(nn.Module):
     def __init__(self, fit: str, folder: Path, n_classes: int) -> None:
         super().__init__()
         self.folder = folder
-        self._name = predict_name(fit)
+        self._fit = fit
+        self._name = _beside(fit, "predict")
         self._n_classes = n_classes
 
     def forward(self, x: Tensor) -> Tensor:
@@ -76,6 +98,24 @@ class UserNetwork(nn.Module):
         with blaming(self._name), redirect_stdout(sys.stderr):  # stdout is for results
             outputs = predict(self.folder, x)
         return torch.from_numpy(self._checked(outputs, len(x)))
+
+    def loaded(self) -> nn.Module:
+        """Return the network that the user's `load_network(folder)` returns.
+
+        Its outputs have the shape of those of `forward`.
+
+        Raises:
+            UserCodeError: there is no such function, it raises, or it returns something else.
+        """
+        _refuse_without(self._fit, "load_network", ("folder",), "an exported file")
+        name = _beside(self._fit, "load_network")
+        with blaming(name), redirect_stdout(sys.stderr):
+            network = load_object(name)(self.folder)
+        if not isinstance(network, nn.Module):
+            raise UserCodeError(
+                f"{name} must return a torch.nn.Module, got {type(network).__name__}."
+            )
+        return _Loaded(network, has_classes=self._n_classes > 0)
 
     def _checked(self, outputs: Any, n_rows: int) -> np.ndarray[Any, np.dtype[np.float64]]:
         if isinstance(outputs, Tensor):
@@ -104,3 +144,20 @@ class UserNetwork(nn.Module):
                 f"number {array.min():.4g}. Apply softmax to the outputs of a network."
             )
         return array
+
+
+class _Loaded(nn.Module):
+    """Gives the outputs of the user's network the type and shape of those of `UserNetwork`."""
+
+    def __init__(self, network: nn.Module, *, has_classes: bool) -> None:
+        super().__init__()
+        self._network = network
+        self._has_classes = has_classes
+
+    def forward(self, x: Tensor) -> Tensor:
+        outputs: Tensor = self._network(x)
+        return (
+            outputs.float()
+            if self._has_classes
+            else outputs.double().reshape(outputs.shape[0], -1)
+        )
