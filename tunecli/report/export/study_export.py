@@ -242,7 +242,7 @@ def _standings(standings: Standings) -> dict[str, Any]:
     return {
         "region": standings.region,
         "is_given": standings.is_given,
-        "worse_above": standings.worse_above,
+        "worse_above": standings.compared.worse_above,
         "equal_above": EQUAL,
         "trials": [{"number": number, **asdict(one)} for number, one in standings.of.items()],
     }
