@@ -292,7 +292,7 @@ def test_no_trial_that_is_worse_lies_nearer_than_the_least_difference(
 
 
 def test_the_least_difference_is_that_of_the_verdicts() -> None:
-    """Trials of equal noise at even distances: where the first is worse, give or take its noise."""
+    """Trials of equal noise at even distances: about where the first one is called worse."""
     draw, ratios = np.random.default_rng(0), []
     for _ in range(40):
         noise = draw.normal(0.0, 0.01, size=(60, 5))
