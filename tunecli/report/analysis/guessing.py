@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Sequence
 
 from tunecli.database.records import StudyRecord
-from tunecli.report.analysis.fold_test import LEVEL, moderated_p_value
+from tunecli.report.analysis.fold_test import LEVEL, p_value
 from tunecli.report.analysis.ranking import best_trial, n_valid_per_train, ranked
 from tunecli.training.outcome.evaluation import GUESSES
 
@@ -52,7 +52,7 @@ def beats_guessing(study: StudyRecord, fold_scores: Sequence[float], value: floa
     """Return whether a model is reliably better than guessing; True if that is unknown.
 
     It is not if it is no better on average, or if the folds show no difference
-    (`moderated_p_value`).
+    (`p_value`).
 
     Args:
         fold_scores: the model's scores on the folds of the study.
@@ -67,5 +67,5 @@ def beats_guessing(study: StudyRecord, fold_scores: Sequence[float], value: floa
     if study.direction == "minimize":
         ahead = -ahead
     alike = (trial.fold_scores for trial in ranked(study))
-    p = moderated_p_value(fold_scores, scores, alike, n_valid_per_train(best))
+    p = p_value(fold_scores, scores, alike, n_valid_per_train(best))
     return ahead > 0 and not p >= LEVEL

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from tunecli.report.analysis.fold_test import LEVEL, moderated_p_value
+from tunecli.report.analysis.fold_test import LEVEL, p_value
 from tunecli.report.analysis.guessing import beats_guessing
 from tunecli.report.analysis.rivals import Rival, rivals
 from tunecli.report.findings.evidence.evidence import Evidence
@@ -62,7 +62,7 @@ def _compared(evidence: Evidence, rival: Rival, known: Sequence[Rival], advice: 
     ahead = evidence.goodness(best) - evidence.sign * reached
     folds = rival.folds.get(metric) or (reached,) * len(best.fold_scores)
     alike = (trial.fold_scores for trial in evidence.ranked)
-    p = moderated_p_value(best.fold_scores, folds, alike, evidence.n_valid_per_train)
+    p = p_value(best.fold_scores, folds, alike, evidence.n_valid_per_train)
     severity, verdict = _verdict(ahead, p)
     scores = f"{score(best.value)} against {score(reached, best.value)}"
     return Finding(
