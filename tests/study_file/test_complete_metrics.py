@@ -110,3 +110,20 @@ def test_own_training_gives_its_own_meaning_to_names() -> None:
 def test_other_metrics_have_their_label_as_title() -> None:
     assert title(Component(name="roc_auc"), "yes") == "roc_auc"
     assert title(Component(name="m.py:f1"), "yes") == "f1"
+    assert title(Component(name="accuracy"), None) == "accuracy"
+
+
+@pytest.mark.parametrize(
+    ("metric", "text"),
+    [
+        (Component(name="roc_auc"), "roc_auc (macro)"),
+        (Component(name="roc_auc", arguments={"average": "weighted"}), "roc_auc (weighted)"),
+        (Component(name="top_k_accuracy"), "top_k_accuracy (k=2)"),
+        (Component(name="top_k_accuracy", arguments={"k": 5}), "top_k_accuracy (k=5)"),
+        (Component(name="fbeta", arguments={"beta": 2, "average": "macro"}), "fbeta_2 (macro)"),
+    ],
+)
+def test_the_title_says_the_average_over_several_classes_and_k(
+    metric: Component, text: str
+) -> None:
+    assert title(metric, None) == text

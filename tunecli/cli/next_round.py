@@ -1,11 +1,18 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from typer import BadParameter, Exit, Option
 
 from tunecli.cli.shared.find_study import options_again, record_at
 from tunecli.cli.shared.options import RunsOption, StorageOption, StudyArgument
 from tunecli.cli.shared.streams import print_result, say, write_output
+
+if TYPE_CHECKING:
+    from tunecli.report.findings.evidence.evidence import Evidence
+    from tunecli.report.findings.evidence.finding import Finding
 
 
 def next_round(
@@ -35,7 +42,6 @@ def next_round(
     from tunecli.report.findings.evidence.evidence import Evidence
     from tunecli.report.next_round.chosen_changes import advice_of
     from tunecli.report.next_round.round import Style, following, write_next_round
-    from tunecli.report.phrases.search_again import search_again
     from tunecli.study_file.read.study_name import STUDY_NAME
     from tunecli.study_file.text.counts import count
 
@@ -61,9 +67,8 @@ def next_round(
         name = output.stem
     style: Style = "explore" if explore else "exploit" if exploit else "go on"
     again = options_again(runs, storage)
-    following_round = write_next_round(
-        evidence, advice_of(sure(all_findings(evidence), evidence)), name, output, style, again
-    )
+    findings = sure(all_findings(evidence), evidence)
+    following_round = write_next_round(evidence, advice_of(findings), name, output, style, again)
     for one in following_round.made:
         say(f"{one.change.line}  # {one.reason}")
     for sentence in following_round.left_out:
@@ -71,8 +76,7 @@ def next_round(
     if not following_round.made and style == "go on":
         say(
             f"Wrote no file: the findings of {count(len(record.trials), 'trial')} suggest no "
-            f"change. For more trials in the same space, resume {record.name} instead of starting "
-            f"a new study:\n  {search_again(record, again)}"
+            f"change. {_instead(evidence, findings, again)}"
         )
         raise Exit(1)
     if not following_round.made:
@@ -82,3 +86,21 @@ def next_round(
         return
     write_output(output, following_round.text, "--output", is_new=not force)
     say(f"Wrote {output}. Review it, then run:\n  tunecli search {output} {again}".rstrip())
+
+
+def _instead(evidence: Evidence, findings: Sequence[Finding], again: str) -> str:
+    """Return how to search on without a next round, and whether findings advise against it."""
+    from tunecli.report.findings.budget import can_more_trials_help
+    from tunecli.report.phrases.search_again import search_again
+
+    study = evidence.study
+    for_more = (
+        "For more trials in the same space"
+        if can_more_trials_help(evidence, findings)
+        else "More trials in the same space may not help: `tunecli report` says why. To run them "
+        "anyway"
+    )
+    return (
+        f"{for_more}, resume {study.name} instead of starting a new study:\n"
+        f"  {search_again(study, again)}"
+    )

@@ -300,6 +300,20 @@ def test_luck_is_mentioned_where_it_is_visible(drop: float, n_test: int | None, 
     assert ("luck" in found.sentence) == bool(drop)
 
 
+@pytest.mark.parametrize(
+    ("metric", "covers"), [("roc_auc", True), ("mcc", False), ("log_loss", False)]
+)
+def test_an_interval_of_the_whole_scale_is_left_out(metric: str, covers: bool) -> None:
+    """Six tenths either way around 0.5: roc_auc ends at 0 and 1, mcc at -1, log_loss nowhere."""
+    config = {"objective": {"metric": {"name": metric, "arguments": {}}}}
+    found = expected_score(study_of(np.array([[0.25, 0.75, 0.5]]), config))
+    assert found is not None
+    assert found.high - found.score > 0.45
+    assert found.covers_scale == covers
+    assert ("95 %" in found.sentence) != covers
+    assert found.sentence.endswith("; the noise is too large for an interval") == covers
+
+
 def test_scores_that_nearly_diverged_give_no_interval() -> None:
     scores = np.random.default_rng(0).normal(size=(9, 5)) * 1e200
     assert expected_score(study_of(scores, {}, direction="minimize")) is None

@@ -19,7 +19,6 @@ from tunecli.report.analysis.standing import (
     Verdict,
     Yardstick,
     compared_with,
-    least_difference,
     worse_above,
 )
 
@@ -264,8 +263,46 @@ def test_equal_trials_are_seldom_called_worse_however_many_there_are(
 
 def test_the_least_difference_is_where_the_verdict_turns() -> None:
     deviations = np.array([-0.02, 0.01, 0.0, 0.02, -0.01])
-    needed = least_difference(float(deviations.std(ddof=1)), 5, None, 0.001, worse_above(1))
     zeros = [0.0] * 5
+    needed = compared_with(zeros, [deviations.tolist()], Yardstick(0.001)).least_difference()
+    assert needed is not None
     for more, verdict in ((1e-9, "worse"), (-1e-9, "not distinguished")):
         behind = (deviations - needed - more).tolist()
         assert verdicts(zeros, behind, tolerance=0.001) == [verdict]
+
+
+@settings(deadline=None)
+@given(tables(), st.sampled_from([None, 0.5]), st.sampled_from([None, 0.01]))
+def test_no_trial_that_is_worse_lies_nearer_than_the_least_difference(
+    table: list[list[float]], guess: float | None, tolerance: float | None
+) -> None:
+    found = judged(table, guess=guess, tolerance=tolerance)
+    needed, repeated = found.least_difference(), found.least_difference(3)
+    assume(needed is not None and repeated is not None)
+    assert needed is not None
+    assert repeated is not None
+    assert repeated <= needed
+    best, *others = best_first(table)
+    worse = [
+        float(np.mean(best) - np.mean(row))
+        for row, one in zip(others, found.standings, strict=True)
+        if one.verdict == "worse"
+    ]
+    assert min(worse, default=math.inf) >= needed - 1e-9
+
+
+def test_the_least_difference_is_that_of_the_verdicts() -> None:
+    """Trials of equal noise at even distances: about where the first one is called worse."""
+    draw, ratios = np.random.default_rng(0), []
+    for _ in range(40):
+        noise = draw.normal(0.0, 0.01, size=(60, 5))
+        rows = 0.9 - np.linspace(0.0, 0.06, 60)[:, None] + noise - noise.mean(axis=1)[:, None]
+        found = judged(rows.tolist())
+        worse = [
+            float(np.mean(rows[0]) - np.mean(row))
+            for row, one in zip(rows[1:], found.standings, strict=True)
+            if one.verdict == "worse"
+        ]
+        ratios.append((found.least_difference() or 0.0) / min(worse))
+    assert min(ratios) > 0.7
+    assert max(ratios) <= 1.0 + 1e-9

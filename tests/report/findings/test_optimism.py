@@ -34,7 +34,7 @@ def test_without_a_test_score_nothing_is_said() -> None:
     ("below", "severity", "explanation"),
     [
         (-0.01, "note", "The score in the search was not too optimistic."),
-        (0.01, "note", "Chance explains the gap: the best of many trials is partly lucky"),
+        (0.01, "note", "Chance explains the gap: scores on 500 test rows vary"),
         (0.2, "advice", "the test rows differ from the rows of the search, or the training"),
         (
             -0.2,
@@ -164,3 +164,25 @@ def test_luck_is_unknown_without_folds() -> None:
     luck = expected_luck(study)
     assert luck is not None
     assert 0 <= luck < np.ptp([trial.value for trial in study.ranked[:10]])
+
+
+def test_luck_explains_a_gap_only_if_it_is_a_good_part_of_it() -> None:
+    study = with_test(0.0)
+    assert study.expected is not None
+    drop, reach = study.expected.drop, study.expected.score - study.expected.low
+    assert 0 < drop < reach / 4
+    for below, is_lucky in ((3.9 * drop, True), (4.1 * drop, False), (drop + 0.9 * reach, False)):
+        evidence = with_test(below)
+        (finding,) = optimism(evidence)
+        assert finding.figures["side"] == "expected"
+        told = "Chance explains the gap: scores on 500 test rows vary by this much."
+        assert ("the best of 60 trials is partly lucky" in finding.sentence) == is_lucky
+        assert finding.sentence.endswith(told) != is_lucky
+
+
+def test_a_single_trial_is_not_the_luckiest() -> None:
+    evidence = with_test(0.001)
+    alone = replace(evidence.study, trials=(evidence.ranked[0],))
+    (finding,) = optimism(replace(evidence, study=alone))
+    assert "lucky" not in finding.sentence
+    assert "scores on 500 test rows vary" in finding.sentence

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from planted_studies import LR, SPACE, Plant, planted
 
 from tunecli.database.records import TrialRecord
@@ -192,14 +194,54 @@ def test_where_nothing_is_equal_the_finding_says_how_to_set_a_tolerance() -> Non
     assert known.advice == f"use trial {known.figures['recommended']}"
 
 
+def assert_noise_agrees(evidence: Evidence, found: list[Finding]) -> None:
+    """No trial is worse by less than is said to be reliable, nor is one to be chosen by its cost.
+
+    Which of the top trials to use is told by `ties`.
+    """
+    worse = [evidence.ranked[0].value - t.value for t in evidence.standings.having("worse")]
+    for one in found:
+        assert min(worse, default=np.inf) >= one.figures["least_difference"] - 1e-9
+        assert bool(one.changes) != (one.advice == "add data")
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.integers(0, 2**32 - 1),
+    st.integers(2, 10),
+    st.sampled_from([0.002, 0.01, 0.05]),
+    st.sampled_from([0.0, 0.003, 0.03]),
+)
+def test_noise_does_not_contradict_the_verdicts_on_any_table(
+    seed: int, n_folds: int, noise: float, width: float
+) -> None:
+    """Random scores of 40 trials, of which a tenth waver."""
+    draw = np.random.default_rng(seed)
+    own = noise * np.where(draw.random(40) < 0.1, 10.0, 1.0)
+    table = 0.9 - draw.exponential(width, 40)[:, None] + draw.normal(0.0, 0.02, n_folds)
+    table = table + own[:, None] * draw.normal(size=(40, n_folds))
+    study = planted(Plant(), 0, n_trials=40)
+
+    def change(trial: TrialRecord) -> TrialRecord:
+        config = {**(trial.config or {}), "validation": {"folds": n_folds}}
+        return replace(scored(trial, table[trial.number]), config=config)
+
+    evidence = with_trials(study, change)
+    found = [one for one in all_findings(evidence) if one.kind == "noise"]
+    assert_noise_agrees(evidence, found)
+
+
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize(
     "plant", [EVERYTHING, replace(EVERYTHING, optimizers={"SGD": -0.03, "AdamW": 0.0}), Plant()]
 )
-def test_findings_do_not_contradict_each_other(plant: Plant, seed: int) -> None:
+@pytest.mark.parametrize("n_folds", [3, 5])
+def test_findings_do_not_contradict_each_other(plant: Plant, seed: int, n_folds: int) -> None:
+    evidence = of_folds(planted(plant, seed, noise=0.008), n_folds)
     found: dict[str, list[Finding]] = {name: [] for name in KINDS}
-    for one in all_findings(planted(plant, seed, noise=0.008)):
+    for one in all_findings(evidence):
         found[one.kind].append(one)
+    assert_noise_agrees(evidence, found["noise"])
     fixed = {c.parameter for one in found["dead"] for c in one.changes if isinstance(c, Fixed)}
     effective = parameters_in(*(found[k] for k in ("unstable", "edge", "isolation", "fitting")))
     assert not fixed & effective

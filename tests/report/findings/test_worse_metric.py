@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from statistics import fmean
 from typing import Any
 
 import pytest
@@ -183,3 +184,55 @@ def test_it_is_found_exactly_where_a_rival_is_better(
 @pytest.mark.parametrize("seed", range(3))
 def test_a_study_without_further_metrics_has_none(seed: int) -> None:
     assert [*worse_metric(planted(Plant(baseline=0.9), seed))] == []
+
+
+NOISY = (0.678, 0.699, 0.535)
+"""Log loss of 32 trials without signal, on three folds; guessing has .352, .352 and .365."""
+
+
+def three_folds(best: tuple[float, ...], *baselines: tuple[str, tuple[float, ...]]) -> Evidence:
+    made = evidence({"log_loss": fmean(best)}, shown=("log_loss",))
+    rivals = tuple(
+        Baseline(
+            name,
+            (0.1,) * 3,
+            metrics={"log_loss": fmean(folds)},
+            fold_metrics={"log_loss": folds},
+        )
+        for name, folds in baselines
+    )
+    return replace(made, baselines=rivals, best_metrics={"log_loss": best})
+
+
+def test_with_three_folds_twice_the_loss_of_guessing_is_a_problem() -> None:
+    guess, model = (0.352, 0.352, 0.365), (0.37, 0.36, 0.374)
+    found = three_folds(NOISY, ("commonest class", guess), ("logistic regression", model))
+    one = only(found)
+    assert one.severity == "problem"
+    assert "worse than always predicting the commonest class: 0.6373 against 0.3563." in (
+        one.sentence
+    )
+    [of_model] = worse_metric(three_folds(NOISY, ("logistic regression", model)))
+    assert "worse than untuned logistic regression" in of_model.sentence
+
+
+def test_a_mean_behind_guessing_is_told_and_one_within_the_noise_is_a_note() -> None:
+    wavering = (0.5, 0.3, 0.3)
+    guess = ("commonest class", (0.35, 0.35, 0.35))
+    one = only(three_folds(wavering, guess))
+    assert one.severity == "note"
+    assert one.sentence.endswith(
+        "0.3667 against 0.3500, a difference within the noise of the folds."
+    )
+    assert [*worse_metric(three_folds(wavering, ("ridge regression", guess[1])))] == []
+
+
+def test_a_model_that_is_reliably_better_comes_before_a_guess_that_is_not() -> None:
+    found = three_folds(
+        (0.36, 0.34, 0.37),
+        ("commonest class", (0.33, 0.37, 0.36)),
+        ("logistic regression", (0.2, 0.19, 0.21)),
+    )
+    one = only(found)
+    assert "untuned logistic regression" in one.sentence
+    assert one.severity == "advice"

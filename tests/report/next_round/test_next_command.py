@@ -96,6 +96,17 @@ def test_with_nothing_to_change_the_study_goes_on_and_no_file_is_written(
     assert [path.name for path in tmp_path.iterdir()] == ["runs"]
 
 
+def test_where_more_trials_may_not_help_the_command_says_so(tmp_path: Path) -> None:
+    """The first trial stayed the best: the report advises against more of them."""
+    scores = [0.9, *[0.5] * 24]
+    trials = [({"optimizer.AdamW.lr": (1e-4, LR)}, complete(score, score)) for score in scores]
+    written = {"study_file": TEXT, "overrides": [], "file": "studies/digits.yaml"}
+    made(tmp_path / "runs/digits", trials, attributes=written)
+    done = call_in(tmp_path, "next", "digits", code=1)
+    assert "More trials in the same space may not help: `tunecli report` says why" in done.stderr
+    assert done.stderr.endswith("  tunecli search studies/digits.yaml --trials 50\n")
+
+
 def test_a_new_sampler_is_a_round_of_its_own(tmp_path: Path) -> None:
     made(tmp_path / "runs/digits", [], attributes={"study_file": TEXT, "overrides": []})
     for option in ("--explore", "--exploit"):

@@ -487,3 +487,31 @@ def test_what_was_found_is_there_before_the_importance(
         .rstrip()
         .endswith("? not distinguished from the best: may be practically equal or worse")
     )
+
+
+GUESS = [Baseline("commonest class", (0.5, 0.5))]
+
+
+@pytest.mark.parametrize(
+    ("values", "baselines", "is_offered"),
+    [
+        ([0.8 + 0.002 * n for n in range(24)], GUESS, True),
+        ([0.9, *[0.8] * 23], GUESS, False),  # since the first trial, nothing improved
+        ([0.4 + 0.002 * n for n in range(24)], GUESS, False),
+        ([0.4, 0.41, 0.42], GUESS, False),
+        ([0.6, 0.61, 0.62], GUESS, True),
+    ],
+)
+def test_more_trials_are_offered_only_where_no_finding_advises_against_them(
+    tmp_path: Path, values: list[float], baselines: list[Baseline], is_offered: bool
+) -> None:
+    trials = [(mlp(0.1), complete(value, value + 0.001)) for value in values]
+    study = replace(read_study(made(tmp_path, trials)), baselines=tuple(baselines))
+    told, _, following = lines(render_study(study)).partition("\nNext\n")
+    assert ("tunecli search" in following) == is_offered
+    advised = "instead of adding trials" in told or "before you run more trials" in told
+    assert advised != is_offered
+    if not is_offered:  # an interrupted search is to be finished or not, as its user likes
+        under_way = [*trials, (mlp(0.1), None)]
+        study = replace(read_study(made(tmp_path / "on", under_way)), baselines=tuple(baselines))
+        assert lines(render_study(study)).endswith("\n  tunecli search studies/digits.yaml")

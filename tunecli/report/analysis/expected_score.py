@@ -71,6 +71,7 @@ class ExpectedScore:
         unit: what the score is measured on.
         n_test: number of test rows; None if the interval is for very many rows, or if rows are
             parts of one text.
+        covers_scale: whether the interval holds all possible values, so that it says nothing.
     """
 
     score: float
@@ -80,18 +81,26 @@ class ExpectedScore:
     n_trials: int
     n_test: int | None
     unit: Unit = "row"
+    covers_scale: bool = False
 
     @property
     def sentence(self) -> str:
         """What is expected, on which rows, and why it differs from the score in the search."""
         new = "new text" if self.unit == "block" else f"new {self.unit}s"
         where = f"the {count(self.n_test, f'test {self.unit}')}" if self.n_test else new
-        text = f"{with_interval(self.score, self.low, self.high)} on {where}"
+        text = f"{self._value} on {where}"
         is_seen = score(self.score, self.score) != score(self.score + self.drop, self.score)
         is_chosen = self.n_trials > 1
         why = f", allowing for luck in the best of {self.n_trials:,} trials"
         why = why if is_seen and is_chosen else ""
-        return f"{text}{why}"
+        vague = "; the noise is too large for an interval" if self.covers_scale else ""
+        return f"{text}{why}{vague}"
+
+    @property
+    def _value(self) -> str:
+        if self.covers_scale:
+            return score(self.score)
+        return with_interval(self.score, self.low, self.high)
 
 
 @dataclass(frozen=True)
@@ -144,6 +153,7 @@ def expected_score(
         n_trials=len(order),
         n_test=int(counts.test) if math.isfinite(counts.test) and has_rows else None,
         unit="row" if summary is None else unit_of(summary.task, is_one_text=summary.is_one_text),
+        covers_scale=bool(middle - reach <= least and middle + reach >= most),
     )
 
 

@@ -35,33 +35,22 @@ def variance_factor(n_splits: int, ratio: float | None = None) -> float:
     return 1 / n_splits + (1 / (n_splits - 1) if ratio is None else ratio)
 
 
-def p_value(one: Sequence[float], other: Sequence[float], ratio: float | None = None) -> float:
+def p_value(
+    one: Sequence[float],
+    other: Sequence[float],
+    alike: Iterable[Sequence[float]] = (),
+    ratio: float | None = None,
+) -> float:
     """Return the two-sided p-value of equal means; NaN if it is unknown.
+
+    Few folds tell little of the noise of one difference. So its variance is shrunk towards that of
+    similar differences, if there are any: see `moderated_variance`.
 
     Args:
         one, other: a score for each split, in the same order.
-        ratio: see `variance_factor`.
-    """
-    n_splits = len(one)
-    if n_splits < 2 or len(other) != n_splits:
-        return math.nan
-    mean, variance = _moments(one, other)
-    return _chance(mean, variance, n_splits - 1, variance_factor(n_splits, ratio))
-
-
-def moderated_p_value(
-    one: Sequence[float],
-    other: Sequence[float],
-    alike: Iterable[Sequence[float]],
-    ratio: float | None = None,
-) -> float:
-    """Return the p-value of `p_value` with a variance that further models help to estimate.
-
-    Few folds tell little of the noise of one difference: see `moderated_variance`.
-
-    Args:
         alike: scores of models like `one`, which may be among them; those with another number of
             splits are left out.
+        ratio: see `variance_factor`.
     """
     n_splits = len(one)
     if n_splits < 2 or len(other) != n_splits:

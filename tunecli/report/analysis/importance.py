@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunecli.database.records import StudyRecord, TrialRecord
+from tunecli.report.analysis.guessing import UNBEATEN, is_guessing_beaten
 from tunecli.report.analysis.ranking import once_per_study, ranked
 from tunecli.study_file.settings.ranges import Categories, FloatRange, IntRange, Range
 
@@ -60,7 +61,7 @@ class Importance:
 def importance(study: StudyRecord) -> Importance:
     """Return the importance of parameters over the complete trials of a study."""
     trials = ranked(study)
-    reason = _why_not(trials)
+    reason = _why_not(trials) or ("" if is_guessing_beaten(study) else UNBEATEN)
     if reason:
         return Importance(len(trials), reason=reason)
     left_out = _left_out(trials)

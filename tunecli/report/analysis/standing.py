@@ -93,17 +93,67 @@ class Yardstick:
 
 
 @dataclass(frozen=True)
+class PairNoise:
+    """The noise of the difference between the best trial and one that may be as good.
+
+    Attributes:
+        deviation: standard deviation over splits, shrunk as that of each trial.
+        n_splits: splits of the study.
+        n_prior: degrees of freedom that the other trials add to those of one difference.
+        ratio: validation rows per training row; None for that of as many folds.
+    """
+
+    deviation: float
+    n_splits: int
+    n_prior: float = 0.0
+    ratio: float | None = None
+
+    def least(self, level: float, n_repeats: int = 1) -> float:
+        """Return the difference from which on one is real with the probability `level`.
+
+        Args:
+            n_repeats: how often the splits are repeated.
+        """
+        from scipy.special import stdtrit
+
+        n_splits = n_repeats * self.n_splits
+        quantile = float(stdtrit(self.n_prior + n_splits - 1, level))
+        ratio = 1 / (self.n_splits - 1) if self.ratio is None else self.ratio
+        return quantile * math.sqrt(variance_factor(n_splits, ratio)) * self.deviation
+
+
+@dataclass(frozen=True)
 class Compared:
     """The standing of each trial.
 
     Attributes:
         region: difference that does not matter; None if unknown.
         worse_above: probability above which a trial is called worse, or better.
+        noise: that of a typical trial among the best tenth; None if unknown.
+        nearest_worse: how far the nearest trial that is called worse is behind the best.
     """
 
-    standings: tuple[Standing, ...]
+    standings: tuple[Standing, ...] = ()
     region: float | None = None
     worse_above: float = WORSE
+    noise: PairNoise | None = None
+    nearest_worse: float = math.inf
+
+    def least_difference(self, n_repeats: int = 1) -> float | None:
+        """Return the mean difference from which on a trial is called worse; None if unknown.
+
+        Noise differs between trials. So it is the least that a typical trial needs, or that at
+        which one is called worse, whichever is smaller: no trial that is nearer is worse.
+
+        Args:
+            n_repeats: how often the splits would be repeated.
+        """
+        if self.noise is None or self.region is None:
+            return None
+        typical = self.noise.least(self.worse_above)
+        nearest = self.nearest_worse - self.region
+        scale = min(1.0, nearest / typical) if typical else 1.0
+        return self.region + scale * self.noise.least(self.worse_above, n_repeats)
 
 
 def compared_with(
@@ -162,7 +212,8 @@ def _over_folds(best: Array, rows: Array, yardstick: Yardstick) -> Compared:
     )
     columns = (one.tolist() for one in (verdicts, better, worse))
     standings = tuple(_standing(*one) for one in zip(*columns, strict=True))
-    return Compared(standings, region, level)
+    noise = _noise_of_leaders(shrunk[tells], levels[tells], len(best), prior, yardstick)
+    return Compared(standings, region, level, noise, float(-farthest))
 
 
 def _level(worse: Array) -> float:
@@ -175,10 +226,22 @@ def _level(worse: Array) -> float:
 
 def _typical_spread(rows: Array) -> float:
     """Return the median standard deviation between folds of the best tenth, at least five."""
-    levels = rows.mean(axis=1)
-    n_good = min(max(_FEWEST_GOOD, math.ceil(_GOOD_SHARE * len(rows))), len(rows))
-    good = rows[levels >= np.sort(levels)[-n_good]]
-    return float(np.median(good.std(axis=1, ddof=1)))
+    return float(np.median(_leading(rows.std(axis=1, ddof=1), rows.mean(axis=1))))
+
+
+def _leading(values: Array, levels: Array) -> Array:
+    """Return the values of the best tenth by their levels, of at least five."""
+    n_good = min(max(_FEWEST_GOOD, math.ceil(_GOOD_SHARE * len(levels))), len(levels))
+    return values[levels >= np.sort(levels)[-n_good]]
+
+
+def _noise_of_leaders(
+    variances: Array, levels: Array, n_splits: int, prior: VariancePrior, yardstick: Yardstick
+) -> PairNoise | None:
+    if not len(variances):
+        return None
+    typical = math.sqrt(float(np.median(_leading(variances, levels))))
+    return PairNoise(typical, n_splits, prior.n_free, yardstick.ratio)
 
 
 def _beats_guessing(levels: Array, margin: float, yardstick: Yardstick) -> NDArray[np.bool_]:
@@ -214,20 +277,3 @@ def _probability_above(distances: Array, errors: Array, n_free: float) -> Array:
 
 def _standing(verdict: Verdict, better: float, worse: float) -> Standing:
     return Standing(verdict, better, max(1 - better - worse, 0.0), worse) if verdict else UNKNOWN
-
-
-def least_difference(
-    deviation: float, n_splits: int, ratio: float | None, region: float, level: float = WORSE
-) -> float:
-    """Return the mean difference from which on a trial is called worse.
-
-    Args:
-        deviation: standard deviation over splits of the difference of two trials.
-        ratio: validation rows per training row; None for that of as many folds.
-        region: difference that does not matter.
-        level: probability above which a trial is called worse.
-    """
-    from scipy.special import stdtrit
-
-    quantile = float(stdtrit(n_splits - 1, level))
-    return region + quantile * math.sqrt(variance_factor(n_splits, ratio)) * deviation

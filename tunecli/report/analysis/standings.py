@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from tunecli.database.records import StudyRecord, TrialRecord
@@ -12,7 +13,6 @@ from tunecli.report.analysis.guessing import guess_of
 from tunecli.report.analysis.ranking import n_valid_per_train, once_per_study, ranked
 from tunecli.report.analysis.standing import (
     UNKNOWN,
-    WORSE,
     Compared,
     Standing,
     Verdict,
@@ -29,17 +29,24 @@ class Standings:
 
     Attributes:
         trials: complete trials, best first.
-        region: difference in score that does not matter; None if unknown.
         is_given: whether `region` is the tolerance of the study file.
-        worse_above: probability above which a trial is called worse, or better.
-        of: standing of each trial but the best, by its number.
+        compared: standings of all trials but the best, in this order.
     """
 
     trials: Sequence[TrialRecord] = ()
-    region: float | None = None
     is_given: bool = False
-    worse_above: float = WORSE
-    of: Mapping[int, Standing] = field(default_factory=dict)
+    compared: Compared = field(default_factory=Compared)
+
+    @property
+    def region(self) -> float | None:
+        """Difference in score that does not matter; None if unknown."""
+        return self.compared.region
+
+    @cached_property
+    def of(self) -> Mapping[int, Standing]:
+        """The standing of each trial but the best, by its number."""
+        numbers = (trial.number for trial in self.trials[1:])
+        return dict(zip(numbers, self.compared.standings, strict=True))
 
     @property
     def counts(self) -> tuple[int, int, int]:
@@ -64,14 +71,7 @@ def standings_of(study: StudyRecord) -> Standings:
     best, *others = trials
     yardstick = yardstick_of(study, best)
     compared = standings_against(best, others, study, yardstick)
-    numbers = (trial.number for trial in others)
-    return Standings(
-        trials,
-        compared.region,
-        yardstick.tolerance is not None,
-        compared.worse_above,
-        dict(zip(numbers, compared.standings, strict=True)),
-    )
+    return Standings(trials, yardstick.tolerance is not None, compared)
 
 
 def standings_against(

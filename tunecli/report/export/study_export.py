@@ -30,9 +30,10 @@ trials that a t-test did not tell from the best one.)
                   not count against search.trials if spares_untrained is true
     best          number of the best trial, or null
     again         a study file that repeats the best trial; empty without one
-    expected      {score, low, high, drop, n_trials, n_test}: the score to expect of the best
-                  trial's model, with a 95 % interval, on n_test test rows (null: on very many
-                  rows); drop is the luck of the best of n_trials; null if nothing shows its noise
+    expected      {score, low, high, drop, n_trials, n_test, unit, covers_scale}: the score to
+                  expect of the best trial's model, with a 95 % interval, on n_test test units
+                  (null: on very many), and whether it covers all possible values; drop is the luck
+                  of the best of n_trials; null if nothing shows its noise
     standings     {region, is_given, worse_above, equal_above, trials}: the complete trials
                   compared with the best one; `region` is the difference in score that does not
                   matter, the study file's tolerance if `is_given`; a verdict needs a probability
@@ -250,7 +251,7 @@ def _standings(standings: Standings) -> dict[str, Any]:
     return {
         "region": standings.region,
         "is_given": standings.is_given,
-        "worse_above": standings.worse_above,
+        "worse_above": standings.compared.worse_above,
         "equal_above": EQUAL,
         "trials": [{"number": number, **asdict(one)} for number, one in standings.of.items()],
     }

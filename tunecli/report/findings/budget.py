@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from tunecli.database.records import TrialRecord
 from tunecli.report.analysis.fold_test import LEVEL
@@ -54,12 +54,19 @@ def budget(evidence: Evidence) -> Iterator[Finding]:
         weight=0.3,
         figures={
             "gains": {str(more): gain for more, gain in gains.items()},
+            "pays": pays,
             "seconds_each": seconds,
         },
         advice=f"search --trials {total}{cost}"
         if pays
         else "stop here, or change the search space",
     )
+
+
+def can_more_trials_help(evidence: Evidence, findings: Iterable[Finding]) -> bool:
+    """Return whether no finding advises against more trials of the same search."""
+    told = (one.figures["pays"] for one in findings if one.kind == "budget")
+    return evidence.is_guessing_beaten and all(told)
 
 
 def expected_gain(goodness: list[float], n_more: float) -> float:
@@ -107,7 +114,7 @@ def _standstill(
         "note",
         f"The last {count(n_since, 'trial')}{cost} did not beat trial {best.number}.",
         weight=0.3 if chance > LEVEL else 0.5,
-        figures={"n_since_best": n_since, "seconds_each": seconds},
+        figures={"n_since_best": n_since, "pays": False, "seconds_each": seconds},
         trials=(best.number,),
         advice="change the search space instead of adding trials",
     )

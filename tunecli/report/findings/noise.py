@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Iterator
-from operator import sub
 
-from tunecli.report.analysis.standing import least_difference
 from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.findings.evidence.finding import Finding, NewSetting, finding
 from tunecli.report.findings.optimism import expected_luck
@@ -28,15 +25,11 @@ def noise(evidence: Evidence) -> Iterator[Finding]:
     n_alike = len({trial.number for trial in top[1:]} & {trial.number for trial in alike})
     if len(top) < _TOP or n_alike < max(_FEWEST_ALIKE, len(top) // 2):
         return
-    best, ratio = top[0], evidence.n_valid_per_train
-    deviation = statistics.median(
-        statistics.stdev(map(sub, best.fold_scores, trial.fold_scores)) for trial in top[1:]
-    )
+    seen, seen_with_repeats = (standings.compared.least_difference(n) for n in (1, _REPEATS))
+    if seen is None or seen_with_repeats is None:
+        return
     luck = expected_luck(evidence) or 0.0
-    gap = max(evidence.goodness(best) - luck - evidence.goodness(top[-1]), 0.0)
-    region, level = standings.region or 0.0, standings.worse_above
-    seen = least_difference(deviation, n_splits, ratio, region, level)
-    seen_with_repeats = least_difference(deviation, _REPEATS * n_splits, ratio, region, level)
+    gap = max(evidence.goodness(top[0]) - luck - evidence.goodness(top[-1]), 0.0)
     # Folds by time are always the same.
     is_once = evidence.setting("validation.folds") == n_splits
     can_repeat = is_once and evidence.setting("data.time") is None
@@ -60,5 +53,5 @@ def noise(evidence: Evidence) -> Iterator[Finding]:
         },
         trials=tuple(trial.number for trial in top),
         changes=(NewSetting("validation.repeats", _REPEATS),) if decides else (),
-        advice="" if decides else "add data, or choose among the top trials by their cost",
+        advice="" if decides else "add data",  # `ties` tells which trial to use meanwhile
     )

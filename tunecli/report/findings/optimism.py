@@ -17,9 +17,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Literal
 
+from tunecli.report.analysis.expected_score import ExpectedScore
 from tunecli.report.findings.evidence.evidence import Evidence, TestScore
 from tunecli.report.findings.evidence.finding import Finding, finding
 from tunecli.report.phrases.wording import score
+from tunecli.study_file.text.counts import count
+
+_LUCKY = 0.25
+"""Share of a gap from which on the expected luck of the best is called its cause."""
 
 Cause = Literal["rows", "training", "either"]
 """What makes a model better or worse than chance explains."""
@@ -59,7 +64,9 @@ def optimism(evidence: Evidence) -> Iterator[Finding]:
     side, cause = _side(evidence, test.compared), _cause(evidence, test)
     sentences = [_scores(test, best.value)]
     if expected is not None:
-        sentences.append(_UNEXPECTED[side][cause] if cause else _explained(evidence, test))
+        sentences.append(
+            _UNEXPECTED[side][cause] if cause else _explained(evidence, test, expected)
+        )
     yield Finding(
         "advice" if side == "worse" else "note",
         " ".join(sentences),
@@ -118,13 +125,19 @@ def _scores(test: TestScore, in_search: float | None) -> str:
     )
 
 
-def _explained(evidence: Evidence, test: TestScore) -> str:
-    if evidence.sign * test.compared >= evidence.goodness(evidence.ranked[0]):
+def _explained(evidence: Evidence, test: TestScore, expected: ExpectedScore) -> str:
+    """Return what kind of chance explains the test score: the luck of the best, or the rows."""
+    gap = evidence.goodness(evidence.ranked[0]) - evidence.sign * test.compared
+    if gap <= 0:
         return "The score in the search was not too optimistic."
-    return (
-        "Chance explains the gap: the best of many trials is partly lucky, and new rows do not "
-        "repeat this luck."
-    )
+    if expected.n_trials > 1 and expected.drop >= _LUCKY * gap:
+        return (
+            f"Chance explains the gap: the best of {expected.n_trials:,} trials is partly lucky, "
+            "and new rows do not repeat this luck."
+        )
+    noun = f"test {expected.unit}"
+    rows = count(expected.n_test, noun) if expected.n_test else f"{noun}s"
+    return f"Chance explains the gap: scores on {rows} vary by this much."
 
 
 def expected_luck(evidence: Evidence) -> float | None:

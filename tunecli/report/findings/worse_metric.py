@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from tunecli.database.records import TrialRecord
 from tunecli.report.analysis.fold_test import LEVEL, p_value
@@ -46,38 +47,61 @@ def worse_metric(evidence: Evidence) -> Iterator[Finding]:
     if not evidence.ranked or study.first_config is None:
         return
     directions = metric_directions(study.first_config)
-    behind: dict[str, list[tuple[str, Rival]]] = {}
+    behind: dict[str, list[_Behind]] = {}
     for name in evidence.ranked[0].metrics:
         if name in directions:
             sign = 1 if directions[name] == "maximize" else -1
-            better = _better(evidence, name, sign)
-            if better is not None:
-                behind.setdefault(_remedy(name), []).append((name, better))
+            found = _behind(evidence, name, sign)
+            if found is not None:
+                behind.setdefault(_remedy(name), []).append(found)
     yield from (_finding(evidence, remedy, metrics) for remedy, metrics in behind.items())
 
 
-def _better(evidence: Evidence, name: str, sign: int) -> Rival | None:
-    """Return guessing if it is better than the best trial, else the best of such baselines."""
-    better = [
-        rival
-        for rival in rivals(evidence.study, evidence.baselines)
-        if name in rival.values and _is_better(evidence, rival, name, sign)
-    ]
-    return max(better, key=lambda rival: (rival.is_guess, sign * rival.values[name]), default=None)
+@dataclass(frozen=True)
+class _Behind:
+    """A metric in which a rival is better than the best trial.
 
-
-def _is_better(evidence: Evidence, rival: Rival, name: str, sign: int) -> bool:
-    """Return whether a rival is better by more than the folds differ.
-
-    One fold says nothing of its noise; then only guessing counts, which any model should beat.
+    Attributes:
+        is_reliable: whether by more than the folds differ; always true of one fold, which says
+            nothing of its noise.
     """
-    ours, theirs = evidence.ranked[0].metrics[name], rival.values[name]
-    if not (math.isfinite(ours) and math.isfinite(theirs)) or sign * ours >= sign * theirs:
-        return False
-    folds = evidence.best_metrics.get(name, ())
-    theirs_of_folds = rival.folds.get(name, [theirs] * len(folds))
-    p = p_value(folds, theirs_of_folds, evidence.n_valid_per_train)
-    return rival.is_guess if math.isnan(p) else p < LEVEL
+
+    name: str
+    rival: Rival
+    is_reliable: bool
+
+    @property
+    def rank(self) -> tuple[bool, bool]:
+        """What comes first is larger."""
+        return self.is_reliable, self.rival.is_guess
+
+
+def _behind(evidence: Evidence, name: str, sign: int) -> _Behind | None:
+    """Return guessing if it is better than the best trial, else the best of such models.
+
+    Any model should beat guessing, so that a mean behind it is told whatever its noise; models
+    count if they are reliably better.
+    """
+    ours = evidence.ranked[0].metrics[name]
+    known = [rival for rival in rivals(evidence.study, evidence.baselines) if name in rival.values]
+    found = [
+        _Behind(name, rival, _is_reliable(evidence, rival, known, name))
+        for rival in known
+        if math.isfinite(ours)
+        and math.isfinite(rival.values[name])
+        and sign * rival.values[name] > sign * ours
+    ]
+    told = [one for one in found if one.rival.is_guess or one.is_reliable]
+    return max(told, key=lambda one: (*one.rank, sign * one.rival.values[name]), default=None)
+
+
+def _is_reliable(evidence: Evidence, rival: Rival, known: Sequence[Rival], name: str) -> bool:
+    """Return whether a rival that is better is so by more than the folds differ: one-sided."""
+    ours = evidence.best_metrics.get(name, ())
+    folds = [one.folds.get(name) or [one.values[name]] * len(ours) for one in known]
+    theirs = folds[known.index(rival)]
+    p = p_value(theirs, ours, folds, evidence.n_valid_per_train)
+    return rival.is_guess if math.isnan(p) else p / 2 < LEVEL
 
 
 def _stem(name: str) -> str:
@@ -90,22 +114,26 @@ def _remedy(name: str) -> str:
     return _REMEDIES.get(_stem(name), _DECISIONS)
 
 
-def _finding(evidence: Evidence, remedy: str, metrics: Sequence[tuple[str, Rival]]) -> Finding:
+def _finding(evidence: Evidence, remedy: str, metrics: Sequence[_Behind]) -> Finding:
     """Return one finding: the first metric with its values, the others by name."""
     study, best = evidence.study, evidence.ranked[0]
-    metrics = sorted(metrics, key=lambda one: not one[1].is_guess)
-    (name, rival), *others = metrics
-    values = f"{score(best.metrics[name])} against {score(rival.values[name], best.metrics[name])}"
-    also = [plain(study.titled(other)) for other, _ in others]
+    first, *others = sorted(metrics, key=lambda one: one.rank, reverse=True)
+    name, reached = first.name, first.rival.values[first.name]
+    values = f"{score(best.metrics[name])} against {score(reached, best.metrics[name])}"
+    also = [plain(study.titled(other.name)) for other in others]
+    doubt = "" if first.is_reliable else ", a difference within the noise of the folds"
     return Finding(
-        _severity(name, rival),
-        f"In {plain(study.titled(name))}, the best trial is worse than {rival.words}: {values}"
-        f"{f'; also in {joined(also)}' if also else ''}.",
-        weight=0.9 if rival.is_guess else 0.4,
+        _severity(first),
+        f"In {plain(study.titled(name))}, the best trial is worse than {first.rival.words}: "
+        f"{values}{doubt}{f'; also in {joined(also)}' if also else ''}.",
+        weight=0.9 if first.rival.is_guess else 0.4,
         figures={
             "metrics": {
-                other: {"best": best.metrics[other], one.name: one.values[other]}
-                for other, one in metrics
+                one.name: {
+                    "best": best.metrics[one.name],
+                    one.rival.name: one.rival.values[one.name],
+                }
+                for one in (first, *others)
             }
         },
         trials=(best.number,),
@@ -124,8 +152,9 @@ def _first_remedy(best: TrialRecord) -> str:
     return f"train without {joined(used)}, or " if used else ""
 
 
-def _severity(name: str, rival: Rival) -> Severity:
+def _severity(behind: _Behind) -> Severity:
     """Return a problem for probabilities and an order that are worse than none."""
-    if _stem(name) in _TRADED:
+    if _stem(behind.name) in _TRADED or not behind.is_reliable:
         return "note"
-    return "problem" if rival.is_guess and _remedy(name) != _DECISIONS else "advice"
+    is_problem = behind.rival.is_guess and _remedy(behind.name) != _DECISIONS
+    return "problem" if is_problem else "advice"

@@ -15,10 +15,15 @@ def search_again(study: StudyRecord, options: str = "") -> str:
         study: it has a study file.
         options: those with which `search` finds the study, e.g. `--runs elsewhere`.
     """
-    under_way = any(trial.state == "running" for trial in study.trials)
-    more = f"--trials {2 * study.n_charged}" if study.n_charged and not under_way else ""
+    has_ended = study.n_charged and not is_under_way(study)
+    more = f"--trials {2 * study.n_charged}" if has_ended else ""
     file = plain(shlex.quote(study.file))
     return " ".join(filter(None, [f"tunecli search {file}", _renamed(study), more, options]))
+
+
+def is_under_way(study: StudyRecord) -> bool:
+    """Return whether a trial runs, or was interrupted: its search has not ended."""
+    return any(trial.state == "running" for trial in study.trials)
 
 
 def _renamed(study: StudyRecord) -> str:

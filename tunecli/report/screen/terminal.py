@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import starmap
 
 from rich.console import RenderableType
@@ -25,7 +25,7 @@ from tunecli.report.findings.evidence.finding import (
 )
 from tunecli.report.phrases import foreign_text, wording
 from tunecli.report.phrases.layout import beside, heading
-from tunecli.report.phrases.search_again import search_again
+from tunecli.report.phrases.search_again import is_under_way, search_again
 from tunecli.report.screen import trial_tables
 from tunecli.report.screen.adjustment_lines import model_parts
 from tunecli.report.screen.curve_plot import CurvePlot, curve_plot
@@ -68,7 +68,7 @@ def study_parts(
 
     yield from _head(study)
     if not study.trials:
-        yield from _next(study, None, [], options)
+        yield from _next(Evidence(study), [], options)
         return
     evidence = Evidence.of(study)
     findings = all_findings(evidence)
@@ -89,7 +89,7 @@ def study_parts(
         yield from _isolations(evidence)
         yield from _curves(evidence)
     yield from _troubles(study)
-    yield from _next(study, best, sure(findings, evidence), options)
+    yield from _next(evidence, sure(findings, evidence), options)
 
 
 def _leaders(study: StudyRecord, top: int, study_file: str) -> Iterator[RenderableType]:
@@ -111,10 +111,12 @@ def _front(study: StudyRecord) -> Iterator[RenderableType]:
 
 
 def _next(
-    study: StudyRecord, best: TrialRecord | None, findings: Sequence[Finding], options: str
+    evidence: Evidence, findings: Sequence[Finding], options: str
 ) -> Iterator[RenderableType]:
     yield from heading("Next")
-    yield from (Text(f"  {command}") for command in _next_commands(study, best, findings, options))
+    commands = [*_after_best(evidence.study, findings, options)]
+    commands += _more_trials(evidence, findings, options)
+    yield from (Text(f"  {command}") for command in commands)
 
 
 def _findings(
@@ -300,25 +302,41 @@ def _troubles(study: StudyRecord) -> Iterator[RenderableType]:
         yield beside("", f"{count(n_others, 'trial')} for other reasons")
 
 
-def _next_commands(
-    study: StudyRecord, best: TrialRecord | None, findings: Sequence[Finding], options: str
-) -> Iterable[str]:
+def _after_best(study: StudyRecord, findings: Sequence[Finding], options: str) -> Iterator[str]:
+    """Yield the commands that look at the best trial, change the study file or use the model."""
+    best = ranking.best_trial(study)
+    if best is None:
+        return
+    name = _named(study, options)
+    yield f"tunecli report {name} --trial {best.number}"
+    yield f"tunecli report {name} --html {_quoted(f'{study.name}.html')}"
+    if best.config is None:  # a trial of another program
+        return
     changes = [change for finding in findings for change in finding.changes]
-    name = " ".join(filter(None, [foreign_text.plain(shlex.quote(study.name)), options]))
-    if best is not None:
-        yield f"tunecli report {name} --trial {best.number}"
-        page = foreign_text.plain(shlex.quote(f"{study.name}.html"))
-        yield f"tunecli report {name} --html {page}"
-        if best.config is not None:  # a trial of another program has none
-            if not study.further_objectives and any(map(keeps_scores_comparable, changes)):
-                file = foreign_text.plain(shlex.quote(study.name + "-2.yaml"))
-                yield f"tunecli next {name} -o {file}"
-            if best.config.get("train") is None:  # the user's own training makes its own models
-                yield f"tunecli refit {name}{' --pareto 1' if study.further_objectives else ''}"
-    if study.file:
-        file = foreign_text.plain(shlex.quote(study.file))
-        if best is None and any(trial.outcome == "failed" for trial in study.trials):
-            yield f"tunecli check {file}"
+    if not study.further_objectives and any(map(keeps_scores_comparable, changes)):
+        yield f"tunecli next {name} -o {_quoted(f'{study.name}-2.yaml')}"
+    if best.config.get("train") is None:  # the user's own training makes its own models
+        yield f"tunecli refit {name}{' --pareto 1' if study.further_objectives else ''}"
+
+
+def _more_trials(evidence: Evidence, findings: Sequence[Finding], options: str) -> Iterator[str]:
+    """Yield the command that continues the search, unless findings advise against it."""
+    from tunecli.report.findings.budget import can_more_trials_help
+
+    study = evidence.study
+    has_best = ranking.best_trial(study) is not None
+    if not study.file:
+        yield from () if has_best else (f"tunecli report {_named(study, options)}",)
+        return
+    if not has_best and any(trial.outcome == "failed" for trial in study.trials):
+        yield f"tunecli check {_quoted(study.file)}"
+    if is_under_way(study) or can_more_trials_help(evidence, findings):
         yield search_again(study, options)
-    elif best is None:
-        yield f"tunecli report {name}"
+
+
+def _named(study: StudyRecord, options: str) -> str:
+    return " ".join(filter(None, [_quoted(study.name), options]))
+
+
+def _quoted(text: str) -> str:
+    return foreign_text.plain(shlex.quote(text))

@@ -223,8 +223,15 @@ def with_average(metric: Component, *, of_two: bool) -> Component:
 
 
 def title(metric: Component, positive: str | None) -> str:
-    """Return a metric's label for people, with what it averages: `f1 of 'yes'`, `f1 (macro)`."""
-    if not has_average(metric):
+    """Return a metric's label for people, with what it averages or counts.
+
+    Such as `f1 of 'yes'`, `f1 (macro)` and `top_k_accuracy (k=2)`. The average of `roc_auc` is left
+    out if there is a positive class: with two classes there is nothing to average.
+    """
+    if metric.name == "top_k_accuracy":
+        return f"{metric.name} (k={argument_number(metric, 'k'):g})"
+    averages = _averages(METRICS[metric.name]) if metric.name in METRICS else ()
+    if not averages or (positive is not None and not has_average(metric)):
         return label(metric)
     name = label(_without_average(metric))
     if is_binary(metric) and positive is not None:

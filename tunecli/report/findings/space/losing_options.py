@@ -112,11 +112,14 @@ class Isolation:
 
 
 def isolations(evidence: Evidence) -> list[Isolation]:
-    """Return one comparison for each choice of the study, in its order."""
+    """Return one comparison for each choice of the study, in its order.
+
+    Where no trial beats guessing there is none: what scores differ by has no meaning.
+    """
     return [
         _isolation(evidence, name, kind)
         for name, kind in evidence.ranges.items()
-        if isinstance(kind, Categories) and len(kind.choices) > 1
+        if isinstance(kind, Categories) and len(kind.choices) > 1 and evidence.is_guessing_beaten
     ]
 
 
