@@ -288,11 +288,8 @@ def _of_rows(
 def _measurable(config: TrialConfig, task: Task) -> Sequence[Component]:
     """Return the objective and the metrics that do not depend on the user's own training."""
     objective = config.objective.metric
-    measurable = [
-        metric
-        for metric in prediction_metrics(config)
-        if is_code(metric.name) or is_for(metric, task)
-    ]
+    known = prediction_metrics(config)
+    measurable = [metric for metric in known if is_code(metric.name) or is_for(metric, task)]
     if objective not in measurable:
         raise NoBaselineError(f"only your own training computes {label(objective)}")
     return measurable
