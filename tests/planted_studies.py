@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,13 @@ from tunecli.database.records import StudyRecord, TrialRecord
 from tunecli.report.findings.evidence.evidence import Baseline, Evidence, TestScore
 from tunecli.report.findings.evidence.positions import position, value_at
 from tunecli.study_file.settings.ranges import Categories, FloatRange, IntRange, Range
+from tunecli.study_file.settings.settings import (
+    Component,
+    DataSettings,
+    Objective,
+    TrialConfig,
+    ValidationSettings,
+)
 
 LR = "optimizer.AdamW.lr"
 DECAY = "optimizer.AdamW.weight_decay"
@@ -56,8 +64,11 @@ class Plant:
         rise: time constant of the curves, in epochs.
         decay: what the validation score loses an epoch once it has risen.
         n_lost: trials that fail, and as many that diverge, whatever their parameters are.
+        n_beyond: trials that break a limit, whatever their parameters are.
         baseline: score of a model that nobody tuned; none without it.
         test_noise: standard deviation of the best trial's score on the test rows; 0 for no test.
+        log_loss: that of the best trial, which the model that nobody tuned shares and guessing
+            exceeds by half; none if the study measures its objective alone.
     """
 
     optima: Mapping[str, float] = field(
@@ -74,8 +85,10 @@ class Plant:
     rise: float = 2.0
     decay: float = 0.0
     n_lost: int = 0
+    n_beyond: int = 0
     baseline: float | None = None
     test_noise: float = 0.0
+    log_loss: float | None = None
     sampler: str = "RandomSampler"
 
     @property
@@ -118,8 +131,9 @@ def planted(plant: Plant, seed: int, n_trials: int = 60, noise: float = 0.004) -
     sampler = _Sampler(plant, seed)
     trials, curves = [], {}
     folds = folds - folds.mean()
-    lost = dict.fromkeys(draw.permutation(n_trials)[: 2 * plant.n_lost].tolist(), "diverged")
-    lost |= dict.fromkeys([*lost][: plant.n_lost], "failed")
+    outcomes = ["failed"] * plant.n_lost + ["diverged"] * plant.n_lost
+    outcomes += ["infeasible"] * plant.n_beyond
+    lost = dict(zip(draw.permutation(n_trials).tolist(), outcomes, strict=False))
     for number in range(n_trials):
         params = sampler.ask(draw)
         trial, curve = _trial(plant, number, params, draw, folds, noise, lost.get(number))
@@ -134,6 +148,8 @@ def planted(plant: Plant, seed: int, n_trials: int = 60, noise: float = 0.004) -
         "sqlite://", 1, f"planted-{seed}", "accuracy", "maximize", tuple(trials), resolved=resolved
     )
     evidence = Evidence(study, curves, _baselines(plant, folds, draw, noise))
+    if plant.log_loss is not None:
+        evidence = _measured(evidence, plant.log_loss, np.random.default_rng(seed))
     if not plant.test_noise:
         return evidence
     on_test = plant.score(evidence.ranked[0].params) + draw.normal(0.0, plant.test_noise)
@@ -148,6 +164,52 @@ def _baselines(
         return ()
     scores = plant.baseline + folds + draw.normal(0.0, noise, N_FOLDS)
     return (Baseline("logistic regression", tuple(scores.tolist())),)
+
+
+def config_showing(*metrics: str) -> dict[str, Any]:
+    """The configuration of a trial whose study also measures these metrics."""
+    of_class = ("f1", "precision", "recall", "average_precision")
+    arguments = {name: {"average": "binary"} for name in of_class}
+    made = TrialConfig(
+        seed=0,
+        data=DataSettings(source="t.csv", target="y", positive="yes"),
+        validation=ValidationSettings(folds=N_FOLDS),
+        objective=Objective(direction="maximize", metric=Component(name="accuracy")),
+        metrics=tuple(Component(name=m, arguments=arguments.get(m, {})) for m in metrics),
+    )
+    return made.model_dump(mode="json")
+
+
+def _measured(evidence: Evidence, level: float, draw: np.random.Generator) -> Evidence:
+    """The same study with the log loss of its best trial, its baselines and guessing."""
+    of_folds = level + 0.1 * level * draw.normal(size=N_FOLDS)
+
+    def scored(ratio: float) -> tuple[float, ...]:
+        own = 0.05 * level * draw.normal(size=N_FOLDS)
+        return tuple((ratio * of_folds + own).tolist())
+
+    def with_loss(one: Baseline, ratio: float) -> Baseline:
+        folds = scored(ratio)
+        means = {"log_loss": fmean(folds)}
+        return replace(one, metrics=means, fold_metrics={"log_loss": folds})
+
+    guess = Baseline("commonest class", (0.3,) * N_FOLDS)
+    baselines = [with_loss(one, 1.0) for one in evidence.baselines] + [with_loss(guess, 1.5)]
+    best, first = scored(1.0), evidence.ranked[0].number
+    trials = tuple(
+        replace(
+            trial,
+            config=config_showing("log_loss"),
+            metrics={"log_loss": fmean(best)} if trial.number == first else {},
+        )
+        for trial in evidence.study.trials
+    )
+    return replace(
+        evidence,
+        study=replace(evidence.study, trials=trials),
+        baselines=tuple(baselines),
+        best_metrics={"log_loss": best},
+    )
 
 
 def _trial(
@@ -173,6 +235,9 @@ def _trial(
         return TrialRecord(
             number, number, "failed", lost, "error: OSError: busy", **common
         ), Curve()
+    if lost == "infeasible":
+        reason = "size of 40 KB is above 20 KB"
+        return TrialRecord(number, number, "pruned", lost, reason, **common), Curve()
     if lost or position(SPACE[LR], params[LR]) > plant.diverges_above:
         return TrialRecord(number, number, "pruned", "diverged", "not finite", **common), Curve()
     epochs = np.arange(1, N_EPOCHS + 1)

@@ -251,8 +251,8 @@ def test_the_simplest_is_near_the_best_and_no_larger() -> None:
 
 
 def test_repeats_are_advised_where_they_would_decide() -> None:
-    found = [f for seed in range(5) for f in noise(planted(Plant(), seed, noise=0.012))]
-    assert found
+    found = [f for seed in range(8) for f in noise(planted(Plant(), seed))]
+    assert {finding.severity for finding in found} == {"advice", "note"}
     for finding in found:
         assert ("validation.repeats: 3" in [c.line for c in finding.changes]) == (
             finding.severity == "advice"

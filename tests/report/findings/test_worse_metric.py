@@ -9,36 +9,14 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from planted_studies import Plant, planted
+from planted_studies import N_FOLDS, Plant, config_showing, planted
 
 from tunecli.report.findings.all_findings import all_findings
 from tunecli.report.findings.evidence.evidence import Baseline, Evidence
 from tunecli.report.findings.evidence.finding import Finding
 from tunecli.report.findings.worse_metric import worse_metric
-from tunecli.study_file.settings.settings import (
-    Component,
-    DataSettings,
-    Objective,
-    TrialConfig,
-    ValidationSettings,
-)
 
-N_FOLDS = 5
 WIGGLES = (0.0, 0.01, -0.01, 0.005, -0.005)
-
-
-def config(*metrics: str) -> dict[str, Any]:
-    binary = {"average": "binary"}
-    of_class = ("f1", "precision", "recall", "average_precision")
-    named = [Component(name=m, arguments=binary if m in of_class else {}) for m in metrics]
-    made = TrialConfig(
-        seed=0,
-        data=DataSettings(source="t.csv", target="y", positive="yes"),
-        validation=ValidationSettings(folds=N_FOLDS),
-        objective=Objective(direction="maximize", metric=Component(name="accuracy")),
-        metrics=tuple(named),
-    )
-    return made.model_dump(mode="json")
 
 
 def around(mean: float) -> tuple[float, ...]:
@@ -58,7 +36,7 @@ def evidence(
     made = planted(Plant(), 0)
     first = made.ranked[0].number
     trials = tuple(
-        replace(t, config=config(*shown), metrics=best if t.number == first else {})
+        replace(t, config=config_showing(*shown), metrics=best if t.number == first else {})
         for t in made.study.trials
     )
     of_folds = {name: around(mean)[:folds] for name, mean in best.items()}

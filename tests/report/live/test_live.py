@@ -181,6 +181,14 @@ def test_endings(ending: Ending, sentence: str, advice: str) -> None:
     assert f"next        {advice}" in shown
 
 
+def test_without_parameters_no_line_follows_the_best_trial() -> None:
+    for params, n_lines in ((PARAMS, 1), ({}, 0)):
+        events = [STARTED, finished(0, 0.9, is_best=True, params=params)]
+        shown = log([*events, SearchEnded("done", 1, 1)], quiet=True)
+        after = shown.partition("best        trial 0")[2].partition("\nnext")[0].splitlines()[1:]
+        assert len([line for line in after if "lr=" in line or not line.strip()]) == n_lines
+
+
 def test_a_search_that_failed_says_of_what() -> None:
     events = [STARTED, SearchEnded("failing", 3, 3, "Each ran out of memory.", "failed")]
     assert "Stopped: all trials failed. Each ran out of memory.\n" in log(events)

@@ -515,3 +515,9 @@ def test_more_trials_are_offered_only_where_no_finding_advises_against_them(
         under_way = [*trials, (mlp(0.1), None)]
         study = replace(read_study(made(tmp_path / "on", under_way)), baselines=tuple(baselines))
         assert lines(render_study(study)).endswith("\n  tunecli search studies/digits.yaml")
+
+
+def test_a_study_without_parameters_has_no_line_for_them(tmp_path: Path) -> None:
+    for params, is_shown in ((mlp(0.1), True), ({}, False)):
+        url = made(tmp_path / str(is_shown), [(params, complete(0.9, 0.9))])
+        assert ("\nparameters  " in text(render_study(read_study(url)))) == is_shown

@@ -52,6 +52,9 @@ def test_a_quantile_is_a_share(alpha: str) -> None:
         ("PR_AUC", "average_precision"),
         ("auprc", "average_precision"),
         ("mean_squared_error", "mse"),
+        ("r2_score", "r2"),
+        ("f1_score", "f1"),
+        ("error", "accuracy"),
     ],
 )
 def test_everyday_names_are_known(name: str, meant: str) -> None:

@@ -21,19 +21,19 @@ def noise(evidence: Evidence) -> Iterator[Finding]:
     n_splits = len(top[0].fold_scores) if top else 0
     top = [trial for trial in top if len(trial.fold_scores) == n_splits]
     standings = evidence.standings
-    alike = standings.having("practically equal", "not distinguished")
-    n_alike = len({trial.number for trial in top[1:]} & {trial.number for trial in alike})
-    if len(top) < _TOP or n_alike < max(_FEWEST_ALIKE, len(top) // 2):
+    open_verdicts = ("practically equal", "not distinguished")
+    alike = [trial for trial in top[1:] if standings.verdict(trial) in open_verdicts]
+    if len(top) < _TOP or len(alike) < max(_FEWEST_ALIKE, len(top) // 2):
         return
     seen, seen_with_repeats = (standings.compared.least_difference(n) for n in (1, _REPEATS))
     if seen is None or seen_with_repeats is None:
         return
     luck = expected_luck(evidence) or 0.0
-    gap = max(evidence.goodness(top[0]) - luck - evidence.goodness(top[-1]), 0.0)
+    gap = max(evidence.goodness(top[0]) - luck - evidence.goodness(alike[-1]), 0.0)
     # Folds by time are always the same.
     is_once = evidence.setting("validation.folds") == n_splits
     can_repeat = is_once and evidence.setting("data.time") is None
-    decides = can_repeat and seen_with_repeats < gap
+    decides = can_repeat and (seen + seen_with_repeats) / 2 < gap  # clearly, as it is uncertain
     sentence = f"With {n_splits} folds only differences above {score(seen)} are reliable"
     sentence += (
         f"; {_REPEATS} repeats would lower that to {score(seen_with_repeats)}."
@@ -46,7 +46,7 @@ def noise(evidence: Evidence) -> Iterator[Finding]:
         weight=0.45 if decides else 0.25,
         figures={
             "gap": gap,
-            "n_alike": n_alike,
+            "n_alike": len(alike),
             "least_difference": seen,
             "least_difference_with_repeats": seen_with_repeats,
             "repeats": _REPEATS,

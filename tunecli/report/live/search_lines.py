@@ -200,7 +200,8 @@ def _best_lines(state: SearchState, started: SearchStarted, best: TrialFinished)
     score = wording.with_spread(best.value, state.spread(best))
     value = Text(f"{metric} {score}", style="bold green")
     yield labelled("best", Text(f"trial {best.number}, ").append_text(value))
-    yield labelled("", " ".join(wording.assignments(best.params, state.gates)))
+    if params := wording.assignments(best.params, state.gates):
+        yield labelled("", " ".join(params))
     compared = state.compared()
     counts = verdict_counts(compared.standings)
     if others := wording.standing_counts(*counts, compared.region):

@@ -255,7 +255,8 @@ def _best(evidence: Evidence, best: TrialRecord) -> Iterator[RenderableType]:
     if evidence.expected is not None:
         yield beside("expected", evidence.expected.sentence)
     yield from trial_facts(study, best)
-    yield beside("parameters", " ".join(wording.assignments(best.params, study.gates)))
+    if params := wording.assignments(best.params, study.gates):
+        yield beside("parameters", " ".join(params))
     standings = standings_of(study)
     if others := wording.standing_counts(*standings.counts, standings.region):
         yield beside("others", others)

@@ -225,8 +225,8 @@ def with_average(metric: Component, *, of_two: bool) -> Component:
 def title(metric: Component, positive: str | None) -> str:
     """Return a metric's label for people, with what it averages or counts.
 
-    Such as `f1 of 'yes'`, `f1 (macro)` and `top_k_accuracy (k=2)`. The average of `roc_auc` is left
-    out if there is a positive class: with two classes there is nothing to average.
+    Such as `f1 of 'yes'`, `f1 (macro)` and `top_k_accuracy (k=2)`. The average of `roc_auc` is
+    left out if there is a positive class: with two classes there is nothing to average.
     """
     if metric.name == "top_k_accuracy":
         return f"{metric.name} (k={argument_number(metric, 'k'):g})"

@@ -48,6 +48,7 @@ _FEWEST_COMPLETE = 3
 _LEVEL = 0.01
 _N_BOOTSTRAPS = 1000
 _MOST_TRIALS = 1000  # more trials are never suggested
+_IF_REAL = "if the difference so far is real"
 _MOST_NUMBERS = 2  # in a sentence
 
 
@@ -363,5 +364,5 @@ def _needed(one: Isolation, untuned: Collection[str], *, is_short: bool) -> str:
     if len(more) < len(one.behind):
         return "more trials are unlikely to settle it"
     if is_short:
-        return "more trials would settle it"
-    return f"about {max(more)} more trials per option would settle it"
+        return f"more trials would settle it {_IF_REAL}"
+    return f"about {max(more)} more trials per option would settle it {_IF_REAL}"
