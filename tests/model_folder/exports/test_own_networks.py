@@ -85,7 +85,7 @@ def test_weights_are_those_that_the_code_saved(tmp_path: Path, to: str) -> None:
             "def load_network(",
             "def network(",
             UserCodeError,
-            r"own\.py has no function load_network\(folder\), which an exported file of own\.py",
+            r"own\.py has no function load_network\(folder\), which the export of a model of own",
         ),
         (
             "def load_network(folder)",

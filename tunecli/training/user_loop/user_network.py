@@ -107,7 +107,7 @@ class UserNetwork(nn.Module):
         Raises:
             UserCodeError: there is no such function, it raises, or it returns something else.
         """
-        _refuse_without(self._fit, "load_network", ("folder",), "an exported file")
+        _refuse_without(self._fit, "load_network", ("folder",), "the export of a model")
         name = _beside(self._fit, "load_network")
         with blaming(name), redirect_stdout(sys.stderr):
             network = load_object(name)(self.folder)
