@@ -232,8 +232,8 @@ def _typical_spread(rows: Array) -> float:
 def _leading(values: Array, levels: Array) -> Array:
     """Return the values of the best tenth by their levels, of at least five."""
     n_good = min(max(_FEWEST_GOOD, math.ceil(_GOOD_SHARE * len(levels))), len(levels))
-    good: Array = values[levels >= np.sort(levels)[-n_good]]
-    return good
+    leading: Array = values[levels >= np.sort(levels)[-n_good]]
+    return leading
 
 
 def _noise_of_leaders(
