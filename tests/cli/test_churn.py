@@ -43,7 +43,7 @@ def test_the_winner_beats_guessing_and_ranks_as_a_logistic_regression(tmp_path: 
     assert best.value < sum(guess.fold_scores) / len(guess.fold_scores) - 0.005
     ours, theirs = evidence.best_metrics["roc_auc"], linear.fold_metrics["roc_auc"]
     is_as_good = best.metrics["roc_auc"] >= linear.metrics["roc_auc"]
-    assert is_as_good or p_value(ours, theirs, evidence.n_valid_per_train) >= LEVEL
+    assert is_as_good or p_value(ours, theirs, ratio=evidence.n_valid_per_train) >= LEVEL
     assert linear.metrics["roc_auc"] == pytest.approx(0.72, abs=0.02)
     assert not [one for one in all_findings(evidence) if one.severity == "problem"]
     report = run_in(tmp_path, "report", "churn").stdout

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from study_makers import complete, made, mlp
 
@@ -43,6 +43,7 @@ def test_a_dip_in_a_noisy_curve_stands_out() -> None:
     assert "better than its neighbours: more than their noise of 0.00" in found.in_words()
 
 
+@settings(deadline=None)
 @given(st.integers(6, 40), st.floats(0.01, 5), st.floats(0, 40), st.floats(-5, 5))
 def test_the_bottom_of_a_parabola_does_not(n: int, width: float, at: float, level: float) -> None:
     curve = [level + width * (step - min(at, n - 1)) ** 2 for step in range(n)]

@@ -7,7 +7,7 @@ from statistics import fmean
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from planted_studies import N_FOLDS, Plant, config_showing, planted
 
@@ -142,6 +142,7 @@ def test_what_a_constant_can_maximize_is_a_note() -> None:
     assert only(found).severity == "note"
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from(["log_loss", "brier", "roc_auc", "mcc", "balanced_accuracy"]),
     st.floats(0.05, 0.95),
