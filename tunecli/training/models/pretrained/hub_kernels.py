@@ -14,8 +14,8 @@ def no_hub_kernels() -> Iterator[None]:
 
     bitsandbytes, which peft imports, calls it at import on some CPUs, and transformers for some
     architectures. Both decide at import whether it is there, and do without it. The code of a user
-    can import it after the block. Warnings of bitsandbytes about a missing package, and
-    those of each product that it computes, are not shown.
+    can import it after the block. Warnings of bitsandbytes about the missing package, and about
+    each product that it computes without it, are not shown.
     """
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     missing = object()
